@@ -1,0 +1,79 @@
+//! Errors in AWS's words. A code is spelled as in section 18 of the project's networking sheet.
+
+use std::fmt::Display;
+
+use openvpc_model::*;
+
+/// Why an action was refused: an EC2 error code and a sentence that a person can act on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ControlError {
+    /// The EC2 error code.
+    pub code: &'static str,
+    /// What was wrong, where, and what to do.
+    pub message: String,
+}
+
+impl ControlError {
+    /// An error with that code.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A value that isn't allowed for a parameter.
+    pub fn invalid_value(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterValue", message)
+    }
+
+    /// Parameters that don't go together.
+    pub fn invalid_combination(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterCombination", message)
+    }
+
+    /// A parameter that is needed and isn't there.
+    pub fn missing_parameter(name: &str) -> Self {
+        Self::new("MissingParameter", format!("The request must contain the parameter {name}"))
+    }
+
+    /// A resource that others still need.
+    pub fn dependency(message: impl Into<String>) -> Self {
+        Self::new("DependencyViolation", message)
+    }
+
+    /// A failure of openvpc itself.
+    pub fn internal(reason: impl Display) -> Self {
+        Self::new("InternalError", format!("An internal error has occurred: {reason}"))
+    }
+}
+
+/// A kind of resource with a not-found error of its own.
+pub trait Missing: Resource {
+    /// The error for a key that the caller has no such resource for.
+    fn missing(key: &Self::Key) -> ControlError;
+}
+
+macro_rules! missing {
+    ($($resource:ident: $code:literal, $text:literal;)*) => {$(
+        impl Missing for $resource {
+            fn missing(key: &Self::Key) -> ControlError {
+                ControlError::new($code, $text.replace("{}", &Self::key_text(key)))
+            }
+        }
+    )*};
+}
+
+missing! {
+    DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
+    ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";
+    FlowLog: "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [TotalCount: 1] {}";
+    InsightsAnalysis: "InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis ID '{}' does not exist";
+    InsightsPath: "InvalidNetworkInsightsPathId.NotFound", "The network insights path ID '{}' does not exist";
+    Instance: "InvalidInstanceID.NotFound", "The instance ID '{}' does not exist";
+    InternetGateway: "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist";
+    NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
+    NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
+    RouteTable: "InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist";
+    SecurityGroup: "InvalidGroup.NotFound", "The security group '{}' does not exist";
+    Subnet: "InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist";
+    Vpc: "InvalidVpcID.NotFound", "The vpc ID '{}' does not exist";
+}

@@ -1,0 +1,72 @@
+//! Limits: AWS's defaults per resource, generous ones per account, all adjustable by name.
+
+macro_rules! quotas {
+    ($($(#[$doc:meta])* $field:ident = $name:literal, $default:literal;)*) => {
+        /// The limits in force. See "Amazon VPC quotas" in the VPC User Guide.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Quotas {
+            $($(#[$doc])* pub $field: usize,)*
+        }
+
+        impl Default for Quotas {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Quotas {
+            /// The names that [`Self::set`] knows, with the limits in force.
+            pub fn all(&self) -> Vec<(&'static str, usize)> {
+                vec![$(($name, self.$field)),*]
+            }
+
+            /// Sets the limit of that name; says whether there is one.
+            pub fn set(&mut self, name: &str, limit: usize) -> bool {
+                match name {
+                    $($name => self.$field = limit,)*
+                    _ => return false,
+                }
+                true
+            }
+        }
+    };
+}
+
+quotas! {
+    /// VPCs per region.
+    vpcs = "vpcs", 100;
+    /// Subnets per VPC.
+    subnets_per_vpc = "subnets-per-vpc", 200;
+    /// IPv4 blocks per VPC, the primary one included.
+    ipv4_blocks_per_vpc = "ipv4-blocks-per-vpc", 5;
+    /// IPv6 blocks per VPC.
+    ipv6_blocks_per_vpc = "ipv6-blocks-per-vpc", 5;
+    /// Internet gateways per region.
+    internet_gateways = "internet-gateways", 100;
+    /// Elastic IP addresses per region.
+    addresses = "addresses", 100;
+    /// Network interfaces per region.
+    interfaces = "interfaces", 5000;
+    /// Private IPv4 addresses per interface.
+    ipv4_addresses_per_interface = "ipv4-addresses-per-interface", 50;
+    /// IPv6 addresses per interface.
+    ipv6_addresses_per_interface = "ipv6-addresses-per-interface", 50;
+    /// Security groups per interface.
+    groups_per_interface = "groups-per-interface", 5;
+    /// Security groups per region.
+    security_groups = "security-groups", 2500;
+    /// Rules per security group, direction and family.
+    rules_per_group = "rules-per-group", 60;
+    /// Network ACLs per VPC.
+    nacls_per_vpc = "nacls-per-vpc", 200;
+    /// Entries per network ACL and direction, the fixed denies counted.
+    entries_per_nacl = "entries-per-nacl", 20;
+    /// Route tables per VPC.
+    route_tables_per_vpc = "route-tables-per-vpc", 200;
+    /// Static routes per route table and family.
+    routes_per_table = "routes-per-table", 500;
+    /// Flow logs per resource.
+    flow_logs_per_resource = "flow-logs-per-resource", 250;
+    /// Instances per region.
+    instances = "instances", 1000;
+}

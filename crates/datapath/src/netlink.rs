@@ -1,0 +1,387 @@
+//! Links, addresses and routes of one network namespace, over rtnetlink.
+//!
+//! This is the only module that speaks netlink. It builds messages with the `rtnetlink` crate and exchanges them on a
+//! blocking socket of its own: the kernel answers a route request within the system call that carries it, so there is
+//! nothing to wait for and no runtime to carry. The socket is opened inside the namespace and stays there, whichever
+//! thread uses it.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use ipnet::IpNet;
+use openvpc_model::interface::MacAddress;
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    NlasIterator,
+};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage,
+};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
+use serde::{Deserialize, Serialize};
+
+use crate::DatapathError;
+use crate::error::Attempt;
+use crate::namespace::NetNs;
+
+/// A link's number in its namespace.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LinkIndex(pub u32);
+
+/// A link as the kernel lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// Its number in this namespace.
+    pub index: LinkIndex,
+    /// Its name in this namespace.
+    pub name: String,
+    /// Its hardware address, if it has one of six octets.
+    pub mac: Option<MacAddress>,
+    /// The largest packet it carries without segmentation, in bytes without the Ethernet header.
+    pub mtu: u32,
+    /// Whether it is administratively up.
+    pub up: bool,
+    /// The number of the other end in the namespace of that end, for a veth.
+    pub peer: Option<LinkIndex>,
+}
+
+/// How one end of a veth pair comes to be.
+#[derive(Clone, Copy, Debug)]
+pub struct VethEnd<'a> {
+    /// Its name, at most 15 bytes.
+    pub name: &'a str,
+    /// Its hardware address; the kernel chooses one when `None`.
+    pub mac: Option<MacAddress>,
+    /// The largest packet it carries without segmentation, in bytes without the Ethernet header.
+    pub mtu: u32,
+    /// What answers on it.
+    pub role: EndRole,
+}
+
+/// Who uses one end of a veth pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndRole {
+    /// A host: the kernel's stack, with ARP and an IPv6 link-local address made of the hardware address.
+    Host,
+    /// A packet socket: the kernel's own stack keeps silent (no ARP, no IPv6 address of its own). Comes up at once.
+    Wire,
+}
+
+/// A route to install.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteSpec {
+    /// Where to; a prefix of length 0 is the default route.
+    pub destination: IpNet,
+    /// The next hop, or `None` when the destination is on the link.
+    pub gateway: Option<IpAddr>,
+    /// The link to leave by.
+    pub link: LinkIndex,
+    /// The preferred source address.
+    pub source: Option<IpAddr>,
+}
+
+/// A conversation with the kernel about one namespace.
+pub struct Netlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Netlink {
+    /// Opens a conversation about `namespace`.
+    pub fn open(namespace: &NetNs) -> Result<Self, DatapathError> {
+        let socket = namespace.within(|| {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            // The kernel's own words help a person more than the number; kernels before 4.12 have none to give.
+            let _ = socket.set_ext_ack(true);
+            let _ = socket.set_cap_ack(true);
+            Ok::<_, io::Error>(socket)
+        })?;
+        Ok(Self {
+            socket: socket.attempt(|| "open a netlink socket")?,
+            sequence: 0,
+        })
+    }
+
+    /// Makes a veth pair: `here` in this namespace, `there` in `other`. Returns the number of `here`.
+    ///
+    /// A [`EndRole::Host`] end stays down, so that its settings can be made before the first packet.
+    pub fn add_veth(&mut self, here: VethEnd<'_>, there: VethEnd<'_>, other: &NetNs) -> Result<LinkIndex, DatapathError> {
+        let peer = there.builder().setns_by_fd(other.as_fd().as_raw_fd()).build();
+        let mut message = here.builder().build();
+        message.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        let (name, peer_name) = (here.name, there.name);
+        self.create(RouteNetlinkMessage::NewLink(message), || {
+            format!("make the link {name} with its other end {peer_name}")
+        })?;
+        self.link(name)?.map(|link| link.index).ok_or_else(|| DatapathError::NetlinkAnswer {
+            action: format!("make the link {name}"),
+            reason: "it was made but is not listed".into(),
+        })
+    }
+
+    /// Removes a link, and with it the other end when it is a veth.
+    pub fn delete_link(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
+        let message = LinkUnspec::new_with_index(link.0).build();
+        self.change(RouteNetlinkMessage::DelLink(message), || format!("remove link {}", link.0))
+    }
+
+    /// Brings a link up.
+    pub fn set_up(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
+        let message = LinkUnspec::new_with_index(link.0).up().build();
+        self.change(RouteNetlinkMessage::SetLink(message), || format!("bring link {} up", link.0))
+    }
+
+    /// Takes a link down.
+    pub fn set_down(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
+        let message = LinkUnspec::new_with_index(link.0).down().build();
+        self.change(RouteNetlinkMessage::SetLink(message), || format!("take link {} down", link.0))
+    }
+
+    /// Gives an address to a link, without duplicate address detection: the engine alone says who owns an address.
+    ///
+    /// The kernel adds the route to the prefix on the link by itself.
+    pub fn add_address(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
+        let mut message = address_message(link, address);
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        self.create(RouteNetlinkMessage::NewAddress(message), || {
+            format!("add address {address} to link {}", link.0)
+        })
+    }
+
+    /// Takes an address from a link.
+    pub fn remove_address(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
+        let message = address_message(link, address);
+        self.change(RouteNetlinkMessage::DelAddress(message), || {
+            format!("remove address {address} from link {}", link.0)
+        })
+    }
+
+    /// Installs a route, or replaces the one to the same destination.
+    pub fn set_route(&mut self, route: RouteSpec) -> Result<(), DatapathError> {
+        let message = route_message(&route);
+        self.request(
+            RouteNetlinkMessage::NewRoute(message),
+            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+            &|| match route.gateway {
+                Some(gateway) => format!("route {} to {gateway} on link {}", route.destination, route.link.0),
+                None => format!("route {} to link {}", route.destination, route.link.0),
+            },
+        )
+        .map(drop)
+    }
+
+    /// All links of the namespace.
+    pub fn links(&mut self) -> Result<Vec<Link>, DatapathError> {
+        let answers = self.request(
+            RouteNetlinkMessage::GetLink(LinkMessage::default()),
+            NLM_F_REQUEST | NLM_F_DUMP,
+            &|| "list links".into(),
+        )?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => Some(Link::from_message(message)),
+                _ => None,
+            })
+            .collect())
+    }
+
+    /// The link called `name`, if there is one.
+    pub fn link(&mut self, name: &str) -> Result<Option<Link>, DatapathError> {
+        Ok(self.links()?.into_iter().find(|link| link.name == name))
+    }
+
+    /// The addresses of a link, with their prefix lengths.
+    pub fn addresses(&mut self, link: LinkIndex) -> Result<Vec<IpNet>, DatapathError> {
+        let answers = self.request(
+            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+            NLM_F_REQUEST | NLM_F_DUMP,
+            &|| format!("list the addresses of link {}", link.0),
+        )?;
+        Ok(answers
+            .into_iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewAddress(message) if message.header.index == link.0 => {
+                    let local = message.attributes.iter().find_map(|attribute| match attribute {
+                        AddressAttribute::Local(address) => Some(*address),
+                        _ => None,
+                    });
+                    let address = local.or_else(|| {
+                        message.attributes.iter().find_map(|attribute| match attribute {
+                            AddressAttribute::Address(address) => Some(*address),
+                            _ => None,
+                        })
+                    })?;
+                    IpNet::new(address, message.header.prefix_len).ok()
+                }
+                _ => None,
+            })
+            .collect())
+    }
+
+    fn create(&mut self, message: RouteNetlinkMessage, action: impl Fn() -> String) -> Result<(), DatapathError> {
+        self.request(message, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &action)
+            .map(drop)
+    }
+
+    fn change(&mut self, message: RouteNetlinkMessage, action: impl Fn() -> String) -> Result<(), DatapathError> {
+        self.request(message, NLM_F_REQUEST | NLM_F_ACK, &action).map(drop)
+    }
+
+    /// Sends one request and collects what the kernel answers until it says that this was all.
+    fn request(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        action: &dyn Fn() -> String,
+    ) -> Result<Vec<RouteNetlinkMessage>, DatapathError> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = flags;
+        request.header.sequence_number = self.sequence;
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).attempt(action)?;
+
+        let mut answers = Vec::new();
+        loop {
+            let (datagram, _) = self.socket.recv_from_full().attempt(action)?;
+            let mut rest = &datagram[..];
+            while !rest.is_empty() {
+                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|error| {
+                    DatapathError::NetlinkAnswer {
+                        action: action(),
+                        reason: error.to_string(),
+                    }
+                })?;
+                let length = (answer.header.length as usize).next_multiple_of(4).clamp(4, rest.len());
+                rest = &rest[length..];
+                if answer.header.sequence_number != self.sequence {
+                    continue;
+                }
+                match answer.payload {
+                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(DatapathError::Netlink {
+                            action: action(),
+                            detail: kernel_words(answer.header.flags, &error.header),
+                            source: error.to_io(),
+                        });
+                    }
+                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(answers),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+impl VethEnd<'_> {
+    fn builder(&self) -> LinkMessageBuilder<LinkUnspec> {
+        let mut builder = LinkUnspec::new_with_name(self.name).mtu(self.mtu).txqueuelen(TRANSMIT_QUEUE);
+        if let Some(mac) = self.mac {
+            builder = builder.address(mac.0.to_vec());
+        }
+        match self.role {
+            EndRole::Host => builder,
+            EndRole::Wire => builder.arp(false).up().append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![
+                AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]),
+            ])),
+        }
+    }
+}
+
+impl Link {
+    fn from_message(message: LinkMessage) -> Self {
+        let mut link = Self {
+            index: LinkIndex(message.header.index),
+            name: String::new(),
+            mac: None,
+            mtu: 0,
+            up: message.header.flags.contains(LinkFlags::Up),
+            peer: None,
+        };
+        for attribute in message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name = name,
+                LinkAttribute::Address(octets) => link.mac = <[u8; 6]>::try_from(octets).ok().map(MacAddress),
+                LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+                LinkAttribute::Link(peer) => link.peer = Some(LinkIndex(peer)),
+                _ => {}
+            }
+        }
+        link
+    }
+}
+
+fn address_message(link: LinkIndex, address: IpNet) -> AddressMessage {
+    match address {
+        IpNet::V4(net) => AddressMessageBuilder::<std::net::Ipv4Addr>::new()
+            .index(link.0)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+        IpNet::V6(net) => AddressMessageBuilder::<std::net::Ipv6Addr>::new()
+            .index(link.0)
+            .address(net.addr(), net.prefix_len())
+            .build(),
+    }
+}
+
+fn route_message(route: &RouteSpec) -> RouteMessage {
+    let address = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => RouteAddress::Inet(ip),
+        IpAddr::V6(ip) => RouteAddress::Inet6(ip),
+    };
+    let mut message = RouteMessageBuilder::<IpAddr>::new()
+        .output_interface(route.link.0)
+        .protocol(RouteProtocol::Static)
+        .build();
+    message.header.address_family = match route.destination {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    };
+    message.header.destination_prefix_length = route.destination.prefix_len();
+    if route.destination.prefix_len() > 0 {
+        message.attributes.push(RouteAttribute::Destination(address(route.destination.network())));
+    }
+    match route.gateway {
+        Some(gateway) => message.attributes.push(RouteAttribute::Gateway(address(gateway))),
+        None => message.header.scope = RouteScope::Link,
+    }
+    if let Some(source) = route.source {
+        message.attributes.push(RouteAttribute::PrefSource(address(source)));
+    }
+    message
+}
+
+/// The text of an extended acknowledgement: attribute 1 behind the code and the (capped) header of the request.
+fn kernel_words(flags: u16, after_code: &[u8]) -> Option<String> {
+    const CAPPED: u16 = 0x100;
+    const ATTRIBUTES: u16 = 0x200;
+    const REQUEST_HEADER: usize = 16;
+    const MESSAGE: u16 = 1;
+
+    if flags & (CAPPED | ATTRIBUTES) != CAPPED | ATTRIBUTES {
+        return None;
+    }
+    let text = NlasIterator::new(after_code.get(REQUEST_HEADER..)?)
+        .flatten()
+        .find(|attribute| attribute.kind() == MESSAGE)?;
+    Some(String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned())
+}
+
+/// Packets that may wait on a link whose other side is busy.
+const TRANSMIT_QUEUE: u32 = 10_000;

@@ -1,0 +1,47 @@
+//! The data of a virtual private cloud: typed ids, resources, CIDR arithmetic and the immutable [`Network`] snapshot.
+//!
+//! Everything here is plain data with invariants. The crate refuses to do I/O, to read a clock, to draw random numbers
+//! and to decide what happens to a packet; those come from the crates above it.
+//!
+//! Read [`Network`] first (what exists), then [`ids`] (how it is named).
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod flow_log;
+pub mod gateway;
+pub mod idempotency;
+pub mod ids;
+pub mod insights;
+pub mod instance;
+pub mod interface;
+pub mod nacl;
+pub mod network;
+pub mod owner;
+pub mod route;
+pub mod rules;
+pub mod security_group;
+pub mod subnet;
+pub mod tags;
+pub mod time;
+pub mod vpc;
+pub mod zone;
+
+pub use address::ElasticIp;
+pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
+pub use gateway::InternetGateway;
+pub use idempotency::{ClientToken, ClientTokenKey};
+pub use ids::*;
+pub use insights::{InsightsAnalysis, InsightsPath};
+pub use instance::{Instance, InstanceState};
+pub use interface::{Attachment, NetworkInterface, PrivateAddress};
+pub use nacl::{Direction, NaclAction, NaclEntry, NetworkAcl};
+pub use network::{Change, Network, Resource, Table};
+pub use owner::{AccountId, Owner, Region};
+pub use route::{Route, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
+pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
+pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
+pub use subnet::Subnet;
+pub use tags::Tags;
+pub use time::UnixMillis;
+pub use vpc::{DhcpOptions, RegionState, Vpc};
+pub use zone::Zone;

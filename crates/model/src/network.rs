@@ -1,0 +1,251 @@
+//! The immutable snapshot of everything that exists.
+//!
+//! A [`Network`] is a handful of persistent maps: cloning it copies a few pointers, and a changed clone shares all that
+//! it didn't touch with the original. So a transaction works on a clone, a reader keeps the snapshot it started with, and
+//! a what-if is a transaction that nobody commits. Values are behind `Arc`: two snapshots hold the *same* pointer for a
+//! resource exactly when it wasn't written between them, which is how compilation knows what it may keep.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{AllocationId, ClientToken, ClientTokenKey, ElasticIp};
+use crate::{
+    DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
+    Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, RegionState,
+    RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+};
+
+/// A persistent map from id to shared resource, ordered by id.
+pub type Table<R> = rpds::RedBlackTreeMapSync<<R as Resource>::Key, Arc<R>>;
+
+/// A kind of resource that a [`Network`] holds.
+pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What the kind is called in the store; never changes once released.
+    const KIND: &'static str;
+    /// What it is found by.
+    type Key: Clone + Ord + Send + Sync;
+
+    /// Its key.
+    fn key(&self) -> Self::Key;
+    /// Who it belongs to.
+    fn owner(&self) -> &Owner;
+    /// The key as the store writes it.
+    fn key_text(key: &Self::Key) -> String;
+    /// The table of its kind.
+    fn table(network: &Network) -> &Table<Self>;
+    /// The table of its kind, to change.
+    fn table_mut(network: &mut Network) -> &mut Table<Self>;
+}
+
+/// One resource that a transaction wrote or removed, as the store keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// [`Resource::KIND`].
+    pub kind: &'static str,
+    /// [`Resource::key_text`].
+    pub key: String,
+    /// The resource as JSON, or none when it was removed.
+    pub value: Option<serde_json::Value>,
+}
+
+/// A stored value that doesn't fit the model.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The value isn't a resource of that kind.
+    #[error("the stored {kind} {key} can't be read: {source}")]
+    Value {
+        /// The kind as stored.
+        kind: String,
+        /// The key as stored.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No kind of that name exists.
+    #[error("the store holds a kind of resource this version doesn't know: {0}")]
+    Kind(String),
+}
+
+macro_rules! network {
+    ($($(#[$doc:meta])* $field:ident: $resource:ident[$key:ty] = $kind:literal, |$r:ident| $key_of:expr, $owner_of:expr, |$k:ident| $text:expr;)*) => {
+        /// Everything that exists, in all accounts and regions, at one moment.
+        #[derive(Clone, Debug, Default)]
+        pub struct Network {
+            $($(#[$doc])* pub $field: Table<$resource>,)*
+        }
+
+        impl Network {
+            /// Puts a stored value in its place.
+            ///
+            /// # Errors
+            /// When the kind is unknown or the value doesn't fit it.
+            pub fn load(&mut self, kind: &str, key: &str, value: serde_json::Value) -> Result<(), LoadError> {
+                match kind {
+                    $($kind => {
+                        let resource: $resource = serde_json::from_value(value)
+                            .map_err(|source| LoadError::Value { kind: kind.into(), key: key.into(), source })?;
+                        self.insert(resource);
+                    })*
+                    _ => return Err(LoadError::Kind(kind.into())),
+                }
+                Ok(())
+            }
+
+            /// Kind and key of every resource, as the store writes them.
+            pub fn places(&self) -> Vec<(&'static str, String)> {
+                let mut places = Vec::new();
+                $(places.extend(self.$field.keys().map(|key| ($kind, <$resource as Resource>::key_text(key))));)*
+                places
+            }
+        }
+
+        $(impl Resource for $resource {
+            const KIND: &'static str = $kind;
+            type Key = $key;
+
+            fn key(&self) -> $key {
+                let $r = self;
+                $key_of
+            }
+
+            fn owner(&self) -> &Owner {
+                let $r = self;
+                &$owner_of
+            }
+
+            fn key_text($k: &$key) -> String {
+                $text
+            }
+
+            fn table(network: &Network) -> &Table<Self> {
+                &network.$field
+            }
+
+            fn table_mut(network: &mut Network) -> &mut Table<Self> {
+                &mut network.$field
+            }
+        })*
+    };
+}
+
+network! {
+    /// What each account has in each region it looked at.
+    regions: RegionState[Owner] = "region", |r| r.owner.clone(), r.owner, |k| format!("{}/{}", k.account, k.region);
+    /// VPCs.
+    vpcs: Vpc[VpcId] = "vpc", |r| r.id, r.owner, |k| k.to_string();
+    /// Client tokens of calls that made something.
+    client_tokens: ClientToken[ClientTokenKey] = "client-token", |r| r.key.clone(), r.key.owner, |k| k.to_string();
+    /// DHCP option sets.
+    dhcp_options: DhcpOptions[DhcpOptionsId] = "dhcp-options", |r| r.id, r.owner, |k| k.to_string();
+    /// Subnets.
+    subnets: Subnet[SubnetId] = "subnet", |r| r.id, r.owner, |k| k.to_string();
+    /// Route tables.
+    route_tables: RouteTable[RouteTableId] = "route-table", |r| r.id, r.owner, |k| k.to_string();
+    /// Network ACLs.
+    nacls: NetworkAcl[NaclId] = "network-acl", |r| r.id, r.owner, |k| k.to_string();
+    /// Security groups.
+    security_groups: SecurityGroup[SecurityGroupId] = "security-group", |r| r.id, r.owner, |k| k.to_string();
+    /// Internet gateways.
+    internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// Network interfaces.
+    enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string();
+    /// Elastic IP addresses.
+    elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string();
+    /// Instances.
+    instances: Instance[InstanceId] = "instance", |r| r.id, r.owner, |k| k.to_string();
+    /// Flow logs.
+    flow_logs: FlowLog[FlowLogId] = "vpc-flow-log", |r| r.id, r.owner, |k| k.to_string();
+    /// Network Insights paths.
+    insights_paths: InsightsPath[InsightsPathId] = "network-insights-path", |r| r.id, r.owner, |k| k.to_string();
+    /// Network Insights analyses.
+    insights_analyses: InsightsAnalysis[InsightsAnalysisId] = "network-insights-analysis", |r| r.id, r.owner, |k| k.to_string();
+}
+
+impl Network {
+    /// Adds a resource, or replaces the one with its key.
+    pub fn insert<R: Resource>(&mut self, resource: R) {
+        R::table_mut(self).insert_mut(resource.key(), Arc::new(resource));
+    }
+
+    /// Removes a resource; says whether it was there.
+    pub fn remove<R: Resource>(&mut self, key: &R::Key) -> bool {
+        R::table_mut(self).remove_mut(key)
+    }
+
+    /// The resource with that key.
+    pub fn get<R: Resource>(&self, key: &R::Key) -> Option<&Arc<R>> {
+        R::table(self).get(key)
+    }
+
+    /// All resources of a kind, in the order of their keys.
+    pub fn all<R: Resource>(&self) -> impl Iterator<Item = &Arc<R>> {
+        R::table(self).values()
+    }
+
+    /// All resources of a kind that an account has in a region.
+    pub fn owned<'a, R: Resource>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Arc<R>> {
+        self.all::<R>().filter(move |resource| resource.owner() == owner)
+    }
+
+    /// The subnets of a VPC.
+    pub fn subnets_of(&self, vpc: VpcId) -> impl Iterator<Item = &Arc<Subnet>> {
+        self.subnets.values().filter(move |subnet| subnet.vpc == vpc)
+    }
+
+    /// The route table that a subnet uses: its own, or its VPC's main one.
+    pub fn route_table_of(&self, subnet: &Subnet) -> Option<&Arc<RouteTable>> {
+        let uses =
+            |table: &&Arc<RouteTable>| table.associations.iter().any(|a| a.user == crate::route::TableUser::Subnet(subnet.id));
+        self.route_tables
+            .values()
+            .filter(|table| table.vpc == subnet.vpc)
+            .find(uses)
+            .or_else(|| self.route_tables.get(&self.vpcs.get(&subnet.vpc)?.main_route_table))
+    }
+
+    /// The network ACL that a subnet uses.
+    pub fn nacl_of(&self, subnet: &Subnet) -> Option<&Arc<NetworkAcl>> {
+        self.nacls.values().find(|nacl| nacl.associations.iter().any(|a| a.subnet == subnet.id))
+    }
+
+    /// The internet gateway attached to a VPC.
+    pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<&Arc<InternetGateway>> {
+        self.internet_gateways.values().find(|gateway| gateway.vpc == Some(vpc))
+    }
+
+    /// The interfaces of an instance, primary first.
+    pub fn enis_of(&self, instance: InstanceId) -> Vec<&Arc<NetworkInterface>> {
+        let index =
+            |eni: &Arc<NetworkInterface>| eni.attachment.as_ref().filter(|a| a.instance == instance).map(|a| a.device_index);
+        let mut enis: Vec<_> = self.enis.values().filter(|eni| index(eni).is_some()).collect();
+        enis.sort_by_key(|eni| index(eni));
+        enis
+    }
+
+    /// Whether a route's target can take packets: an attached gateway, an interface of a running instance.
+    pub fn route_state(&self, vpc: VpcId, target: crate::RouteTarget) -> crate::RouteState {
+        let active = match target {
+            crate::RouteTarget::Local => true,
+            crate::RouteTarget::InternetGateway(id) => self.internet_gateways.get(&id).is_some_and(|g| g.vpc == Some(vpc)),
+            crate::RouteTarget::NetworkInterface(id) => self.enis.get(&id).is_some_and(|eni| self.carries_packets(eni)),
+        };
+        if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
+    }
+
+    /// Whether an interface is in an instance that is starting or running.
+    pub fn carries_packets(&self, eni: &NetworkInterface) -> bool {
+        let instance = eni.attachment.as_ref().and_then(|a| self.instances.get(&a.instance));
+        instance.is_some_and(|i| matches!(i.state, crate::InstanceState::Pending | crate::InstanceState::Running))
+    }
+}
+
+/// The change that stores a resource.
+///
+/// # Errors
+/// When the resource can't be written as JSON.
+pub fn stored<R: Resource>(resource: &R) -> Result<Change, serde_json::Error> {
+    Ok(Change { kind: R::KIND, key: R::key_text(&resource.key()), value: Some(serde_json::to_value(resource)?) })
+}

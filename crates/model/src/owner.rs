@@ -1,0 +1,114 @@
+//! Who a resource belongs to and where it lives.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A twelve-digit AWS account number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountId(u64);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}", self.0)
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+            text.parse().map(Self).map_err(|e| e.to_string())
+        } else {
+            Err(format!("an account number has twelve digits, not \"{text}\""))
+        }
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<AccountId> for String {
+    fn from(account: AccountId) -> String {
+        account.to_string()
+    }
+}
+
+/// A region's name, such as `eu-central-1`. Any name of letters, digits and dashes is a region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Region(Arc<str>);
+
+impl Region {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that ARNs of this region start with: `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &'static str {
+        match &*self.0 {
+            r if r.starts_with("cn-") => "aws-cn",
+            r if r.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Region {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(format!("a region's name is made of lower-case letters, digits and dashes, not \"{text}\""))
+        }
+    }
+}
+
+impl TryFrom<String> for Region {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Region> for String {
+    fn from(region: Region) -> String {
+        region.0.as_ref().to_owned()
+    }
+}
+
+/// The account and region that a resource belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// The owning account.
+    pub account: AccountId,
+    /// The region the resource lives in.
+    pub region: Region,
+}
+
+impl Owner {
+    /// The ARN of a resource of service `ec2`, for example `arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-…`.
+    pub fn ec2_arn(&self, kind: &str, id: impl fmt::Display) -> String {
+        format!("arn:{}:ec2:{}:{}:{kind}/{id}", self.region.partition(), self.region, self.account)
+    }
+}
