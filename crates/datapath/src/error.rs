@@ -58,9 +58,6 @@ pub(crate) trait Attempt<T> {
 
 impl<T, E: Into<io::Error>> Attempt<T> for Result<T, E> {
     fn attempt<A: Into<String>>(self, action: impl FnOnce() -> A) -> Result<T, DatapathError> {
-        self.map_err(|source| DatapathError::System {
-            action: action().into(),
-            source: source.into(),
-        })
+        self.map_err(|source| DatapathError::System { action: action().into(), source: source.into() })
     }
 }

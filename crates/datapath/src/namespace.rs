@@ -27,8 +27,7 @@ impl NetNs {
         on_a_thread(|| {
             // SAFETY: only the network namespace of this fresh thread changes; it shares no file-descriptor table or
             // memory assumption that another namespace would break, and ends right after.
-            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-                .attempt(|| "create a network namespace")?;
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.attempt(|| "create a network namespace")?;
             Self::current()
         })?
     }
@@ -47,9 +46,7 @@ impl NetNs {
     pub fn open(path: &Path) -> Result<Self, DatapathError> {
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .attempt(|| format!("open the network namespace {}", path.display()))?;
-        Ok(Self {
-            file: Arc::new(file),
-        })
+        Ok(Self { file: Arc::new(file) })
     }
 
     /// Runs `work` on a fresh thread inside the namespace and returns what it returns.
@@ -58,11 +55,8 @@ impl NetNs {
     /// socket inside an instance is made by the daemon outside. A panic of `work` goes on in the caller.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DatapathError> {
         on_a_thread(|| {
-            rustix::thread::move_into_link_name_space(
-                self.file.as_fd(),
-                Some(LinkNameSpaceType::Network),
-            )
-            .attempt(|| format!("enter {self:?}"))?;
+            rustix::thread::move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
+                .attempt(|| format!("enter {self:?}"))?;
             Ok(work())
         })?
     }
@@ -70,17 +64,12 @@ impl NetNs {
     /// Writes a setting of this namespace, named as a path below `/proc/sys`, for example
     /// `net/ipv6/conf/eth0/accept_ra`.
     pub fn set_sysctl(&self, name: &str, value: &str) -> Result<(), DatapathError> {
-        self.within(|| {
-            fs::write(Path::new("/proc/sys").join(name), value)
-                .attempt(|| format!("set {name} to {value}"))
-        })?
+        self.within(|| fs::write(Path::new("/proc/sys").join(name), value).attempt(|| format!("set {name} to {value}")))?
     }
 
     /// The kernel's number of this namespace, the same for every handle to it while it exists.
     pub fn identity(&self) -> Result<u64, DatapathError> {
-        Ok(rustix::fs::fstat(self.file.as_fd())
-            .attempt(|| "identify a network namespace")?
-            .st_ino)
+        Ok(rustix::fs::fstat(self.file.as_fd()).attempt(|| "identify a network namespace")?.st_ino)
     }
 }
 
@@ -102,10 +91,7 @@ impl fmt::Debug for NetNs {
 /// A namespace belongs to a thread, so changing it on a thread that ends right after leaves no trace in the process.
 fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, DatapathError> {
     thread::scope(|scope| {
-        let worker = thread::Builder::new()
-            .name("netns".into())
-            .spawn_scoped(scope, work)
-            .attempt(|| "start a thread")?;
+        let worker = thread::Builder::new().name("netns".into()).spawn_scoped(scope, work).attempt(|| "start a thread")?;
         worker.join().or_else(|cause| panic::resume_unwind(cause))
     })
 }

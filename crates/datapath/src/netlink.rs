@@ -12,18 +12,16 @@ use std::os::fd::{AsFd, AsRawFd};
 use ipnet::IpNet;
 use openvpc_model::interface::MacAddress;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-    NlasIterator,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, NlasIterator,
 };
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{AddressMessageBuilder, LinkUnspec, RouteMessageBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::DatapathError;
@@ -52,26 +50,20 @@ pub struct Link {
     pub peer: Option<LinkIndex>,
 }
 
-/// How one end of a veth pair comes to be.
+/// A veth pair between a packet socket in this namespace and a host in another.
 #[derive(Clone, Copy, Debug)]
-pub struct VethEnd<'a> {
-    /// Its name, at most 15 bytes.
-    pub name: &'a str,
-    /// Its hardware address; the kernel chooses one when `None`.
-    pub mac: Option<MacAddress>,
-    /// The largest packet it carries without segmentation, in bytes without the Ethernet header.
+pub struct VethSpec<'a> {
+    /// The name of the end in this namespace, at most 15 bytes. The kernel's own stack keeps silent on it: no ARP, no
+    /// IPv6 address.
+    pub wire: &'a str,
+    /// The namespace of the host.
+    pub host: &'a NetNs,
+    /// The name of the host's end, at most 15 bytes.
+    pub host_link: &'a str,
+    /// The hardware address of the host's end.
+    pub host_mac: MacAddress,
+    /// The largest packet that passes without segmentation, in bytes without the Ethernet header.
     pub mtu: u32,
-    /// What answers on it.
-    pub role: EndRole,
-}
-
-/// Who uses one end of a veth pair.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EndRole {
-    /// A host: the kernel's stack, with ARP and an IPv6 link-local address made of the hardware address.
-    Host,
-    /// A packet socket: the kernel's own stack keeps silent (no ARP, no IPv6 address of its own). Comes up at once.
-    Wire,
 }
 
 /// A route to install.
@@ -105,30 +97,34 @@ impl Netlink {
             let _ = socket.set_cap_ack(true);
             Ok::<_, io::Error>(socket)
         })?;
-        Ok(Self {
-            socket: socket.attempt(|| "open a netlink socket")?,
-            sequence: 0,
-        })
+        Ok(Self { socket: socket.attempt(|| "open a netlink socket")?, sequence: 0 })
     }
 
-    /// Makes a veth pair: `here` in this namespace, `there` in `other`. Returns the number of `here`.
-    ///
-    /// A [`EndRole::Host`] end stays down, so that its settings can be made before the first packet.
-    pub fn add_veth(&mut self, here: VethEnd<'_>, there: VethEnd<'_>, other: &NetNs) -> Result<LinkIndex, DatapathError> {
-        let peer = there.builder().setns_by_fd(other.as_fd().as_raw_fd()).build();
-        let mut message = here.builder().build();
+    /// Makes a veth pair and returns the number of the wire, which is up; the host's end stays down, so that its
+    /// settings can be made before the first packet.
+    pub fn add_veth(&mut self, spec: VethSpec<'_>) -> Result<LinkIndex, DatapathError> {
+        let peer = LinkUnspec::new_with_name(spec.host_link)
+            .mtu(spec.mtu)
+            .txqueuelen(TRANSMIT_QUEUE)
+            .address(spec.host_mac.0.to_vec())
+            .setns_by_fd(spec.host.as_fd().as_raw_fd())
+            .build();
+        let mut message = LinkUnspec::new_with_name(spec.wire).mtu(spec.mtu).txqueuelen(TRANSMIT_QUEUE).arp(false).build();
         message.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
         ]));
-        let (name, peer_name) = (here.name, there.name);
-        self.create(RouteNetlinkMessage::NewLink(message), || {
-            format!("make the link {name} with its other end {peer_name}")
-        })?;
-        self.link(name)?.map(|link| link.index).ok_or_else(|| DatapathError::NetlinkAnswer {
-            action: format!("make the link {name}"),
-            reason: "it was made but is not listed".into(),
-        })
+        self.create(RouteNetlinkMessage::NewLink(message), || format!("make the link {} to {}", spec.wire, spec.host_link))?;
+        let wire = self
+            .link(spec.wire)?
+            .ok_or_else(|| DatapathError::NetlinkAnswer {
+                action: format!("make the link {}", spec.wire),
+                reason: "it was made but is not listed".into(),
+            })?
+            .index;
+        self.silence(wire)?;
+        self.set_up(wire)?;
+        Ok(wire)
     }
 
     /// Removes a link, and with it the other end when it is a veth.
@@ -155,40 +151,31 @@ impl Netlink {
     pub fn add_address(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
         let mut message = address_message(link, address);
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        self.create(RouteNetlinkMessage::NewAddress(message), || {
-            format!("add address {address} to link {}", link.0)
-        })
+        self.create(RouteNetlinkMessage::NewAddress(message), || format!("add address {address} to link {}", link.0))
     }
 
     /// Takes an address from a link.
     pub fn remove_address(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
         let message = address_message(link, address);
-        self.change(RouteNetlinkMessage::DelAddress(message), || {
-            format!("remove address {address} from link {}", link.0)
-        })
+        self.change(RouteNetlinkMessage::DelAddress(message), || format!("remove address {address} from link {}", link.0))
     }
 
     /// Installs a route, or replaces the one to the same destination.
     pub fn set_route(&mut self, route: RouteSpec) -> Result<(), DatapathError> {
         let message = route_message(&route);
-        self.request(
-            RouteNetlinkMessage::NewRoute(message),
-            NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-            &|| match route.gateway {
+        self.request(RouteNetlinkMessage::NewRoute(message), NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &|| {
+            match route.gateway {
                 Some(gateway) => format!("route {} to {gateway} on link {}", route.destination, route.link.0),
                 None => format!("route {} to link {}", route.destination, route.link.0),
-            },
-        )
+            }
+        })
         .map(drop)
     }
 
     /// All links of the namespace.
     pub fn links(&mut self) -> Result<Vec<Link>, DatapathError> {
-        let answers = self.request(
-            RouteNetlinkMessage::GetLink(LinkMessage::default()),
-            NLM_F_REQUEST | NLM_F_DUMP,
-            &|| "list links".into(),
-        )?;
+        let answers = self
+            .request(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, &|| "list links".into())?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -205,11 +192,10 @@ impl Netlink {
 
     /// The addresses of a link, with their prefix lengths.
     pub fn addresses(&mut self, link: LinkIndex) -> Result<Vec<IpNet>, DatapathError> {
-        let answers = self.request(
-            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-            NLM_F_REQUEST | NLM_F_DUMP,
-            &|| format!("list the addresses of link {}", link.0),
-        )?;
+        let answers =
+            self.request(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, &|| {
+                format!("list the addresses of link {}", link.0)
+            })?;
         Ok(answers
             .into_iter()
             .filter_map(|answer| match answer {
@@ -231,9 +217,16 @@ impl Netlink {
             .collect())
     }
 
+    /// Without a link-local address the kernel sends nothing over IPv6 by itself.
+    fn silence(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
+        let no_address = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+        let message =
+            LinkUnspec::new_with_index(link.0).append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![no_address])).build();
+        self.change(RouteNetlinkMessage::SetLink(message), || format!("keep link {} without an IPv6 address", link.0))
+    }
+
     fn create(&mut self, message: RouteNetlinkMessage, action: impl Fn() -> String) -> Result<(), DatapathError> {
-        self.request(message, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &action)
-            .map(drop)
+        self.request(message, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &action).map(drop)
     }
 
     fn change(&mut self, message: RouteNetlinkMessage, action: impl Fn() -> String) -> Result<(), DatapathError> {
@@ -261,12 +254,8 @@ impl Netlink {
             let (datagram, _) = self.socket.recv_from_full().attempt(action)?;
             let mut rest = &datagram[..];
             while !rest.is_empty() {
-                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(|error| {
-                    DatapathError::NetlinkAnswer {
-                        action: action(),
-                        reason: error.to_string(),
-                    }
-                })?;
+                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+                    .map_err(|error| DatapathError::NetlinkAnswer { action: action(), reason: error.to_string() })?;
                 let length = (answer.header.length as usize).next_multiple_of(4).clamp(4, rest.len());
                 rest = &rest[length..];
                 if answer.header.sequence_number != self.sequence {
@@ -285,21 +274,6 @@ impl Netlink {
                     _ => {}
                 }
             }
-        }
-    }
-}
-
-impl VethEnd<'_> {
-    fn builder(&self) -> LinkMessageBuilder<LinkUnspec> {
-        let mut builder = LinkUnspec::new_with_name(self.name).mtu(self.mtu).txqueuelen(TRANSMIT_QUEUE);
-        if let Some(mac) = self.mac {
-            builder = builder.address(mac.0.to_vec());
-        }
-        match self.role {
-            EndRole::Host => builder,
-            EndRole::Wire => builder.arp(false).up().append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![
-                AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]),
-            ])),
         }
     }
 }
@@ -329,14 +303,12 @@ impl Link {
 
 fn address_message(link: LinkIndex, address: IpNet) -> AddressMessage {
     match address {
-        IpNet::V4(net) => AddressMessageBuilder::<std::net::Ipv4Addr>::new()
-            .index(link.0)
-            .address(net.addr(), net.prefix_len())
-            .build(),
-        IpNet::V6(net) => AddressMessageBuilder::<std::net::Ipv6Addr>::new()
-            .index(link.0)
-            .address(net.addr(), net.prefix_len())
-            .build(),
+        IpNet::V4(net) => {
+            AddressMessageBuilder::<std::net::Ipv4Addr>::new().index(link.0).address(net.addr(), net.prefix_len()).build()
+        }
+        IpNet::V6(net) => {
+            AddressMessageBuilder::<std::net::Ipv6Addr>::new().index(link.0).address(net.addr(), net.prefix_len()).build()
+        }
     }
 }
 
@@ -345,10 +317,7 @@ fn route_message(route: &RouteSpec) -> RouteMessage {
         IpAddr::V4(ip) => RouteAddress::Inet(ip),
         IpAddr::V6(ip) => RouteAddress::Inet6(ip),
     };
-    let mut message = RouteMessageBuilder::<IpAddr>::new()
-        .output_interface(route.link.0)
-        .protocol(RouteProtocol::Static)
-        .build();
+    let mut message = RouteMessageBuilder::<IpAddr>::new().output_interface(route.link.0).protocol(RouteProtocol::Static).build();
     message.header.address_family = match route.destination {
         IpNet::V4(_) => AddressFamily::Inet,
         IpNet::V6(_) => AddressFamily::Inet6,
@@ -377,9 +346,7 @@ fn kernel_words(flags: u16, after_code: &[u8]) -> Option<String> {
     if flags & (CAPPED | ATTRIBUTES) != CAPPED | ATTRIBUTES {
         return None;
     }
-    let text = NlasIterator::new(after_code.get(REQUEST_HEADER..)?)
-        .flatten()
-        .find(|attribute| attribute.kind() == MESSAGE)?;
+    let text = NlasIterator::new(after_code.get(REQUEST_HEADER..)?).flatten().find(|attribute| attribute.kind() == MESSAGE)?;
     Some(String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned())
 }
 

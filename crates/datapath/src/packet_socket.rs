@@ -65,11 +65,7 @@ impl VnetHeader {
 
     /// The packets that `payload` bytes of transport payload become on the wire.
     pub fn segments(&self, payload: usize) -> usize {
-        if self.is_super_packet() && self.gso_size > 0 {
-            payload.div_ceil(usize::from(self.gso_size)).max(1)
-        } else {
-            1
-        }
+        if self.is_super_packet() && self.gso_size > 0 { payload.div_ceil(usize::from(self.gso_size)).max(1) } else { 1 }
     }
 }
 
@@ -91,9 +87,7 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens a socket on the link with number `link` in `namespace`.
     pub fn open(namespace: &NetNs, link: LinkIndex) -> Result<Self, DatapathError> {
-        namespace
-            .within(|| Self::open_here(link))?
-            .attempt(|| format!("open a packet socket on link {}", link.0))
+        namespace.within(|| Self::open_here(link))?.attempt(|| format!("open a packet socket on link {}", link.0))
     }
 
     /// Fills `batch` with the frames that wait, as many as fit, and returns how many there are; 0 when none waits.
@@ -150,8 +144,7 @@ impl PacketSocket {
     fn open_here(link: LinkIndex) -> io::Result<Self> {
         // Protocol 0 receives nothing: frames begin to arrive with the bind below, when every option is in place.
         // SAFETY: no memory is involved.
-        let socket =
-            unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
+        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
         if socket < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -171,13 +164,8 @@ impl PacketSocket {
         address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
         address.sll_ifindex = i32::try_from(link.0).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
         // SAFETY: the address and its length describe one `sockaddr_ll` that lives through the call.
-        let bound = unsafe {
-            libc::bind(
-                socket.as_raw_fd(),
-                (&raw const address).cast(),
-                mem::size_of_val(&address) as libc::socklen_t,
-            )
-        };
+        let bound =
+            unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), mem::size_of_val(&address) as libc::socklen_t) };
         if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(Self { socket }) }
     }
 
@@ -217,18 +205,12 @@ impl AsFd for PacketSocket {
 
 impl VnetHeader {
     fn as_io(&self) -> libc::iovec {
-        libc::iovec {
-            iov_base: (&raw const *self).cast_mut().cast(),
-            iov_len: mem::size_of::<Self>(),
-        }
+        libc::iovec { iov_base: (&raw const *self).cast_mut().cast(), iov_len: mem::size_of::<Self>() }
     }
 }
 
 fn frame_as_io(frame: &[u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: frame.as_ptr().cast_mut().cast(),
-        iov_len: frame.len(),
-    }
+    libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() }
 }
 
 fn message_of(parts: &mut [libc::iovec; 2]) -> libc::mmsghdr {
@@ -242,13 +224,7 @@ fn message_of(parts: &mut [libc::iovec; 2]) -> libc::mmsghdr {
 fn set_option<T>(socket: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> io::Result<()> {
     // SAFETY: pointer and length describe `value`, which the kernel only reads.
     let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            option,
-            (&raw const *value).cast(),
-            mem::size_of::<T>() as libc::socklen_t,
-        )
+        libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const *value).cast(), mem::size_of::<T>() as libc::socklen_t)
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -261,12 +237,7 @@ fn set_buffer(socket: BorrowedFd<'_>, forced: i32, plain: i32, bytes: i32) -> io
 /// Attaches a filter that drops frames with a VLAN tag.
 fn refuse_tagged(socket: BorrowedFd<'_>) -> io::Result<()> {
     const ACCEPT: u32 = u32::MAX;
-    let instruction = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
+    let instruction = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let tag_present = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG_PRESENT) as u32;
     let mut program = [
         instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, tag_present),
@@ -274,10 +245,7 @@ fn refuse_tagged(socket: BorrowedFd<'_>) -> io::Result<()> {
         instruction(libc::BPF_RET | libc::BPF_K, 0, 0, ACCEPT),
         instruction(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
     ];
-    let program = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_mut_ptr(),
-    };
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
 }
 

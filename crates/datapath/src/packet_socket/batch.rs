@@ -28,12 +28,7 @@ impl FrameBatch {
     /// Room for `capacity` frames, at least one.
     pub fn new(capacity: usize) -> Self {
         let slots = Slots::new(capacity.max(1));
-        Self {
-            messages: slots.messages(),
-            filled: Vec::with_capacity(capacity),
-            slots,
-            oversized: 0,
-        }
+        Self { messages: slots.messages(), filled: Vec::with_capacity(capacity), slots, oversized: 0 }
     }
 
     /// The frames received, in order of arrival, open to change.
@@ -103,10 +98,7 @@ impl FrameBatch {
                 self.oversized += 1;
                 continue;
             }
-            self.filled.push(Filled {
-                slot: slot as u32,
-                length: length as u32,
-            });
+            self.filled.push(Filled { slot: slot as u32, length: length as u32 });
         }
         Ok(self.filled.len())
     }
@@ -128,10 +120,7 @@ impl Slots {
     const STRIDE: usize = FrameBatch::FRAME + 64;
 
     fn new(capacity: usize) -> Self {
-        let empty = libc::iovec {
-            iov_base: std::ptr::null_mut(),
-            iov_len: 0,
-        };
+        let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
         Self {
             headers: NonNull::from(Box::leak(vec![VnetHeader::default(); capacity].into_boxed_slice())),
             parts: NonNull::from(Box::leak(vec![[empty; 2]; capacity].into_boxed_slice())),
@@ -149,14 +138,8 @@ impl Slots {
                     let frame: *mut u8 = self.frames.cast::<u8>().as_ptr().add(slot * Self::STRIDE);
                     let parts = self.parts.cast::<[libc::iovec; 2]>().as_ptr().add(slot);
                     parts.write([
-                        libc::iovec {
-                            iov_base: header.cast(),
-                            iov_len: mem::size_of::<VnetHeader>(),
-                        },
-                        libc::iovec {
-                            iov_base: frame.cast(),
-                            iov_len: FrameBatch::FRAME,
-                        },
+                        libc::iovec { iov_base: header.cast(), iov_len: mem::size_of::<VnetHeader>() },
+                        libc::iovec { iov_base: frame.cast(), iov_len: FrameBatch::FRAME },
                     ]);
                     let mut message: libc::mmsghdr = mem::zeroed();
                     message.msg_hdr.msg_iov = parts.cast();
