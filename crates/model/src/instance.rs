@@ -50,8 +50,50 @@ pub struct Instance {
     pub disable_api_stop: bool,
     /// `stop` or `terminate`.
     pub shutdown_behavior: String,
+    /// How many times it was started: 1 is the launch.
+    pub starts: u32,
+    /// What clients ask for and read back, without effect on the sandbox.
+    #[serde(default)]
+    pub options: InstanceOptions,
     /// Tags.
     pub tags: Tags,
+}
+
+/// What clients ask for and read back, without effect on the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InstanceOptions {
+    /// Whether detailed monitoring was asked for.
+    pub monitoring: bool,
+    /// Whether EBS optimisation was asked for.
+    pub ebs_optimized: bool,
+    /// ARN of the instance profile that was asked for.
+    pub iam_instance_profile: Option<String>,
+    /// `optional` or `required`.
+    pub http_tokens: String,
+    /// `enabled` or `disabled`.
+    pub http_endpoint: String,
+    /// `enabled` or `disabled`.
+    pub http_protocol_ipv6: String,
+    /// 1–64.
+    pub http_put_response_hop_limit: u8,
+    /// `enabled` or `disabled`.
+    pub instance_metadata_tags: String,
+}
+
+impl Default for InstanceOptions {
+    fn default() -> Self {
+        Self {
+            monitoring: false,
+            ebs_optimized: false,
+            iam_instance_profile: None,
+            http_tokens: "optional".to_owned(),
+            http_endpoint: "enabled".to_owned(),
+            http_protocol_ipv6: "disabled".to_owned(),
+            http_put_response_hop_limit: 1,
+            instance_metadata_tags: "disabled".to_owned(),
+        }
+    }
 }
 
 /// Where an instance is in its life. See "Instance lifecycle" in the EC2 User Guide.

@@ -39,6 +39,9 @@ pub struct NetworkInterface {
     pub groups: Vec<SecurityGroupId>,
     /// Whether packets with foreign addresses are dropped.
     pub source_dest_check: bool,
+    /// As the primary interface of an instance: whether it gets a public IPv4 address each time the instance starts.
+    #[serde(default)]
+    pub associate_public_ip: bool,
     /// The instance that carries it.
     pub attachment: Option<Attachment>,
     /// Connection-tracking timeouts, where they differ from the defaults.
