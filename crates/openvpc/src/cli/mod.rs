@@ -1,0 +1,205 @@
+//! What a user types. Each command is one file; this one holds the arguments and what all commands share.
+
+mod client;
+mod env;
+mod exec;
+mod explain;
+mod flows;
+mod paint;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::daemon::{self, UpOptions};
+use crate::lab;
+use crate::toolbox::{self, Tool};
+
+pub use client::Client;
+pub use env::quoted;
+pub use explain::way as told_way;
+pub use flows::Rows;
+pub use paint::Paint;
+
+/// A virtual private cloud on your own Linux machine.
+#[derive(Debug, Parser)]
+#[command(name = "openvpc", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which daemon, and on whose behalf.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The daemon's address.
+    #[arg(long, global = true, env = "OPENVPC_ENDPOINT", default_value = "http://127.0.0.1:4566", value_name = "URL")]
+    pub endpoint: String,
+    /// The region to work in.
+    #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
+    pub region: String,
+    /// The account to act for, twelve digits.
+    #[arg(long, global = true, default_value = "123456789012")]
+    pub account: String,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground.
+    Up(UpOptions),
+    /// Remove what a dead daemon left behind on this machine.
+    Cleanup {
+        /// The data directory of the daemon that died.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Run the first lab from beginning to end, on a daemon of its own.
+    Demo,
+    /// Print shell exports that point the AWS tools here: eval "$(openvpc env)".
+    Env,
+    /// Run a command in an instance, or on the lab internet (`internet`).
+    Exec {
+        /// An instance id, or `internet`.
+        instance: String,
+        /// The command and its arguments.
+        #[arg(last = true, required = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Say whether X reaches Y, which way, and what stops it.
+    Explain(ExplainOptions),
+    /// Flow logs: see them live, ask them with SQL, deliver them now.
+    Flows {
+        #[command(subcommand)]
+        command: Flows,
+    },
+    /// Labs: stories that run and check themselves.
+    Lab {
+        #[command(subcommand)]
+        command: Labs,
+    },
+    /// Show what runs, and in which tier.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Small network tools for labs and tests.
+    #[command(hide = true)]
+    Toolbox {
+        #[command(subcommand)]
+        tool: Tool,
+    },
+}
+
+/// What `explain` is asked.
+#[derive(Debug, Args)]
+pub struct ExplainOptions {
+    /// An instance, a network interface, or a public address (then the packet starts on the internet).
+    #[arg(long)]
+    from: String,
+    /// An instance, a network interface, or an address as the source would write it in the packet.
+    #[arg(long)]
+    to: String,
+    /// tcp, udp, icmp, icmpv6 or a protocol number.
+    #[arg(long, default_value = "tcp")]
+    protocol: String,
+    /// The destination port.
+    #[arg(long)]
+    port: Option<u16>,
+    /// The source port.
+    #[arg(long)]
+    source_port: Option<u16>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What can be done with flow logs.
+#[derive(Debug, Subcommand)]
+pub enum Flows {
+    /// Show records as they come, within two seconds of the packet.
+    Tail {
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the records with SQL; the table is flow_logs.
+    Query {
+        /// One SELECT statement.
+        sql: String,
+        /// Print one JSON array of objects.
+        #[arg(long, conflicts_with = "csv")]
+        json: bool,
+        /// Print CSV with a header line.
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Close the open windows, deliver, and return when everything is queryable.
+    Flush,
+}
+
+/// What can be done with labs.
+#[derive(Debug, Subcommand)]
+pub enum Labs {
+    /// List the labs.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a lab against the daemon and check every expectation.
+    Run {
+        /// The lab's name, or the path of a folder that holds a lab.yaml.
+        name: String,
+    },
+}
+
+/// An error that ends a command: one line for a person, and the exit status.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was wrong, where, and what to do.
+    pub message: String,
+    /// The exit status.
+    pub status: u8,
+}
+
+impl Failure {
+    /// An ordinary failure: exit status 1.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), status: 1 }
+    }
+
+    /// The same with another exit status.
+    pub fn with_status(self, status: u8) -> Self {
+        Self { status, ..self }
+    }
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let Cli { target, command } = Cli::parse();
+    let done = match command {
+        Command::Up(options) => daemon::up(options),
+        Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
+        Command::Demo => lab::demo(),
+        Command::Env => env::print(&target),
+        Command::Exec { instance, command } => exec::run(&target, &instance, &command),
+        Command::Explain(options) => explain::run(&target, &options),
+        Command::Flows { command } => flows::run(&target, command),
+        Command::Lab { command } => lab::command(&target, command),
+        Command::Status { json } => status::run(&target, json),
+        Command::Toolbox { tool } => return toolbox::run(tool),
+    };
+    match done {
+        Ok(status) => status,
+        Err(failure) => {
+            eprintln!("openvpc: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}

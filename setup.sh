@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what a fresh Debian-like machine lacks for building and testing openvpc. Does nothing where all is there.
+# Usage: ./setup.sh build | test
+set -euo pipefail
+cd "$(dirname "$0")"
+
+packages=()
+need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
+
+need cc gcc
+need make make
+if [ "${1:-build}" = test ]; then
+  need ip iproute2
+  need ping iputils-ping
+  need curl curl
+  need tcpdump tcpdump
+  need iperf3 iperf3
+  need unshare util-linux
+  need python3 python3
+  python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
+fi
+if [ ${#packages[@]} -gt 0 ]; then
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  echo "setup: installing ${packages[*]}"
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+  if [ -x "$HOME/.cargo/bin/cargo" ]; then
+    echo "setup: put $HOME/.cargo/bin on the PATH and run this again" >&2
+  else
+    echo "setup: openvpc is built with Rust 1.95 or newer, which isn't here; install it with rustup and run this again" >&2
+  fi
+  exit 1
+fi
+
+if [ "${1:-build}" = test ]; then
+  if ! cargo nextest --version >/dev/null 2>&1; then
+    echo "setup: installing cargo-nextest"
+    cargo install --locked --quiet cargo-nextest
+  fi
+  if [ ! -x target/venv/bin/pytest ] || ! target/venv/bin/python -c 'import boto3' 2>/dev/null || [ ! -x target/venv/bin/aws ]; then
+    echo "setup: installing boto3, the aws CLI and pytest into target/venv"
+    mkdir -p target
+    python3 -m venv --clear target/venv
+    target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+  fi
+fi
