@@ -26,6 +26,14 @@ pub enum DatapathError {
         #[source]
         source: io::Error,
     },
+    /// A process that outlives the daemon could not be started.
+    #[error("could not start {name}: {reason}")]
+    Sandbox {
+        /// The instance id, or what else was to be started.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The kernel answered a netlink request with something that does not parse.
     #[error("could not {action}: the kernel's answer does not parse: {reason}")]
     NetlinkAnswer {

@@ -17,5 +17,7 @@ mod error;
 pub mod namespace;
 pub mod netlink;
 pub mod packet_socket;
+pub mod privileges;
+pub mod sandbox;
 
 pub use error::DatapathError;

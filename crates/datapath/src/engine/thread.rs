@@ -1,0 +1,248 @@
+//! The thread that runs the core, and how others reach it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use openvpc_model::UnixMillis;
+use openvpc_pipeline::{EniIndex, FlowSink, Nanos, Tables};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+
+use super::core::{EngineCore, Now, PortId};
+use super::counters::EngineCounters;
+use super::uplink::Uplink;
+use crate::DatapathError;
+use crate::error::Attempt;
+use crate::packet_socket::{FrameBatch, PacketSocket};
+
+/// The running engine. It ends, and takes no more frames, when this is dropped.
+///
+/// Every method hands work to the engine's thread, which does it between two batches of frames, and returns when it
+/// has been done: after [`Engine::swap`] no packet is judged by the tables before.
+pub struct Engine<S> {
+    mailbox: Mailbox<S>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A way to reach the sink inside the engine's thread; it stays valid, and answers with an error, when the engine ends.
+pub struct SinkHandle<S> {
+    mailbox: Mailbox<S>,
+}
+
+impl<S: FlowSink + 'static> Engine<S> {
+    /// Starts the thread, with no port yet.
+    pub fn start(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        let what = || "start the engine";
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).attempt(what)?);
+        let poll = epoll::create(CreateFlags::CLOEXEC).attempt(what)?;
+        epoll::add(&poll, &wake, EventData::new_u64(WAKE), EventFlags::IN).attempt(what)?;
+        let (sender, commands) = mpsc::channel();
+        let worker = Worker {
+            core: EngineCore::new(tables, sink),
+            poll,
+            wake: Arc::clone(&wake),
+            commands,
+            clock: Clock { start: Instant::now() },
+            stop: false,
+        };
+        let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
+        Ok(Self { mailbox: Mailbox { sender, wake }, thread: Some(thread) })
+    }
+
+    /// Judges every packet from now on by `tables`.
+    pub fn swap(&self, tables: Arc<Tables>) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| worker.core.swap(tables))
+    }
+
+    /// Connects an interface; a port it had before is closed.
+    pub fn add_port(&self, eni: EniIndex, socket: PacketSocket) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| {
+            worker.watch(&socket, u64::from(eni.0))?;
+            worker.core.add_port(eni, socket);
+            Ok(())
+        })?
+    }
+
+    /// Disconnects an interface. Its counters are gone with it.
+    pub fn remove_port(&self, eni: EniIndex) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| drop(worker.core.remove_port(eni)))
+    }
+
+    /// Connects the internet.
+    pub fn set_uplink(&self, uplink: Uplink, socket: PacketSocket) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| {
+            worker.watch(&socket, UPLINK)?;
+            worker.core.set_uplink(uplink, socket);
+            Ok(())
+        })?
+    }
+
+    /// The counters of every connected interface and of the uplink.
+    pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
+        self.mailbox.ask(|worker| worker.core.counters())
+    }
+
+    /// A handle to the sink.
+    pub fn sink(&self) -> SinkHandle<S> {
+        SinkHandle { mailbox: self.mailbox.clone() }
+    }
+}
+
+impl<S> Drop for Engine<S> {
+    fn drop(&mut self) {
+        // A thread that has ended already is as good as one that ends now.
+        let _ = self.mailbox.post(Box::new(|worker| worker.stop = true));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<S: 'static> SinkHandle<S> {
+    /// Runs `work` on the sink, between two batches of frames: what it sees is complete up to the time it is given.
+    ///
+    /// Frames wait meanwhile, so `work` takes out what it needs and leaves formatting and writing to the caller.
+    pub fn with<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut S, &Tables, UnixMillis) -> R + Send + 'static,
+    ) -> Result<R, DatapathError> {
+        self.mailbox.ask(move |worker| {
+            let now = worker.clock.now();
+            let (sink, tables) = worker.core.sink();
+            work(sink, tables, now.wall)
+        })
+    }
+}
+
+impl<S> Clone for SinkHandle<S> {
+    fn clone(&self) -> Self {
+        Self { mailbox: self.mailbox.clone() }
+    }
+}
+
+type Command<S> = Box<dyn FnOnce(&mut Worker<S>) + Send>;
+
+/// Where commands are left for the engine's thread.
+struct Mailbox<S> {
+    sender: mpsc::Sender<Command<S>>,
+    wake: Arc<OwnedFd>,
+}
+
+impl<S> Mailbox<S> {
+    fn post(&self, command: Command<S>) -> io::Result<()> {
+        self.sender.send(command).map_err(|_| io::Error::other("its thread has ended"))?;
+        // The counter of an eventfd is full only after 2^64 commands that nobody read.
+        rustix::io::write(&self.wake, &1_u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    fn ask<R: Send + 'static>(&self, work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static) -> Result<R, DatapathError>
+    where
+        S: 'static,
+    {
+        let (answer, outcome) = mpsc::sync_channel(1);
+        let command = move |worker: &mut Worker<S>| {
+            // Who asked may have gone; the work is done all the same.
+            let _ = answer.send(work(worker));
+        };
+        self.post(Box::new(command)).attempt(|| "reach the engine")?;
+        outcome.recv().map_err(|_| io::Error::other("its thread has ended")).attempt(|| "reach the engine")
+    }
+}
+
+impl<S> Clone for Mailbox<S> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone(), wake: Arc::clone(&self.wake) }
+    }
+}
+
+/// What the engine's thread owns.
+struct Worker<S> {
+    core: EngineCore<PacketSocket, S>,
+    poll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    commands: mpsc::Receiver<Command<S>>,
+    clock: Clock,
+    stop: bool,
+}
+
+impl<S: FlowSink> Worker<S> {
+    fn run(mut self) {
+        let mut batch = FrameBatch::new(BATCH);
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut sweep_at = self.clock.now().monotonic;
+        while !self.stop {
+            let idle = Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() };
+            events.clear();
+            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&idle)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the engine can't wait for frames and stops; no packet passes any more");
+                    return;
+                }
+            }
+            for event in &events {
+                match event.data.u64() {
+                    WAKE => self.run_commands(),
+                    UPLINK => self.take_frames(PortId::Uplink, &mut batch),
+                    eni => self.take_frames(PortId::Eni(EniIndex(eni as u32)), &mut batch),
+                }
+            }
+            let now = self.clock.now();
+            if now.monotonic.0 >= sweep_at.0 {
+                self.core.sweep(now.monotonic);
+                sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
+            }
+        }
+    }
+
+    fn run_commands(&mut self) {
+        // Read before the commands: one that is posted meanwhile wakes the thread again.
+        let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
+        while let Ok(command) = self.commands.try_recv() {
+            command(self);
+        }
+    }
+
+    /// One batch at most, so that a busy port does not keep the others waiting.
+    fn take_frames(&mut self, port: PortId, batch: &mut FrameBatch) {
+        let now = self.clock.now();
+        let core = &mut self.core;
+        // A packet that finds a bug loses itself and its batch, not the machine's network.
+        if panic::catch_unwind(AssertUnwindSafe(|| core.take_batch(port, batch, now))).is_err() {
+            tracing::error!(?port, "a frame made the engine panic; its batch is lost");
+            self.core.count_panic(port);
+        }
+    }
+
+    fn watch(&self, socket: &PacketSocket, data: u64) -> Result<(), DatapathError> {
+        epoll::add(&self.poll, socket.as_fd(), EventData::new_u64(data), EventFlags::IN).attempt(|| "wait for frames of a link")
+    }
+}
+
+/// The clocks that frames are stamped with.
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Now {
+        // A machine whose clock stands before 1970 writes flow logs of 1970.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { monotonic: Nanos(self.start.elapsed().as_nanos() as u64), wall: UnixMillis(wall.as_millis() as u64) }
+    }
+}
+
+const WAKE: u64 = u64::MAX;
+const UPLINK: u64 = u64::MAX - 1;
+
+/// Frames taken from one port before the next has its turn.
+const BATCH: usize = 32;
+const EVENTS: usize = 64;
+
+/// How often idle flows are looked for.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
