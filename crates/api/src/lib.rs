@@ -1,1 +1,33 @@
-//! Placeholder.
+//! AWS's wire protocols and one action module per resource family.
+//!
+//! A request comes in as bytes, is parsed into a structure generated from the service model, handed to its action, and
+//! the action's structure goes out as XML. The crate opens no socket and decides nothing about the network: the daemon
+//! brings the HTTP, [`openvpc_control`] the meaning.
+//!
+//! Read [`Api`] first (from request to answer), then [`action::Ctx`] (what an action works with).
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod actions;
+mod api;
+mod auth;
+pub mod client;
+mod error;
+pub mod filters;
+#[rustfmt::skip]
+mod generated;
+pub mod host;
+pub mod http;
+pub mod ids;
+pub mod page;
+pub mod query;
+pub mod table;
+pub mod tagging;
+#[cfg(test)]
+mod testing;
+mod timestamp;
+pub mod xml;
+
+pub use api::{Api, Service, service};
+pub use error::ApiError;
+pub use generated::{operations, shapes};

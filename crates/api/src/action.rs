@@ -1,0 +1,127 @@
+//! An action: a function from a typed request to a typed response, and what it runs with.
+
+use std::sync::Arc;
+
+use openvpc_control::{Caller, Control, ControlError, Missing, Tx};
+use openvpc_model::{Id, Network, Owner};
+
+use crate::error::ApiError;
+use crate::host::Host;
+use crate::ids;
+use crate::query::{FromQuery, Node};
+use crate::xml::WriteXml;
+
+/// An operation of the service model.
+pub trait Operation {
+    /// Its name on the wire.
+    const NAME: &'static str;
+    /// The structure of its request.
+    type Request: FromQuery;
+    /// The structure of its response.
+    type Response: WriteXml + 'static;
+}
+
+/// An operation that is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Action {
+    /// The operation's name on the wire.
+    pub name: &'static str,
+    /// Parses the request, runs the handler and gives what the envelope is to hold.
+    pub run: fn(&Ctx<'_>, Node) -> Result<Box<dyn WriteXml>, ApiError>,
+}
+
+/// Ties a handler to an operation: `action!(CreateVpc, create_vpc)`. The handler's types are checked against the model.
+#[macro_export]
+macro_rules! action {
+    ($operation:ident, $handler:path) => {
+        $crate::action::Action {
+            name: <$crate::operations::$operation as $crate::action::Operation>::NAME,
+            run: |ctx, request| $crate::action::run::<$crate::operations::$operation>(ctx, request, $handler),
+        }
+    };
+}
+
+/// Runs a handler. DryRun ends here: the handler has rehearsed what it would do, and that went well.
+///
+/// # Errors
+/// The parser's and the handler's; `DryRunOperation`.
+pub fn run<O: Operation>(
+    ctx: &Ctx<'_>,
+    request: Node,
+    handler: fn(&Ctx<'_>, O::Request) -> Result<O::Response, ApiError>,
+) -> Result<Box<dyn WriteXml>, ApiError> {
+    let response = handler(ctx, O::Request::from_query(request)?)?;
+    if ctx.dry_run {
+        return Err(ApiError::dry_run());
+    }
+    Ok(Box::new(response))
+}
+
+/// What an action runs with.
+pub struct Ctx<'a> {
+    /// On whose behalf it runs.
+    pub caller: Caller,
+    /// Whether only to say if it would succeed. [`Ctx::mutate`] minds it; other effects must.
+    pub dry_run: bool,
+    /// The id that the answer carries.
+    pub request_id: String,
+    pub(crate) control: &'a Control,
+    pub(crate) host: &'a dyn Host,
+}
+
+impl Ctx<'_> {
+    /// The calling account and region.
+    pub fn owner(&self) -> &Owner {
+        &self.caller.owner
+    }
+
+    /// The state of the network, with what the caller's region holds from the start in it.
+    ///
+    /// # Errors
+    /// When the region had to be set up and that failed.
+    pub fn network(&self) -> Result<Arc<Network>, ApiError> {
+        Ok(self.control.view(&self.caller)?)
+    }
+
+    /// Changes the state; rehearses it only, when the request says DryRun.
+    ///
+    /// # Errors
+    /// The change's own error.
+    pub fn mutate<T>(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<T, ControlError>) -> Result<T, ApiError> {
+        let outcome =
+            if self.dry_run { self.control.rehearse(&self.caller, change) } else { self.control.transact(&self.caller, change) };
+        Ok(outcome?)
+    }
+
+    /// The caller's resources that a Describe names by id, or all of them when it names none; in the order of their ids.
+    ///
+    /// # Errors
+    /// The kind's `….Malformed` and `….NotFound` errors.
+    pub fn pick<R>(&self, network: &Network, ids: &[String]) -> Result<Vec<Arc<R>>, ApiError>
+    where
+        R: Missing,
+        R::Key: Id,
+    {
+        if ids.is_empty() {
+            return Ok(network.owned::<R>(self.owner()).cloned().collect());
+        }
+        let mut keys: Vec<R::Key> = ids::parse_all(ids)?;
+        keys.sort();
+        keys.dedup();
+        let find = |key: &R::Key| {
+            let found = network.get::<R>(key).filter(|resource| resource.owner() == self.owner());
+            found.cloned().ok_or_else(|| R::missing(key).into())
+        };
+        keys.iter().map(find).collect()
+    }
+
+    /// The one writer of the state.
+    pub fn control(&self) -> &Control {
+        self.control
+    }
+
+    /// The machine that the network lives on.
+    pub fn host(&self) -> &dyn Host {
+        self.host
+    }
+}

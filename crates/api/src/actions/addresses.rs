@@ -1,0 +1,6 @@
+//! Elastic IP addresses.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! DHCP option sets.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Network Insights paths and analyses.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Internet gateways.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

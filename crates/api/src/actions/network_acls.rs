@@ -1,0 +1,6 @@
+//! Network ACLs.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

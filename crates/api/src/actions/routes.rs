@@ -1,0 +1,6 @@
+//! Route tables and routes.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

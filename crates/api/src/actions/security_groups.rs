@@ -1,0 +1,6 @@
+//! Security groups and their rules.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Regions, zones and account attributes.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,15 @@
+//! What actions ask of the daemon beyond the state of the network.
+
+use openvpc_model::{InstanceId, UnixMillis};
+
+/// The machine that the network lives on.
+pub trait Host: Send + Sync {
+    /// What an instance has written to its console, and when it last wrote; none when it has no console yet.
+    fn console_output(&self, instance: InstanceId) -> Option<(UnixMillis, Vec<u8>)>;
+
+    /// Restarts what runs in an instance, without a change of its state or addresses.
+    fn reboot(&self, instance: InstanceId);
+
+    /// Whether the S3 store has that bucket.
+    fn bucket_exists(&self, bucket: &str) -> bool;
+}

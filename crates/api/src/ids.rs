@@ -1,0 +1,100 @@
+//! From the texts of a request to typed ids and required values.
+
+use openvpc_model::Id;
+
+use crate::error::ApiError;
+
+/// Reads an id.
+///
+/// # Errors
+/// The kind's `….Malformed` error.
+pub fn parse<I: Id>(text: &str) -> Result<I, ApiError> {
+    text.parse::<I>().map_err(|error| ApiError::new(malformed_code(error.prefix), error.to_string()))
+}
+
+/// Reads a list of ids.
+///
+/// # Errors
+/// As [`parse`], for the first that is malformed.
+pub fn parse_all<I: Id>(texts: &[String]) -> Result<Vec<I>, ApiError> {
+    texts.iter().map(|text| parse(text)).collect()
+}
+
+/// Reads an id that may be absent.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_opt<I: Id>(text: &Option<String>) -> Result<Option<I>, ApiError> {
+    text.as_deref().map(parse).transpose()
+}
+
+/// Reads an id that must be there.
+///
+/// # Errors
+/// `MissingParameter`, also when it is empty, and as [`parse`].
+pub fn parse_required<I: Id>(text: &Option<String>, parameter: &str) -> Result<I, ApiError> {
+    parse(required(text, parameter)?)
+}
+
+/// A text that must be there.
+///
+/// # Errors
+/// `MissingParameter`, also when it is empty.
+pub fn required<'a>(text: &'a Option<String>, parameter: &str) -> Result<&'a str, ApiError> {
+    text.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| ApiError::missing(parameter))
+}
+
+/// The code for an id of the wrong form: as listed in "Error codes for the Amazon EC2 API", else in the pattern of the
+/// kind's not-found code.
+fn malformed_code(prefix: &str) -> &'static str {
+    match prefix {
+        "acl" => "InvalidNetworkAclID.Malformed",
+        "aclassoc" | "rtbassoc" | "eipassoc" => "InvalidAssociationID.Malformed",
+        "dopt" => "InvalidDhcpOptionID.Malformed",
+        "eipalloc" => "InvalidAllocationID.Malformed",
+        "eni" => "InvalidNetworkInterfaceID.Malformed",
+        "eni-attach" => "InvalidNetworkInterfaceAttachmentID.Malformed",
+        "fl" => "InvalidFlowLogId.Malformed",
+        "i" => "InvalidInstanceID.Malformed",
+        "igw" => "InvalidInternetGatewayID.Malformed",
+        "nia" => "InvalidNetworkInsightsAnalysisId.Malformed",
+        "nip" => "InvalidNetworkInsightsPathId.Malformed",
+        "pl" => "InvalidPrefixListID.Malformed",
+        "r" => "InvalidReservationID.Malformed",
+        "rtb" => "InvalidRouteTableID.Malformed",
+        "sg" => "InvalidGroupId.Malformed",
+        "sgr" => "InvalidSecurityGroupRuleId.Malformed",
+        "subnet" => "InvalidSubnetID.Malformed",
+        "subnet-cidr-assoc" => "InvalidSubnetCidrBlockAssociationID.Malformed",
+        "vpc" => "InvalidVpcID.Malformed",
+        "vpc-cidr-assoc" => "InvalidVpcCidrBlockAssociationID.Malformed",
+        _ => "InvalidID.Malformed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use openvpc_model::{SecurityGroupId, VpcId};
+
+    use super::*;
+
+    #[test]
+    fn a_malformed_id_has_its_kind_s_code() {
+        let error = parse::<VpcId>("vpc-zz").unwrap_err();
+        assert_eq!((&*error.code, &*error.message), ("InvalidVpcID.Malformed", "Invalid id: \"vpc-zz\" (expecting \"vpc-...\")"));
+        assert_eq!(parse::<SecurityGroupId>("vpc-1a2b3c4d").unwrap_err().code, "InvalidGroupId.Malformed");
+    }
+
+    #[test]
+    fn an_absent_or_empty_id_is_a_missing_parameter() {
+        for text in [None, Some(String::new())] {
+            assert_eq!(
+                parse_required::<VpcId>(&text, "VpcId").unwrap_err().message,
+                "The request must contain the parameter VpcId"
+            );
+        }
+        assert!(parse_opt::<VpcId>(&None).unwrap().is_none());
+        assert!(parse_required::<VpcId>(&Some("vpc-1a2b3c4d".into()), "VpcId").is_ok());
+    }
+}

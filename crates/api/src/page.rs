@@ -1,0 +1,150 @@
+//! Answers in pages: `MaxResults` and an opaque `NextToken`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::error::ApiError;
+
+/// A request whose answer can be cut into pages.
+pub trait Paged {
+    /// The least and the most `MaxResults`, from the model; 5 and 1000 where it is silent.
+    const LIMITS: (i32, i32);
+
+    /// `MaxResults`.
+    fn max_results(&self) -> Option<i32>;
+    /// `NextToken`.
+    fn next_token(&self) -> Option<&str>;
+}
+
+/// The page that a request asks for, and the token of the next one. `explicit_ids` says that the request names the
+/// resources it wants, which doesn't go with `MaxResults`. `key` is what an item is known by; a page starts behind the
+/// last item of the one before, also when items came or went in between.
+///
+/// # Errors
+/// `InvalidParameterValue`, `InvalidParameterCombination`, `InvalidNextToken`.
+pub fn cut<P: Paged, T>(
+    request: &P,
+    explicit_ids: bool,
+    mut items: Vec<T>,
+    key: impl Fn(&T) -> Option<&str>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let (min, max) = P::LIMITS;
+    if let Some(wanted) = request.max_results() {
+        if explicit_ids {
+            return Err(ApiError::invalid_combination("The parameter maxResults cannot be used with a list of ids"));
+        }
+        if !(min..=max).contains(&wanted) {
+            let message =
+                format!("Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value between {min} and {max}.");
+            return Err(ApiError::invalid_value(message));
+        }
+    }
+    if let Some(token) = request.next_token().filter(|token| !token.is_empty()) {
+        let place = Place::decode(token)?;
+        let behind = items.iter().position(|item| key(item) == Some(&place.last)).map(|found| found + 1);
+        items.drain(..behind.unwrap_or(place.offset).min(items.len()));
+        return Ok(first(request, items, place.offset, key));
+    }
+    Ok(first(request, items, 0, key))
+}
+
+fn first<P: Paged, T>(
+    request: &P,
+    mut items: Vec<T>,
+    offset: usize,
+    key: impl Fn(&T) -> Option<&str>,
+) -> (Vec<T>, Option<String>) {
+    // The limit was checked to be positive.
+    let size = request.max_results().and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX);
+    if items.len() <= size {
+        return (items, None);
+    }
+    items.truncate(size);
+    let last = items.last().and_then(key).unwrap_or_default().to_owned();
+    (items, Some(Place { offset: offset + size, last }.encode()))
+}
+
+/// Where a page ended.
+struct Place {
+    /// How many items were before the next page.
+    offset: usize,
+    /// The key of the last of them.
+    last: String,
+}
+
+impl Place {
+    fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("1 {} {}", self.offset, self.last))
+    }
+
+    fn decode(token: &str) -> Result<Self, ApiError> {
+        let read = || {
+            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+            let (offset, last) = text.strip_prefix("1 ")?.split_once(' ')?;
+            Some(Self { offset: offset.parse().ok()?, last: last.to_owned() })
+        };
+        read().ok_or_else(|| {
+            ApiError::new("InvalidNextToken", "The specified NextToken is not valid; pass the one of the page before, unchanged.")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::shapes::{DescribeRouteTablesRequest, DescribeVpcsRequest};
+
+    fn ask(max_results: Option<i32>, next_token: Option<String>) -> DescribeVpcsRequest {
+        DescribeVpcsRequest { max_results, next_token, ..Default::default() }
+    }
+
+    fn names(range: std::ops::Range<u32>) -> Vec<String> {
+        range.map(|i| format!("vpc-{i:02}")).collect()
+    }
+
+    fn page(request: &DescribeVpcsRequest, items: Vec<String>) -> (Vec<String>, Option<String>) {
+        cut(request, false, items, |name| Some(name)).unwrap()
+    }
+
+    #[test]
+    fn pages_together_are_the_whole() {
+        let (mut token, mut seen) = (None, Vec::new());
+        loop {
+            let (items, next) = page(&ask(Some(5), token), names(0..17));
+            seen.extend(items);
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, names(0..17));
+    }
+
+    #[test]
+    fn a_full_last_page_has_no_token() {
+        assert_eq!(page(&ask(Some(5), None), names(0..5)).1, None);
+        assert_eq!(page(&ask(None, None), names(0..5000)).0.len(), 5000);
+    }
+
+    #[test]
+    fn an_item_that_vanished_or_came_between_two_pages_makes_none_skipped() {
+        let (_, token) = page(&ask(Some(5), None), names(0..10));
+        let mut fewer = names(0..10);
+        fewer.remove(0);
+        assert_eq!(page(&ask(Some(5), token.clone()), fewer).0, names(5..10));
+        let mut more = names(0..10);
+        more.insert(0, "vpc-new".into());
+        assert_eq!(page(&ask(Some(5), token), more).0, names(5..10));
+    }
+
+    #[test]
+    fn limits_come_from_the_model() {
+        let code = |request: &DescribeVpcsRequest, ids| cut(request, ids, names(0..1), |name| Some(name)).unwrap_err().code;
+        assert_eq!(code(&ask(Some(4), None), false), "InvalidParameterValue");
+        assert_eq!(code(&ask(Some(1001), None), false), "InvalidParameterValue");
+        assert_eq!(code(&ask(Some(5), None), true), "InvalidParameterCombination");
+        assert_eq!(code(&ask(None, Some("nonsense".into())), false), "InvalidNextToken");
+        assert_eq!(DescribeRouteTablesRequest::LIMITS, (5, 100));
+    }
+}

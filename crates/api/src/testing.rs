@@ -1,0 +1,115 @@
+//! Tests of actions through the whole wire, over a network in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use openvpc_control::{Control, Enforcer, Environment, Quotas};
+use openvpc_model::{InstanceId, Network, UnixMillis};
+use openvpc_store::MemoryStore;
+use serde_json::Value;
+
+use crate::client::{self, ClientError};
+use crate::host::Host;
+use crate::http::{Request, Response};
+use crate::{Api, ApiError};
+
+/// An API whose ids and times are the same in every run.
+pub(crate) fn api() -> Api {
+    let environment = Counted(AtomicU64::new(1));
+    let control = Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default());
+    Api::new(Arc::new(control.unwrap()), Arc::new(NoInstances), "123456789012".parse().unwrap())
+}
+
+impl Api {
+    /// Calls an action with query parameters; gives JSON with API member names.
+    pub(crate) fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Value, ApiError> {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.append_pair("Action", action)
+            .append_pair("Version", if client::service(action) == "sts" { "2011-06-15" } else { "2016-11-15" });
+        body.extend_pairs(parameters);
+        let response = self.raw(&body.finish());
+        client::decode(action, &response.body).map_err(|error| match error {
+            ClientError::Refused { code, message } => ApiError { code: code.into(), message, status: response.status },
+            other => panic!("{action}: {other}: {}", response.body),
+        })
+    }
+
+    /// Calls an action with JSON parameters.
+    pub(crate) fn call_json(&self, action: &str, parameters: &Value) -> Result<Value, ApiError> {
+        let response = self.raw(&client::encode(action, parameters).unwrap());
+        client::decode(action, &response.body).map_err(|error| match error {
+            ClientError::Refused { code, message } => ApiError { code: code.into(), message, status: response.status },
+            other => panic!("{action}: {other}: {}", response.body),
+        })
+    }
+
+    /// The error code of a call that must fail.
+    pub(crate) fn code(&self, action: &str, parameters: &[(&str, &str)]) -> String {
+        self.call(action, parameters).expect_err("the call must fail").code.into_owned()
+    }
+
+    /// The answer to a form body.
+    pub(crate) fn raw(&self, body: &str) -> Response {
+        self.raw_as("test", "us-east-1", body)
+    }
+
+    /// The answer to a form body, signed with that access key for that region.
+    pub(crate) fn raw_as(&self, access_key: &str, region: &str, body: &str) -> Response {
+        let service = if body.contains("GetCallerIdentity") { "sts" } else { "ec2" };
+        self.answer(&signed(access_key, region, service, body)).unwrap()
+    }
+}
+
+/// A POST that is signed well enough for a loopback address.
+pub(crate) fn signed(access_key: &str, region: &str, service: &str, body: &str) -> Request {
+    let signature = "0".repeat(64);
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={access_key}/20260921/{region}/{service}/aws4_request, SignedHeaders=host, Signature={signature}"
+    );
+    Request {
+        method: "POST".into(),
+        path: "/".into(),
+        headers: vec![
+            ("Authorization".into(), authorization),
+            ("Content-Type".into(), "application/x-www-form-urlencoded; charset=utf-8".into()),
+        ],
+        body: body.into(),
+        ..Request::default()
+    }
+}
+
+/// Time stands still and chance counts.
+struct Counted(AtomicU64);
+
+impl Environment for Counted {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(1_790_000_042_000)
+    }
+
+    fn random(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+struct NoPackets;
+
+impl Enforcer for NoPackets {
+    fn enforce(&self, _network: &Arc<Network>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+struct NoInstances;
+
+impl Host for NoInstances {
+    fn console_output(&self, _instance: InstanceId) -> Option<(UnixMillis, Vec<u8>)> {
+        None
+    }
+
+    fn reboot(&self, _instance: InstanceId) {}
+
+    fn bucket_exists(&self, bucket: &str) -> bool {
+        bucket == "logs"
+    }
+}

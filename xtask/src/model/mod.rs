@@ -1,0 +1,125 @@
+//! `cargo xtask model`: the service model as data, and the Rust code generated from it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Outcome, project_root};
+
+mod code;
+mod naming;
+mod service;
+mod table;
+
+use service::Service;
+
+/// The usage line.
+pub const SUMMARY: &str = "trim PATH | generate | check: trims a botocore service model, generates code from the trimmed one";
+
+/// Services whose trimmed model lies in `crates/api/model`.
+const SERVICES: &[&str] = &["ec2", "sts"];
+
+/// Runs `cargo xtask model …`.
+pub fn run(arguments: &[String]) -> Outcome {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments {
+        ["trim", path] => trim(Path::new(path)),
+        ["generate"] => generate(),
+        ["check"] => check(),
+        _ => Err(format!("usage: cargo xtask model {SUMMARY}")),
+    }
+}
+
+/// Cuts a full model (`service-2.json`, unpacked; `/dev/stdin` works too) down to what `operations.txt` lists.
+fn trim(path: &Path) -> Outcome {
+    let text = fs::read_to_string(path).map_err(|e| {
+        format!("{}: {e} (a packed model goes through `gunzip -c … | cargo xtask model trim /dev/stdin`)", path.display())
+    })?;
+    let full = Service::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let name = full.name();
+    if !SERVICES.contains(&&*name) {
+        return Err(format!("{} is a model of {name}; known are {}", path.display(), SERVICES.join(", ")));
+    }
+    let trimmed = full.trimmed(&listed_operations(&name)?)?;
+    write(&model_dir().join(format!("{name}.json")), &trimmed.to_text()?)?;
+    if name == "ec2" {
+        let names: String = full.operation_names().map(|operation| format!("{operation}\n")).collect();
+        write(&model_dir().join("ec2-all-operations.txt"), &names)?;
+    }
+    println!(
+        "{name}: {} of {} operations, {} of {} shapes",
+        trimmed.operations.len(),
+        full.operations.len(),
+        trimmed.shapes.len(),
+        full.shapes.len()
+    );
+    Ok(())
+}
+
+fn generate() -> Outcome {
+    for (path, text) in generated()? {
+        write(&path, &text)?;
+    }
+    Ok(())
+}
+
+fn check() -> Outcome {
+    for (path, text) in generated()? {
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        if committed != text {
+            return Err(format!("{} isn't what the model gives: run `cargo xtask model generate` and commit", path.display()));
+        }
+    }
+    println!("generated code matches the model");
+    Ok(())
+}
+
+/// Path and content of every generated file.
+fn generated() -> Result<Vec<(PathBuf, String)>, String> {
+    let mut services = Vec::new();
+    for name in SERVICES {
+        let path = model_dir().join(format!("{name}.json"));
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let service = Service::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+        let (mut has, mut listed): (Vec<_>, _) =
+            (service.operation_names().map(str::to_owned).collect(), listed_operations(name)?);
+        has.sort();
+        listed.sort();
+        if has != listed {
+            return Err(format!("{} and operations.txt list different operations: run `cargo xtask model trim`", path.display()));
+        }
+        services.push(service);
+    }
+    let merged = Service::merged(services)?;
+    let dir = project_root().join("crates/api/src/generated");
+    Ok(vec![
+        (dir.join("shapes.rs"), code::shapes(&merged)?),
+        (dir.join("operations.rs"), code::operations(&merged)),
+        (dir.join("table.rs"), table::table(&merged)?),
+    ])
+}
+
+/// The operations of a service in `operations.txt`: lines `ec2:CreateVpc`, comments after `#`.
+fn listed_operations(service: &str) -> Result<Vec<String>, String> {
+    let path = model_dir().join("operations.txt");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty());
+    let mut names = Vec::new();
+    for line in lines {
+        let (of, name) = line.split_once(':').ok_or_else(|| format!("{}: \"{line}\" isn't SERVICE:OPERATION", path.display()))?;
+        if of == service {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn model_dir() -> PathBuf {
+    project_root().join("crates/api/model")
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    }
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
