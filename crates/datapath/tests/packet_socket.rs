@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use common::privileged;
 use openvpc_datapath::namespace::NetNs;
 use openvpc_datapath::netlink::{LinkIndex, Netlink, RouteSpec, VethSpec};
 use openvpc_datapath::packet_socket::{FrameBatch, PacketSocket, VnetHeader};
@@ -17,99 +20,107 @@ const MTU: u32 = 9001;
 
 #[test]
 fn a_tcp_super_packet_passes_whole_and_arrives_intact() {
-    let pair = Pair::new();
-    let listener = pair.right.within(|| TcpListener::bind("10.0.0.2:5000").unwrap()).unwrap();
-    let received = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        bytes
+    privileged("a_tcp_super_packet_passes_whole_and_arrives_intact", || {
+        let pair = Pair::new();
+        let listener = pair.right.within(|| TcpListener::bind("10.0.0.2:5000").unwrap()).unwrap();
+        let received = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            bytes
+        });
+
+        let payload: Vec<u8> = (0..8 << 20).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let mut stream = pair.left.within(|| TcpStream::connect("10.0.0.2:5000").unwrap()).unwrap();
+        stream.write_all(&payload).unwrap();
+        drop(stream);
+
+        assert!(received.join().unwrap() == payload, "the bytes received are those sent");
+        let seen = pair.seen();
+        let (header, length) = seen.iter().max_by_key(|(_, length)| *length).unwrap();
+        assert!(*length > 60_000, "the longest frame has {length} bytes: {header:?}");
+        assert_eq!(header.gso_type & !VnetHeader::GSO_ECN, VnetHeader::GSO_TCPV4);
+        assert!(header.needs_checksum() && header.gso_size > 8000, "{header:?}");
+        assert_eq!(pair.checksum_errors(), 0);
     });
-
-    let payload: Vec<u8> = (0..8 << 20).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut stream = pair.left.within(|| TcpStream::connect("10.0.0.2:5000").unwrap()).unwrap();
-    stream.write_all(&payload).unwrap();
-    drop(stream);
-
-    assert!(received.join().unwrap() == payload, "the bytes received are those sent");
-    let seen = pair.seen();
-    let (header, length) = seen.iter().max_by_key(|(_, length)| *length).unwrap();
-    assert!(*length > 60_000, "the longest frame has {length} bytes: {header:?}");
-    assert_eq!(header.gso_type & !VnetHeader::GSO_ECN, VnetHeader::GSO_TCPV4);
-    assert!(header.needs_checksum() && header.gso_size > 8000, "{header:?}");
-    assert_eq!(pair.checksum_errors(), 0);
 }
 
 #[test]
 fn ipv6_works_at_once_and_its_super_packets_pass_whole() {
-    let pair = Pair::new();
-    let listener = pair.right.within(|| TcpListener::bind("[fd00::2]:5000").unwrap()).unwrap();
-    let received = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        bytes.len()
-    });
-    let mut stream = pair.left.within(|| TcpStream::connect("[fd00::2]:5000").unwrap()).unwrap();
-    stream.write_all(&vec![7; 4 << 20]).unwrap();
-    drop(stream);
+    privileged("ipv6_works_at_once_and_its_super_packets_pass_whole", || {
+        let pair = Pair::new();
+        let listener = pair.right.within(|| TcpListener::bind("[fd00::2]:5000").unwrap()).unwrap();
+        let received = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).unwrap();
+            bytes.len()
+        });
+        let mut stream = pair.left.within(|| TcpStream::connect("[fd00::2]:5000").unwrap()).unwrap();
+        stream.write_all(&vec![7; 4 << 20]).unwrap();
+        drop(stream);
 
-    assert_eq!(received.join().unwrap(), 4 << 20);
-    let longest = pair.seen().into_iter().max_by_key(|(_, length)| *length).unwrap();
-    assert_eq!(longest.0.gso_type & !VnetHeader::GSO_ECN, VnetHeader::GSO_TCPV6, "{longest:?}");
-    assert!(longest.1 > 60_000, "{longest:?}");
+        assert_eq!(received.join().unwrap(), 4 << 20);
+        let longest = pair.seen().into_iter().max_by_key(|(_, length)| *length).unwrap();
+        assert_eq!(longest.0.gso_type & !VnetHeader::GSO_ECN, VnetHeader::GSO_TCPV6, "{longest:?}");
+        assert!(longest.1 > 60_000, "{longest:?}");
+    });
 }
 
 #[test]
 fn the_hosts_reach_what_their_routes_say_and_the_wires_stay_silent() {
-    let pair = Pair::new();
-    let mut left = Netlink::open(&pair.left).unwrap();
-    let eth0 = left.link("eth0").unwrap().unwrap();
-    assert_eq!((eth0.mtu, eth0.up), (MTU, true));
-    let addresses = left.addresses(eth0.index).unwrap();
-    assert!(addresses.contains(&"10.0.0.1/24".parse().unwrap()), "{addresses:?}");
-    let link_local = eth0.mac.unwrap().link_local();
-    assert!(addresses.iter().any(|net| net.addr() == link_local), "{addresses:?} and {link_local}");
+    privileged("the_hosts_reach_what_their_routes_say_and_the_wires_stay_silent", || {
+        let pair = Pair::new();
+        let mut left = Netlink::open(&pair.left).unwrap();
+        let eth0 = left.link("eth0").unwrap().unwrap();
+        assert_eq!((eth0.mtu, eth0.up), (MTU, true));
+        let addresses = left.addresses(eth0.index).unwrap();
+        assert!(addresses.contains(&"10.0.0.1/24".parse().unwrap()), "{addresses:?}");
+        let link_local = eth0.mac.unwrap().link_local();
+        assert!(addresses.iter().any(|net| net.addr() == link_local), "{addresses:?} and {link_local}");
 
-    for gateway in ["10.0.0.2", "fd00::2"] {
-        let destination = if gateway.contains(':') { "::/0" } else { "0.0.0.0/0" };
-        let route = RouteSpec {
-            destination: destination.parse().unwrap(),
-            gateway: Some(gateway.parse().unwrap()),
-            link: eth0.index,
-            source: None,
-        };
-        left.set_route(route).unwrap();
-        left.set_route(route).expect("a route may be set again");
-    }
-    let mut right = Netlink::open(&pair.right).unwrap();
-    let loopback = right.link("lo").unwrap().unwrap().index;
-    right.set_up(loopback).unwrap();
-    right.add_address(loopback, "192.0.2.1/32".parse().unwrap()).unwrap();
-    let server = pair.right.within(|| UdpSocket::bind("192.0.2.1:53").unwrap()).unwrap();
-    let client = pair.left.within(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
-    client.send_to(b"question", "192.0.2.1:53").unwrap();
-    assert_eq!(server.recv_from(&mut [0; 16]).unwrap().0, 8);
+        for gateway in ["10.0.0.2", "fd00::2"] {
+            let destination = if gateway.contains(':') { "::/0" } else { "0.0.0.0/0" };
+            let route = RouteSpec {
+                destination: destination.parse().unwrap(),
+                gateway: Some(gateway.parse().unwrap()),
+                link: eth0.index,
+                source: None,
+            };
+            left.set_route(route).unwrap();
+            left.set_route(route).expect("a route may be set again");
+        }
+        let mut right = Netlink::open(&pair.right).unwrap();
+        let loopback = right.link("lo").unwrap().unwrap().index;
+        right.set_up(loopback).unwrap();
+        right.add_address(loopback, "192.0.2.1/32".parse().unwrap()).unwrap();
+        let server = pair.right.within(|| UdpSocket::bind("192.0.2.1:53").unwrap()).unwrap();
+        let client = pair.left.within(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
+        client.send_to(b"question", "192.0.2.1:53").unwrap();
+        assert_eq!(server.recv_from(&mut [0; 16]).unwrap().0, 8);
 
-    let mut fabric = Netlink::open(&pair.fabric).unwrap();
-    for wire in fabric.links().unwrap().into_iter().filter(|link| link.name != "lo") {
-        assert_eq!(fabric.addresses(wire.index).unwrap(), [], "{wire:?}");
-        fabric.delete_link(wire.index).unwrap();
-    }
-    assert!(left.link("eth0").unwrap().is_none(), "eth0 goes with its other end");
+        let mut fabric = Netlink::open(&pair.fabric).unwrap();
+        for wire in fabric.links().unwrap().into_iter().filter(|link| link.name != "lo") {
+            assert_eq!(fabric.addresses(wire.index).unwrap(), [], "{wire:?}");
+            fabric.delete_link(wire.index).unwrap();
+        }
+        assert!(left.link("eth0").unwrap().is_none(), "eth0 goes with its other end");
+    });
 }
 
 #[test]
 fn a_refusal_of_the_kernel_names_the_operation_and_the_link() {
-    let fabric = NetNs::create().unwrap();
-    let host = NetNs::create().unwrap();
-    let mut netlink = Netlink::open(&fabric).unwrap();
-    netlink.add_veth(veth("w0", &host, "eth0", 1)).unwrap();
-    let error = netlink.add_veth(veth("w0", &host, "eth1", 2)).unwrap_err();
-    assert!(error.is_present(), "{error}");
-    assert!(error.to_string().contains("make the link w0"), "{error}");
-    let error = netlink.set_up(LinkIndex(4711)).unwrap_err();
-    assert!(error.is_absent(), "{error}");
+    privileged("a_refusal_of_the_kernel_names_the_operation_and_the_link", || {
+        let fabric = NetNs::create().unwrap();
+        let host = NetNs::create().unwrap();
+        let mut netlink = Netlink::open(&fabric).unwrap();
+        netlink.add_veth(veth("w0", &host, "eth0", 1)).unwrap();
+        let error = netlink.add_veth(veth("w0", &host, "eth1", 2)).unwrap_err();
+        assert!(error.is_present(), "{error}");
+        assert!(error.to_string().contains("make the link w0"), "{error}");
+        let error = netlink.set_up(LinkIndex(4711)).unwrap_err();
+        assert!(error.is_absent(), "{error}");
+    });
 }
 
 /// Two hosts, `10.0.0.1` and `10.0.0.2` (`fd00::1`, `fd00::2`), whose links meet in a relay of two packet sockets.

@@ -39,7 +39,7 @@ fn daemon(dir: &Path) -> ExitCode {
     let adopted = found.is_some();
     let sandbox = found.unwrap_or_else(|| {
         let spec = SandboxSpec {
-            name: "i-1".into(),
+            name: state_dir.to_str().unwrap().into(),
             hostname: "ip-10-0-0-1".into(),
             resolv_conf: "nameserver 10.0.0.2\n".into(),
             hosts: "127.0.0.1 localhost\n".into(),

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{self, Command};
 use std::{env, fs, io, mem};
 
@@ -52,6 +53,16 @@ impl ExecCommand {
         let mut env: Vec<_> = carried.collect();
         env.push(("PATH".into(), path_with(env::var_os("PATH").as_deref())));
         Self { argv: argv.into_iter().map(Into::into).collect(), env }
+    }
+
+    /// Whether there is a file for the program, seen from the calling process.
+    fn is_present(&self) -> bool {
+        let program = Path::new(&self.argv[0]);
+        let path = self.env.iter().rev().find(|(name, _)| name == "PATH").map_or(PATH.as_ref(), |(_, path)| path.as_os_str());
+        match program.components().count() {
+            1 if !program.has_root() => env::split_paths(path).any(|dir| dir.join(program).exists()),
+            _ => program.exists(),
+        }
     }
 }
 
@@ -132,12 +143,13 @@ fn run(command: &ExecCommand, forwarded: &Forwarded) -> ! {
         .envs(base_environment())
         .envs(command.env.iter().map(|(name, value)| (name, value)))
         .exec();
-    let program = command.argv[0].to_string_lossy();
-    let status = if error.kind() == io::ErrorKind::NotFound {
-        eprintln!("openvpc: {program}: command not found in the instance");
+    let program = &command.argv[0];
+    // A directory in PATH that may not be read makes "not permitted" of what is "not found".
+    let status = if error.kind() == io::ErrorKind::NotFound || !command.is_present() {
+        eprintln!("openvpc: {}: command not found in the instance", program.display());
         127
     } else {
-        eprintln!("openvpc: {program}: {error}");
+        eprintln!("openvpc: {}: {error}", program.display());
         126
     };
     process::exit(status)

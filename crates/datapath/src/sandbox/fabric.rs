@@ -27,7 +27,7 @@ impl Fabric {
         let adopted = found.is_some();
         let holder = match found {
             Some(holder) => holder,
-            None => start_process(helper, FABRIC_COMMAND, "fabric", &())?.go_on(dir)?,
+            None => start_process(helper, FABRIC_COMMAND, &dir.to_string_lossy(), &())?.go_on(dir)?,
         };
         Ok(Self { namespace: holder.net_ns()?, holder, adopted, dir: dir.to_owned() })
     }

@@ -1,5 +1,7 @@
 //! Runs a test with the rights of a daemon: as root directly, otherwise in a user namespace.
 
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
 use std::env;
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +31,6 @@ pub fn privileged(name: &str, body: impl FnOnce()) {
 }
 
 /// Asks again and again until `done` says yes.
-#[allow(dead_code, reason = "not every test file waits")]
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !done() {
@@ -39,7 +40,6 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// Whether anything in the host's mount table mentions `path`.
-#[allow(dead_code, reason = "not every test file looks")]
 pub fn is_mounted_below(path: &Path) -> bool {
     std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(path.to_str().unwrap())
 }
