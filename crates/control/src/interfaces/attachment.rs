@@ -1,0 +1,83 @@
+//! Interfaces in instances.
+
+use openvpc_model::{Attachment, EniAttachmentId, EniId, Instance, InstanceId, InstanceState, NetworkInterface};
+
+use super::refuse_if_managed;
+use crate::{ControlError, Tx};
+
+/// Puts an interface into a running or stopped instance of its zone: AttachNetworkInterface.
+///
+/// # Errors
+/// `InvalidNetworkInterface.InUse`, `IncorrectInstanceState`, `InvalidParameterValue` for another zone or a taken index.
+pub fn attach(tx: &mut Tx, eni: EniId, instance: InstanceId, device_index: u16) -> Result<EniAttachmentId, ControlError> {
+    let instance = tx.find::<Instance>(&instance)?;
+    let found = tx.find::<NetworkInterface>(&eni)?;
+    refuse_if_managed(&found)?;
+    if let Some(present) = &found.attachment {
+        return Err(ControlError::new(
+            "InvalidNetworkInterface.InUse",
+            format!("Interface: [{eni}] in use by {}", present.instance),
+        ));
+    }
+    if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
+        return Err(ControlError::new(
+            "IncorrectInstanceState",
+            format!("The instance '{}' is {}; attach to a running or stopped one", instance.id, instance.state.as_str()),
+        ));
+    }
+    if instance.zone != found.zone {
+        let region = &tx.owner().region;
+        return Err(ControlError::invalid_value(format!(
+            "Network interface '{eni}' is in {}, but instance '{}' is in {}",
+            found.zone.name(region),
+            instance.id,
+            instance.zone.name(region)
+        )));
+    }
+    attach_unchecked(tx, eni, instance.id, device_index, false)
+}
+
+/// Takes an interface out of its instance: DetachNetworkInterface.
+///
+/// # Errors
+/// `InvalidAttachmentID.NotFound`, `OperationNotPermitted` for the primary interface.
+pub fn detach(tx: &mut Tx, attachment: EniAttachmentId) -> Result<(), ControlError> {
+    let is_it = |eni: &NetworkInterface| eni.attachment.as_ref().is_some_and(|present| present.id == attachment);
+    let eni = tx.owned::<NetworkInterface>().find(|eni| is_it(eni)).cloned().ok_or_else(|| no_such_attachment(attachment))?;
+    refuse_if_managed(&eni)?;
+    if eni.attachment.as_ref().is_some_and(|present| present.device_index == 0) {
+        return Err(ControlError::new("OperationNotPermitted", "The network interface at device index 0 cannot be detached."));
+    }
+    detach_unchecked(tx, eni.id)
+}
+
+/// Attaches at launch, when the instance is pending.
+pub(crate) fn attach_unchecked(
+    tx: &mut Tx,
+    eni: EniId,
+    instance: InstanceId,
+    device_index: u16,
+    delete_on_termination: bool,
+) -> Result<EniAttachmentId, ControlError> {
+    let index = |eni: &NetworkInterface| eni.attachment.as_ref().map(|present| present.device_index);
+    if tx.network().enis_of(instance).into_iter().any(|eni| index(eni) == Some(device_index)) {
+        return Err(ControlError::invalid_value(format!(
+            "Instance '{instance}' already has an interface attached at device index '{device_index}'."
+        )));
+    }
+    let id = tx.new_id();
+    let attached_at = tx.now();
+    tx.update::<NetworkInterface, _>(&eni, |eni| {
+        eni.attachment = Some(Attachment { id, instance, device_index, delete_on_termination, attached_at });
+    })?;
+    Ok(id)
+}
+
+/// Detaches whatever the device index.
+pub(crate) fn detach_unchecked(tx: &mut Tx, eni: EniId) -> Result<(), ControlError> {
+    tx.update::<NetworkInterface, _>(&eni, |eni| eni.attachment = None)
+}
+
+pub(super) fn no_such_attachment(id: EniAttachmentId) -> ControlError {
+    ControlError::new("InvalidAttachmentID.NotFound", format!("The interface attachment '{id}' does not exist"))
+}
