@@ -173,3 +173,6 @@ fn request_id() -> String {
     let (d, e) = (low >> 48 & 0x3fff | 0x8000, low & 0xffff_ffff_ffff);
     format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,8 @@ pub fn xml_name(member: &str, reference: &Reference) -> String {
 
 /// `Ipv6CidrBlockAssociationSet` as `ipv6_cidr_block_association_set`; a run of capitals is one word.
 pub fn field_name(member: &str) -> String {
-    let letters: Vec<char> = member.chars().collect();
+    // Units are one word, though written in mixed case.
+    let letters: Vec<char> = member.replace("MiB", "Mib").replace("GiB", "Gib").chars().collect();
     let mut name = String::new();
     for (i, letter) in letters.iter().enumerate() {
         let after_lower = i > 0 && !letters[i - 1].is_uppercase();
@@ -50,6 +51,7 @@ mod tests {
             ("Type", "r#type"),
             ("PrivateDnsNameOptionsOnLaunch", "private_dns_name_options_on_launch"),
             ("EBSOptimized", "ebs_optimized"),
+            ("SizeInMiB", "size_in_mib"),
         ] {
             assert_eq!(field_name(member), field);
         }

@@ -4201,25 +4201,25 @@ impl WriteXml for FpgaDeviceInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FpgaDeviceMemoryInfo {
-    pub size_in_mi_b: Option<i32>,
+    pub size_in_mib: Option<i32>,
 }
 
 impl WriteXml for FpgaDeviceMemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FpgaInfo {
     pub fpgas: Vec<FpgaDeviceInfo>,
-    pub total_fpga_memory_in_mi_b: Option<i32>,
+    pub total_fpga_memory_in_mib: Option<i32>,
 }
 
 impl WriteXml for FpgaInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("fpgas", "item", &self.fpgas);
-        w.member("totalFpgaMemoryInMiB", &self.total_fpga_memory_in_mi_b);
+        w.member("totalFpgaMemoryInMiB", &self.total_fpga_memory_in_mib);
     }
 }
 
@@ -4308,25 +4308,25 @@ impl WriteXml for GpuDeviceInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuDeviceMemoryInfo {
-    pub size_in_mi_b: Option<i32>,
+    pub size_in_mib: Option<i32>,
 }
 
 impl WriteXml for GpuDeviceMemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuInfo {
     pub gpus: Vec<GpuDeviceInfo>,
-    pub total_gpu_memory_in_mi_b: Option<i32>,
+    pub total_gpu_memory_in_mib: Option<i32>,
 }
 
 impl WriteXml for GpuInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("gpus", "item", &self.gpus);
-        w.member("totalGpuMemoryInMiB", &self.total_gpu_memory_in_mi_b);
+        w.member("totalGpuMemoryInMiB", &self.total_gpu_memory_in_mib);
     }
 }
 
@@ -4509,13 +4509,13 @@ impl WriteXml for Image {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InferenceAcceleratorInfo {
     pub accelerators: Vec<InferenceDeviceInfo>,
-    pub total_inference_memory_in_mi_b: Option<i32>,
+    pub total_inference_memory_in_mib: Option<i32>,
 }
 
 impl WriteXml for InferenceAcceleratorInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("accelerators", "member", &self.accelerators);
-        w.member("totalInferenceMemoryInMiB", &self.total_inference_memory_in_mi_b);
+        w.member("totalInferenceMemoryInMiB", &self.total_inference_memory_in_mib);
     }
 }
 
@@ -4538,12 +4538,12 @@ impl WriteXml for InferenceDeviceInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InferenceDeviceMemoryInfo {
-    pub size_in_mi_b: Option<i32>,
+    pub size_in_mib: Option<i32>,
 }
 
 impl WriteXml for InferenceDeviceMemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
@@ -5681,13 +5681,13 @@ impl WriteXml for ManagedPrefixList {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MediaAcceleratorInfo {
     pub accelerators: Vec<MediaDeviceInfo>,
-    pub total_media_memory_in_mi_b: Option<i32>,
+    pub total_media_memory_in_mib: Option<i32>,
 }
 
 impl WriteXml for MediaAcceleratorInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("accelerators", "item", &self.accelerators);
-        w.member("totalMediaMemoryInMiB", &self.total_media_memory_in_mi_b);
+        w.member("totalMediaMemoryInMiB", &self.total_media_memory_in_mib);
     }
 }
 
@@ -5710,23 +5710,23 @@ impl WriteXml for MediaDeviceInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MediaDeviceMemoryInfo {
-    pub size_in_mi_b: Option<i32>,
+    pub size_in_mib: Option<i32>,
 }
 
 impl WriteXml for MediaDeviceMemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemoryInfo {
-    pub size_in_mi_b: Option<i64>,
+    pub size_in_mib: Option<i64>,
 }
 
 impl WriteXml for MemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
@@ -6336,25 +6336,25 @@ impl WriteXml for NeuronDeviceInfo {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NeuronDeviceMemoryInfo {
-    pub size_in_mi_b: Option<i32>,
+    pub size_in_mib: Option<i32>,
 }
 
 impl WriteXml for NeuronDeviceMemoryInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
-        w.member("sizeInMiB", &self.size_in_mi_b);
+        w.member("sizeInMiB", &self.size_in_mib);
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NeuronInfo {
     pub neuron_devices: Vec<NeuronDeviceInfo>,
-    pub total_neuron_device_memory_in_mi_b: Option<i32>,
+    pub total_neuron_device_memory_in_mib: Option<i32>,
 }
 
 impl WriteXml for NeuronInfo {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("neuronDevices", "item", &self.neuron_devices);
-        w.member("totalNeuronDeviceMemoryInMiB", &self.total_neuron_device_memory_in_mi_b);
+        w.member("totalNeuronDeviceMemoryInMiB", &self.total_neuron_device_memory_in_mib);
     }
 }
 
