@@ -27,8 +27,11 @@ pub struct Action {
     /// The operation's name on the wire.
     pub name: &'static str,
     /// Parses the request, runs the handler and gives what the envelope is to hold.
-    pub run: fn(&Ctx<'_>, Node) -> Result<Box<dyn WriteXml>, ApiError>,
+    pub run: fn(&Ctx<'_>, Node) -> Outcome,
 }
+
+/// What the envelope of an answer is to hold, or why there is only an error.
+pub type Outcome = Result<Box<dyn WriteXml>, ApiError>;
 
 /// Ties a handler to an operation: `action!(CreateVpc, create_vpc)`. The handler's types are checked against the model.
 #[macro_export]
@@ -49,7 +52,7 @@ pub fn run<O: Operation>(
     ctx: &Ctx<'_>,
     request: Node,
     handler: fn(&Ctx<'_>, O::Request) -> Result<O::Response, ApiError>,
-) -> Result<Box<dyn WriteXml>, ApiError> {
+) -> Outcome {
     let response = handler(ctx, O::Request::from_query(request)?)?;
     if ctx.dry_run {
         return Err(ApiError::dry_run());

@@ -125,7 +125,7 @@ fn to_json(shape: &Shape, element: &Element) -> Value {
         }
         Shape::List { item, .. } => element.children.iter().map(|child| to_json(table::shape(*item), child)).collect(),
         Shape::Boolean => Value::Bool(text == "true"),
-        Shape::Integer => text.parse::<i64>().map_or_else(|_| Value::String(text.clone()), Value::from),
+        Shape::Integer | Shape::Long => text.parse::<i64>().map_or_else(|_| Value::String(text.clone()), Value::from),
         Shape::Double => text.parse::<f64>().map_or_else(|_| Value::String(text.clone()), Value::from),
         Shape::Blob | Shape::String | Shape::Timestamp => Value::String(text.clone()),
     }

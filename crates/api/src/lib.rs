@@ -21,6 +21,8 @@ pub mod http;
 pub mod ids;
 pub mod page;
 pub mod query;
+#[cfg(test)]
+mod round_trip;
 pub mod table;
 pub mod tagging;
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub enum Shape {
     Boolean,
     /// A number with a fraction.
     Double,
-    /// A whole number.
+    /// A whole number of 32 bits.
     Integer,
     /// Values of one shape.
     List {
@@ -31,6 +31,8 @@ pub enum Shape {
         /// The element around each in a response.
         element: &'static str,
     },
+    /// A whole number of 64 bits.
+    Long,
     /// Text.
     String,
     /// Named members.

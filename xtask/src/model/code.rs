@@ -46,6 +46,24 @@ pub fn operations(service: &Service) -> String {
     out
 }
 
+/// A full value of every structure, and a list of all operations, for the tests of the wire.
+pub fn samples(service: &Service) -> String {
+    let mut out = String::from(HEADER);
+    out.push_str("use super::operations;\nuse super::shapes::*;\nuse crate::round_trip::{Sample, Trip};\n\npub const TRIPS: &[Trip] = &[\n");
+    for name in service.operations.keys() {
+        let _ = writeln!(out, "    Trip::of::<operations::{name}>(),");
+    }
+    out.push_str("];\n");
+    for (name, shape) in service.shapes.iter().filter(|(_, shape)| shape.is_structure()) {
+        let _ = write!(out, "\nimpl Sample for {name} {{\n    fn sample() -> Self {{\n        Self {{");
+        for (member, _) in &shape.members.0 {
+            let _ = write!(out, "\n            {}: Sample::sample(),", field_name(member));
+        }
+        out.push_str(if shape.members.0.is_empty() { "}\n    }\n}\n" } else { "\n        }\n    }\n}\n" });
+    }
+    out
+}
+
 fn structure(out: &mut String, service: &Service, name: &str, shape: &Shape) -> Result<(), String> {
     let _ = write!(out, "\n#[derive(Clone, Debug, Default, PartialEq)]\npub struct {name} {{");
     for (member, reference) in &shape.members.0 {

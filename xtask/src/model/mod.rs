@@ -94,6 +94,7 @@ fn generated() -> Result<Vec<(PathBuf, String)>, String> {
     Ok(vec![
         (dir.join("shapes.rs"), code::shapes(&merged)?),
         (dir.join("operations.rs"), code::operations(&merged)),
+        (dir.join("samples.rs"), code::samples(&merged)),
         (dir.join("table.rs"), table::table(&merged)?),
     ])
 }

@@ -63,7 +63,8 @@ fn variant(kind: &str) -> &'static str {
         "blob" => "Blob",
         "boolean" => "Boolean",
         "double" | "float" => "Double",
-        "integer" | "long" => "Integer",
+        "integer" => "Integer",
+        "long" => "Long",
         "timestamp" => "Timestamp",
         _ => "String",
     }

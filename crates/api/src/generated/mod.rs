@@ -3,5 +3,7 @@
 #![allow(clippy::all, reason = "generated")]
 
 pub mod operations;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod shapes;
 pub mod table;

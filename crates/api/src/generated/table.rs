@@ -7,7 +7,7 @@ pub static SHAPES: &[Shape] = &[
     Shape::Double,
     Shape::Double,
     Shape::Integer,
-    Shape::Integer,
+    Shape::Long,
     Shape::String,
     Shape::Timestamp,
     Shape::Structure(&[

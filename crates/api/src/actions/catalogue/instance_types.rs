@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_type_says_how_many_interfaces_and_addresses_it_takes() {
-        let answer = api().call("DescribeInstanceTypes", &[("InstanceType.1", "t3.micro")]).unwrap();
+        let answer = api().call_json("DescribeInstanceTypes", &serde_json::json!({"InstanceTypes": ["t3.micro"]})).unwrap();
         let info = &answer["InstanceTypes"][0]["NetworkInfo"];
         assert_eq!((&info["MaximumNetworkInterfaces"], &info["Ipv4AddressesPerInterface"]), (&2.into(), &2.into()));
         assert_eq!(answer["InstanceTypes"].as_array().unwrap().len(), 1);

@@ -1,0 +1,152 @@
+//! Every operation against botocore, in both directions and with every member set: what botocore writes is what we read,
+//! what we write is what botocore reads. Needs `python3` with botocore; without it the test has nothing to compare with.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use openvpc_model::UnixMillis;
+use serde_json::{Value, json};
+
+use crate::action::Operation;
+use crate::client;
+use crate::generated::samples::TRIPS;
+use crate::query::{Empty, FromQuery, Node};
+use crate::xml::{self, Blob, Done, WriteXml};
+
+/// A value with every member set; `tests/botocore_round_trip.py` makes the same ones.
+pub(crate) trait Sample {
+    fn sample() -> Self;
+}
+
+impl<T: Sample> Sample for Option<T> {
+    fn sample() -> Self {
+        Some(T::sample())
+    }
+}
+
+impl<T: Sample> Sample for Vec<T> {
+    fn sample() -> Self {
+        vec![T::sample(), T::sample()]
+    }
+}
+
+macro_rules! samples {
+    ($($ty:ty = $value:expr;)*) => {$(
+        impl Sample for $ty {
+            fn sample() -> Self {
+                $value
+            }
+        }
+    )*};
+}
+
+samples! {
+    Blob = Blob(b"\x00blob\xff".to_vec());
+    Done = Done;
+    Empty = Empty;
+    String = "a <b> & \"c\" 'd' +%41 é\r\n\t\u{1f310}".into();
+    UnixMillis = UnixMillis(1_767_323_045_000);
+    bool = true;
+    f64 = 1.5;
+    i32 = -7;
+    i64 = 1 << 40;
+}
+
+/// One operation's way there and back.
+pub(crate) struct Trip {
+    name: &'static str,
+    /// The answer with every member set, and with none.
+    answers: fn() -> [String; 2],
+    /// Compares a form body with the full request.
+    read: fn(&str),
+}
+
+impl Trip {
+    pub(crate) const fn of<O: Operation>() -> Self
+    where
+        O::Request: Sample + PartialEq + Debug,
+        O::Response: Sample + Default,
+    {
+        Self {
+            name: O::NAME,
+            answers: || [answer::<O>(&O::Response::sample()), answer::<O>(&O::Response::default())],
+            read: read::<O>,
+        }
+    }
+}
+
+fn answer<O: Operation>(response: &dyn WriteXml) -> String {
+    match client::service(O::NAME) {
+        "sts" => xml::sts_response(O::NAME, "r", response),
+        _ => xml::ec2_response(O::NAME, "2016-11-15", "r", response),
+    }
+}
+
+fn read<O: Operation>(body: &str)
+where
+    O::Request: Sample + PartialEq + Debug,
+{
+    let mut node = Node::parse(body.as_bytes()).unwrap();
+    assert_eq!(node.take_value("Action").as_deref(), Some(O::NAME));
+    node.take_value("Version");
+    assert_eq!(O::Request::from_query(node).unwrap(), O::Request::sample(), "{}: {body}", O::NAME);
+}
+
+#[test]
+fn every_operation_goes_through_botocore_s_serializer_and_parser() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/botocore_round_trip.py");
+    if !Command::new("python3").args(["-c", "import botocore"]).output().is_ok_and(|run| run.status.success()) {
+        eprintln!("python3 with botocore isn't installed; nothing to compare with");
+        return;
+    }
+    let mut python = Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = python.stdin.take().unwrap();
+    let lines: String = TRIPS
+        .iter()
+        .map(|trip| {
+            let [full, empty] = (trip.answers)();
+            format!("{}\n", json!({"operation": trip.name, "service": client::service(trip.name), "full": full, "empty": empty}))
+        })
+        .collect();
+    // A thread of its own: both pipes are smaller than what goes through them.
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let run = python.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(run.status.success(), "botocore read something else; its standard error says what");
+
+    let bodies: BTreeMap<String, String> = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(bodies.len(), TRIPS.len());
+    for trip in TRIPS {
+        (trip.read)(&bodies[trip.name]);
+    }
+}
+
+/// The untyped client against the typed structures, in both directions.
+#[test]
+fn the_client_s_table_says_the_same_as_the_typed_structures() {
+    for trip in TRIPS {
+        let found = crate::table::operation(trip.name).unwrap();
+        let request = found.request.map_or(json!({}), |number| full(crate::table::shape(number)));
+        (trip.read)(&client::encode(trip.name, &request).unwrap());
+        let response = found.response.map_or(json!({}), |number| full(crate::table::shape(number)));
+        assert_eq!(client::decode(trip.name, &(trip.answers)()[0]).unwrap(), response, "{}", trip.name);
+    }
+}
+
+fn full(shape: &crate::table::Shape) -> Value {
+    use crate::table::{Shape, shape as at};
+    match shape {
+        Shape::Blob => Blob::sample().to_base64().into(),
+        Shape::Boolean => bool::sample().into(),
+        Shape::Double => f64::sample().into(),
+        Shape::Integer => i32::sample().into(),
+        Shape::Long => i64::sample().into(),
+        Shape::List { item, .. } => json!([full(at(*item)), full(at(*item))]),
+        Shape::String => String::sample().into(),
+        Shape::Structure(members) => members.iter().map(|member| (member.name.to_owned(), full(at(member.shape)))).collect(),
+        Shape::Timestamp => UnixMillis::sample().to_string().into(),
+    }
+}
