@@ -128,3 +128,54 @@ impl Ctx<'_> {
         self.host
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use openvpc_model::{DhcpOptions, DhcpOptionsId, Tags};
+
+    use super::*;
+    use crate::testing::{control, ctx};
+
+    const ALICE: &str = "111111111111";
+    const BOB: &str = "222222222222";
+
+    fn make(ctx: &Ctx<'_>) -> DhcpOptionsId {
+        let make = |tx: &mut Tx<'_>| {
+            let id = tx.new_id();
+            tx.put(DhcpOptions { id, owner: tx.owner().clone(), options: Vec::new(), tags: Tags::new() });
+            Ok(id)
+        };
+        ctx.mutate(make).unwrap()
+    }
+
+    fn code(ctx: &Ctx<'_>, id: &str) -> String {
+        let network = ctx.network().unwrap();
+        ctx.pick::<DhcpOptions>(&network, &[id.to_owned()]).unwrap_err().code.into_owned()
+    }
+
+    #[test]
+    fn what_a_dry_run_makes_isn_t_there_afterwards() {
+        let control = control();
+        let id = make(&ctx(&control, ALICE, true));
+        assert_eq!(code(&ctx(&control, ALICE, false), &id.to_string()), "InvalidDhcpOptionID.NotFound");
+        let id = make(&ctx(&control, ALICE, false));
+        assert!(control.snapshot().dhcp_options.contains_key(&id));
+    }
+
+    #[test]
+    fn ids_pick_the_caller_s_own_resources_each_once() {
+        let control = control();
+        let (alice, bob) = (ctx(&control, ALICE, false), ctx(&control, BOB, false));
+        let (one, two) = (make(&alice), make(&alice));
+        let network = alice.network().unwrap();
+        let pick = |ids: &[DhcpOptionsId]| -> Vec<DhcpOptionsId> {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            alice.pick::<DhcpOptions>(&network, &ids).unwrap().iter().map(|options| options.id).collect()
+        };
+        assert_eq!(pick(&[two, one, two]), [one, two]);
+        assert!(pick(&[]).contains(&one) && pick(&[]).contains(&two));
+        assert_eq!(code(&bob, &one.to_string()), "InvalidDhcpOptionID.NotFound");
+        assert_eq!(code(&bob, "dopt-x"), "InvalidDhcpOptionID.Malformed");
+    }
+}

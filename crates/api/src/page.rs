@@ -5,10 +5,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::error::ApiError;
 
+/// The longest page of an action whose model doesn't say.
+const DEFAULT_MAX: i32 = 1000;
+
 /// A request whose answer can be cut into pages.
 pub trait Paged {
-    /// The least and the most `MaxResults`, from the model; 5 and 1000 where it is silent.
-    const LIMITS: (i32, i32);
+    /// The least `MaxResults`: the model's, or 5 where it is silent.
+    const MIN: i32;
+    /// The most, where the model says it. Elsewhere more than [`DEFAULT_MAX`] is taken for that.
+    const MAX: Option<i32>;
 
     /// `MaxResults`.
     fn max_results(&self) -> Option<i32>;
@@ -28,34 +33,32 @@ pub fn cut<P: Paged, T>(
     mut items: Vec<T>,
     key: impl Fn(&T) -> Option<&str>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let (min, max) = P::LIMITS;
-    if let Some(wanted) = request.max_results() {
-        if explicit_ids {
-            return Err(ApiError::invalid_combination("The parameter maxResults cannot be used with a list of ids"));
-        }
-        if !(min..=max).contains(&wanted) {
-            let message =
-                format!("Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value between {min} and {max}.");
-            return Err(ApiError::invalid_value(message));
-        }
-    }
+    let size = size(request, explicit_ids)?;
     if let Some(token) = request.next_token().filter(|token| !token.is_empty()) {
         let place = Place::decode(token)?;
         let behind = items.iter().position(|item| key(item) == Some(&place.last)).map(|found| found + 1);
         items.drain(..behind.unwrap_or(place.offset).min(items.len()));
-        return Ok(first(request, items, place.offset, key));
+        return Ok(first(size, items, place.offset, key));
     }
-    Ok(first(request, items, 0, key))
+    Ok(first(size, items, 0, key))
 }
 
-fn first<P: Paged, T>(
-    request: &P,
-    mut items: Vec<T>,
-    offset: usize,
-    key: impl Fn(&T) -> Option<&str>,
-) -> (Vec<T>, Option<String>) {
-    // The limit was checked to be positive.
-    let size = request.max_results().and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX);
+/// How many items the page may have; none for all.
+fn size<P: Paged>(request: &P, explicit_ids: bool) -> Result<Option<usize>, ApiError> {
+    let Some(wanted) = request.max_results() else { return Ok(None) };
+    if explicit_ids {
+        return Err(ApiError::invalid_combination("The parameter maxResults cannot be used with a list of ids"));
+    }
+    if wanted < P::MIN || P::MAX.is_some_and(|max| wanted > max) {
+        let range = P::MAX.map_or(format!("of at least {}", P::MIN), |max| format!("between {} and {max}", P::MIN));
+        let message = format!("Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value {range}.");
+        return Err(ApiError::invalid_value(message));
+    }
+    Ok(usize::try_from(wanted.min(P::MAX.unwrap_or(DEFAULT_MAX))).ok())
+}
+
+fn first<T>(size: Option<usize>, mut items: Vec<T>, offset: usize, key: impl Fn(&T) -> Option<&str>) -> (Vec<T>, Option<String>) {
+    let size = size.unwrap_or(usize::MAX);
     if items.len() <= size {
         return (items, None);
     }
@@ -93,7 +96,7 @@ impl Place {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::shapes::{DescribeRouteTablesRequest, DescribeVpcsRequest};
+    use crate::shapes::{DescribeInstancesRequest, DescribeRouteTablesRequest, DescribeVpcsRequest};
 
     fn ask(max_results: Option<i32>, next_token: Option<String>) -> DescribeVpcsRequest {
         DescribeVpcsRequest { max_results, next_token, ..Default::default() }
@@ -145,6 +148,8 @@ mod tests {
         assert_eq!(code(&ask(Some(1001), None), false), "InvalidParameterValue");
         assert_eq!(code(&ask(Some(5), None), true), "InvalidParameterCombination");
         assert_eq!(code(&ask(None, Some("nonsense".into())), false), "InvalidNextToken");
-        assert_eq!(DescribeRouteTablesRequest::LIMITS, (5, 100));
+        assert_eq!((DescribeRouteTablesRequest::MIN, DescribeRouteTablesRequest::MAX), (5, Some(100)));
+        let silent = DescribeInstancesRequest { max_results: Some(5000), ..Default::default() };
+        assert_eq!(cut(&silent, false, names(0..1500), |name| Some(name)).unwrap().0.len(), 1000);
     }
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use openvpc_control::{Control, Enforcer, Environment, Quotas};
-use openvpc_model::{InstanceId, Network, UnixMillis};
+use openvpc_control::{Caller, Control, Enforcer, Environment, Quotas};
+use openvpc_model::{InstanceId, Network, Owner, UnixMillis};
 use openvpc_store::MemoryStore;
 use serde_json::Value;
 
+use crate::action::Ctx;
 use crate::client::{self, ClientError};
 use crate::host::Host;
 use crate::http::{Request, Response};
@@ -16,9 +17,19 @@ use crate::{Api, ApiError};
 
 /// An API whose ids and times are the same in every run.
 pub(crate) fn api() -> Api {
+    Api::new(Arc::new(control()), Arc::new(NoInstances), "123456789012".parse().unwrap())
+}
+
+/// A network in memory.
+pub(crate) fn control() -> Control {
     let environment = Counted(AtomicU64::new(1));
-    let control = Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default());
-    Api::new(Arc::new(control.unwrap()), Arc::new(NoInstances), "123456789012".parse().unwrap())
+    Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default()).unwrap()
+}
+
+/// What an action of that account runs with.
+pub(crate) fn ctx<'a>(control: &'a Control, account: &str, dry_run: bool) -> Ctx<'a> {
+    let owner = Owner { account: account.parse().unwrap(), region: "us-east-1".parse().unwrap() };
+    Ctx { caller: Caller { owner }, dry_run, request_id: "r".into(), control, host: &NoInstances }
 }
 
 impl Api {
@@ -29,19 +40,13 @@ impl Api {
             .append_pair("Version", if client::service(action) == "sts" { "2011-06-15" } else { "2016-11-15" });
         body.extend_pairs(parameters);
         let response = self.raw(&body.finish());
-        client::decode(action, &response.body).map_err(|error| match error {
-            ClientError::Refused { code, message } => ApiError { code: code.into(), message, status: response.status },
-            other => panic!("{action}: {other}: {}", response.body),
-        })
+        decode(action, &response)
     }
 
     /// Calls an action with JSON parameters.
     pub(crate) fn call_json(&self, action: &str, parameters: &Value) -> Result<Value, ApiError> {
         let response = self.raw(&client::encode(action, parameters).unwrap());
-        client::decode(action, &response.body).map_err(|error| match error {
-            ClientError::Refused { code, message } => ApiError { code: code.into(), message, status: response.status },
-            other => panic!("{action}: {other}: {}", response.body),
-        })
+        decode(action, &response)
     }
 
     /// The error code of a call that must fail.
@@ -59,6 +64,13 @@ impl Api {
         let service = if body.contains("GetCallerIdentity") { "sts" } else { "ec2" };
         self.answer(&signed(access_key, region, service, body)).unwrap()
     }
+}
+
+fn decode(action: &str, response: &Response) -> Result<Value, ApiError> {
+    client::decode(action, &response.body).map_err(|error| match error {
+        ClientError::Refused { code, message } => ApiError { code: code.into(), message, status: response.status },
+        other => panic!("{action}: {other}: {}", response.body),
+    })
 }
 
 /// A POST that is signed well enough for a loopback address.

@@ -113,13 +113,11 @@ fn paged(out: &mut String, service: &Service, name: &str, shape: &Shape) -> Resu
     let find = |wanted: &str| shape.members.0.iter().find(|(member, _)| member == wanted).map(|(_, reference)| reference);
     let (Some(max_results), Some(_)) = (find("MaxResults"), find("NextToken")) else { return Ok(()) };
     let bounds = service.shape(&max_results.shape)?;
-    let bound = |number: &Option<serde_json::Number>, default: i64| {
-        number.as_ref().and_then(serde_json::Number::as_i64).unwrap_or(default)
-    };
-    let (min, max) = (bound(&bounds.min, 5), bound(&bounds.max, 1000));
+    let bound = |number: &Option<serde_json::Number>| number.as_ref().and_then(serde_json::Number::as_i64);
+    let (min, max) = (bound(&bounds.min).unwrap_or(5), bound(&bounds.max));
     let _ = write!(
         out,
-        "\nimpl Paged for {name} {{\n    const LIMITS: (i32, i32) = ({min}, {max});\n\n    fn max_results(&self) -> Option<i32> {{\n        self.max_results\n    }}\n\n    fn next_token(&self) -> Option<&str> {{\n        self.next_token.as_deref()\n    }}\n}}\n"
+        "\nimpl Paged for {name} {{\n    const MIN: i32 = {min};\n    const MAX: Option<i32> = {max:?};\n\n    fn max_results(&self) -> Option<i32> {{\n        self.max_results\n    }}\n\n    fn next_token(&self) -> Option<&str> {{\n        self.next_token.as_deref()\n    }}\n}}\n"
     );
     Ok(())
 }

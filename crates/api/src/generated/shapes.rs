@@ -2059,7 +2059,8 @@ impl FromQuery for DescribeAddressesAttributeRequest {
 }
 
 impl Paged for DescribeAddressesAttributeRequest {
-    const LIMITS: (i32, i32) = (1, 1000);
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2173,7 +2174,8 @@ impl FromQuery for DescribeDhcpOptionsRequest {
 }
 
 impl Paged for DescribeDhcpOptionsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2221,7 +2223,8 @@ impl FromQuery for DescribeFlowLogsRequest {
 }
 
 impl Paged for DescribeFlowLogsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2277,7 +2280,8 @@ impl FromQuery for DescribeImagesRequest {
 }
 
 impl Paged for DescribeImagesRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2348,7 +2352,8 @@ impl FromQuery for DescribeInstanceStatusRequest {
 }
 
 impl Paged for DescribeInstanceStatusRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2398,7 +2403,8 @@ impl FromQuery for DescribeInstanceTypesRequest {
 }
 
 impl Paged for DescribeInstanceTypesRequest {
-    const LIMITS: (i32, i32) = (5, 100);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(100);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2448,7 +2454,8 @@ impl FromQuery for DescribeInstancesRequest {
 }
 
 impl Paged for DescribeInstancesRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2496,7 +2503,8 @@ impl FromQuery for DescribeInternetGatewaysRequest {
 }
 
 impl Paged for DescribeInternetGatewaysRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2578,7 +2586,8 @@ impl FromQuery for DescribeManagedPrefixListsRequest {
 }
 
 impl Paged for DescribeManagedPrefixListsRequest {
-    const LIMITS: (i32, i32) = (1, 100);
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2626,7 +2635,8 @@ impl FromQuery for DescribeNetworkAclsRequest {
 }
 
 impl Paged for DescribeNetworkAclsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2680,7 +2690,8 @@ impl FromQuery for DescribeNetworkInsightsAnalysesRequest {
 }
 
 impl Paged for DescribeNetworkInsightsAnalysesRequest {
-    const LIMITS: (i32, i32) = (1, 100);
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2728,7 +2739,8 @@ impl FromQuery for DescribeNetworkInsightsPathsRequest {
 }
 
 impl Paged for DescribeNetworkInsightsPathsRequest {
-    const LIMITS: (i32, i32) = (1, 100);
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2818,7 +2830,8 @@ impl FromQuery for DescribeNetworkInterfacesRequest {
 }
 
 impl Paged for DescribeNetworkInterfacesRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2866,7 +2879,8 @@ impl FromQuery for DescribePrefixListsRequest {
 }
 
 impl Paged for DescribePrefixListsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -2946,7 +2960,8 @@ impl FromQuery for DescribeRouteTablesRequest {
 }
 
 impl Paged for DescribeRouteTablesRequest {
-    const LIMITS: (i32, i32) = (5, 100);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(100);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3022,7 +3037,8 @@ impl FromQuery for DescribeSecurityGroupRulesRequest {
 }
 
 impl Paged for DescribeSecurityGroupRulesRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3072,7 +3088,8 @@ impl FromQuery for DescribeSecurityGroupsRequest {
 }
 
 impl Paged for DescribeSecurityGroupsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3118,7 +3135,8 @@ impl FromQuery for DescribeStaleSecurityGroupsRequest {
 }
 
 impl Paged for DescribeStaleSecurityGroupsRequest {
-    const LIMITS: (i32, i32) = (5, 255);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(255);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3166,7 +3184,8 @@ impl FromQuery for DescribeSubnetsRequest {
 }
 
 impl Paged for DescribeSubnetsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3212,7 +3231,8 @@ impl FromQuery for DescribeTagsRequest {
 }
 
 impl Paged for DescribeTagsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3262,7 +3282,8 @@ impl FromQuery for DescribeVolumesRequest {
 }
 
 impl Paged for DescribeVolumesRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
@@ -3346,7 +3367,8 @@ impl FromQuery for DescribeVpcsRequest {
 }
 
 impl Paged for DescribeVpcsRequest {
-    const LIMITS: (i32, i32) = (5, 1000);
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
 
     fn max_results(&self) -> Option<i32> {
         self.max_results
