@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // The sandbox's own processes are this program too; they must not start threads or read arguments as a user's.
-    if let Some(status) = openvpc_datapath::sandbox::hidden_entry() {
+    if let Some(status) = openvpc_datapath::sandbox::hidden_command() {
         return status;
     }
     cli::main()

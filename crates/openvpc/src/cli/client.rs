@@ -54,17 +54,14 @@ impl Client {
         Ok(lines.map(move |line| line.map_err(|error| Failure::new(format!("the daemon at {endpoint} went away: {error}")))))
     }
 
-    /// Calls the EC2 API with a query body; gives the answer's text, or the error's code and message.
+    /// Calls the EC2 API with a query body; gives the answer's text, which may be an error's.
     ///
     /// # Errors
     /// When the daemon can't be reached.
-    pub fn ec2(&self, body: &str) -> Result<Result<String, String>, Failure> {
+    pub fn ec2(&self, body: &str) -> Result<String, Failure> {
         let request = self.agent.post(format!("{}/", self.target.endpoint)).header("authorization", self.authorization("ec2"));
         let request = request.header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        let response = request.send(body).map_err(|error| self.unreachable(&error))?;
-        let good = response.status().is_success();
-        let text = text(response)?;
-        Ok(if good { Ok(text) } else { Err(text) })
+        text(request.send(body).map_err(|error| self.unreachable(&error))?)
     }
 
     /// Makes a bucket; one that is there already will do.

@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use openvpc_datapath::sandbox::ExecTarget;
+use openvpc_datapath::sandbox::{self, ExecCommand, ProcessRecord};
 
 use super::client::Client;
 use super::{Failure, Target};
@@ -16,9 +16,9 @@ const NOT_RUNNING: u8 = 125;
 /// Runs the command and passes its exit status on.
 pub fn run(target: &Target, instance: &str, command: &[String]) -> Result<ExitCode, Failure> {
     let answer = Client::new(target).get(&format!("instances/{instance}/exec")).map_err(|f| f.with_status(NOT_RUNNING))?;
-    let place: ExecTarget = serde_json::from_value(answer)
+    let place: ProcessRecord = serde_json::from_value(answer)
         .map_err(|error| Failure::new(format!("the daemon's answer can't be read: {error}")).with_status(NOT_RUNNING))?;
-    let status = openvpc_datapath::sandbox::exec(&place, command)
+    let status = sandbox::exec(&place, &ExecCommand::new(command))
         .map_err(|error| Failure::new(format!("{instance}: {error}")).with_status(NOT_RUNNING))?;
     Ok(ExitCode::from(status))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::IpNet;
-use openvpc_api::client;
+use openvpc_api::client::{self, ClientError};
 use serde_json::{Value, json};
 
 use super::awscli;
@@ -86,12 +86,13 @@ impl Runner {
         if let Some(Value::String(text)) = parameters.get_mut("UserData") {
             *text = BASE64.encode(text.as_bytes());
         }
-        let body = client::query_body(&call.action, &parameters).map_err(|error| broken(&call.action, &error))?;
+        let body = client::encode(&call.action, &parameters).map_err(|error| broken(&call.action, &error.to_string()))?;
         let started = Instant::now();
         loop {
-            let answer = match self.client.ec2(&body)? {
-                Ok(xml) => client::answer_json(&call.action, &xml).map_err(|error| broken(&call.action, &error))?,
-                Err(xml) => return self.call_failed(call, &xml),
+            let answer = match client::decode(&call.action, &self.client.ec2(&body)?) {
+                Ok(answer) => answer,
+                Err(ClientError::Refused { code, message }) => return self.call_refused(call, &code, &message),
+                Err(error) => return Err(broken(&call.action, &error.to_string())),
             };
             let here = call.until.as_ref().is_none_or(|until| at_path(&answer, &until.path).as_deref() == Some(&*until.equals));
             if here {
@@ -117,16 +118,13 @@ impl Runner {
         Ok(())
     }
 
-    fn call_failed(&mut self, call: &Call, xml: &str) -> Result<(), Failure> {
-        let (code, message) = client::error_of(xml);
-        match &call.fails {
-            Some(expected) => {
-                println!("  {} {message}", self.paint.red(&code));
-                self.check(*expected == code, || format!("{} failed with {code}, but {expected} was expected", call.action));
-                Ok(())
-            }
-            None => Err(broken(&call.action, &format!("{code}: {message}"))),
-        }
+    fn call_refused(&mut self, call: &Call, code: &str, message: &str) -> Result<(), Failure> {
+        let Some(expected) = &call.fails else {
+            return Err(broken(&call.action, &format!("{code}: {message}")));
+        };
+        println!("  {} {message}", self.paint.red(code));
+        self.check(expected == code, || format!("{} failed with {code}, but {expected} was expected", call.action));
+        Ok(())
     }
 
     fn probe(&mut self, probe: &Probe) -> Result<(), Failure> {

@@ -1,0 +1,168 @@
+//! The walk: a packet nobody has sent, there and back.
+
+use std::net::IpAddr;
+
+use openvpc_model::{Network, NetworkInterface, Protocol};
+use openvpc_pipeline::{
+    Code, Drop, Egress, FlowState, Hop, HopAction, Ingress, Nanos, NextHop, Outcome, PacketHeader, Tables, Tracer, Transport, step,
+};
+
+use crate::explanation::{Blocker, Explanation, HopView, Way};
+use crate::question::{Question, QuestionError, Start};
+use crate::words;
+
+/// Any moment will do: a question is about a new connection, and its answer comes at once.
+const NOW: Nanos = Nanos(0);
+
+/// Answers a question. `tables` must be those compiled from `network`.
+///
+/// # Errors
+/// When the question names what isn't there, or addresses that don't go together.
+pub fn explain(network: &Network, tables: &Tables, question: &Question) -> Result<Explanation, QuestionError> {
+    let (from, to) = question.addresses(network)?;
+    let mut state = FlowState::new(4);
+    let request = Probe { source: from, destination: to, protocol: question.protocol, answer: false, ports: (question.source_port, question.port) };
+    let ingress = match question.start {
+        Start::Internet(_) => Ingress::Internet,
+        Start::Eni(id) => {
+            let eni = tables.eni_index(id).ok_or_else(|| QuestionError::Unknown(id.to_string()))?;
+            at_eni(tables, eni, to)
+        }
+    };
+    let (mut forward, arrived) = request.walk(network, tables, &mut state, ingress);
+    if let Some(blocker) = disconnected(network, question, &forward) {
+        forward.blockers.push(blocker);
+    }
+    let back = match arrived {
+        Some((place, request)) => {
+            let answer = request.answered();
+            let ingress = match place {
+                Egress::Internet => Ingress::Internet,
+                Egress::Eni(eni) => at_eni(tables, eni, answer.destination),
+            };
+            answer.walk(network, tables, &mut state, ingress).0
+        }
+        None => Way::default(),
+    };
+    Ok(Explanation { reachable: forward.reachable && back.reachable, forward, back })
+}
+
+/// How an instance sends to an address: to the hardware address that answers for it, which is the router's outside the subnet.
+fn at_eni(tables: &Tables, eni: openvpc_pipeline::EniIndex, destination: IpAddr) -> Ingress {
+    let next_hop = tables.resolve(eni, destination).and_then(|mac| tables.next_hop(eni, mac)).unwrap_or(NextHop::Router);
+    Ingress::Eni { eni, next_hop }
+}
+
+/// AWS's own reason when a private address of another VPC is asked for: nothing connects the two.
+fn disconnected(network: &Network, question: &Question, forward: &Way) -> Option<Blocker> {
+    let (Start::Eni(from), crate::Destination::Eni(to)) = (question.start, question.destination) else {
+        return None;
+    };
+    let vpc = |id| network.get::<NetworkInterface>(&id).map(|eni| eni.vpc);
+    let (from, to) = (vpc(from)?, vpc(to)?);
+    (from != to && !forward.reachable).then(|| {
+        let drop = Drop { resource: openvpc_pipeline::ResourceId::Vpc(from), rule: None, code: Code::DisconnectedVpcs, direction: None, reply: None };
+        blocker(&drop, format!("{from} and {to} have no connection to each other"))
+    })
+}
+
+/// The packet that a question is about, or its answer.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    answer: bool,
+    ports: (u16, u16),
+}
+
+impl Probe {
+    /// Walks it; says where it arrived, and as what.
+    fn walk(self, network: &Network, tables: &Tables, state: &mut FlowState, ingress: Ingress) -> (Way, Option<(Egress, Self)>) {
+        let header = self.header();
+        let mut recorder = Recorder::default();
+        let verdict = step(tables, state, ingress, &header, NOW, &mut recorder);
+        let mut way = Way { reachable: false, hops: recorder.hops.iter().map(|hop| view(hop)).collect(), blockers: Vec::new() };
+        for hop in recorder.hops.iter().filter(|hop| hop.action == HopAction::Deny) {
+            let drop = Drop { resource: hop.resource, rule: hop.rule, code: hop.code.unwrap_or(Code::UnknownDestination), direction: hop.direction, reply: None };
+            way.blockers.push(blocker(&drop, words::reason(network, &drop, &header)));
+        }
+        match verdict.outcome {
+            Outcome::Deliver(delivery) => {
+                way.reachable = true;
+                let arrived = Self {
+                    source: delivery.rewrite.src.unwrap_or(self.source),
+                    destination: delivery.rewrite.dst.unwrap_or(self.destination),
+                    ..self
+                };
+                (way, Some((delivery.to, arrived)))
+            }
+            Outcome::Drop(drop) => {
+                if way.blockers.is_empty() {
+                    way.blockers.push(blocker(&drop, words::reason(network, &drop, &header)));
+                }
+                (way, None)
+            }
+        }
+    }
+
+    /// The answer that whoever got it sends.
+    fn answered(self) -> Self {
+        Self { source: self.destination, destination: self.source, ports: (self.ports.1, self.ports.0), answer: true, ..self }
+    }
+
+    fn header(&self) -> PacketHeader {
+        let kinds = match (Protocol::Number(self.protocol), self.answer) {
+            (Protocol::ICMP, false) => Some(8),
+            (Protocol::ICMP, true) => Some(0),
+            (Protocol::ICMPV6, false) => Some(128),
+            (Protocol::ICMPV6, true) => Some(129),
+            _ => None,
+        };
+        let transport = match kinds {
+            Some(kind) => Transport::Icmp { kind, code: 0, id: 1 },
+            None if Protocol::Number(self.protocol).has_ports() => Transport::Ports { src: self.ports.0, dst: self.ports.1 },
+            None => Transport::Opaque,
+        };
+        PacketHeader::probe(self.source, self.destination, self.protocol, transport, self.answer)
+    }
+}
+
+/// Keeps the whole walk, and goes on past denials so that all of them are found.
+#[derive(Default)]
+struct Recorder {
+    hops: Vec<Hop>,
+}
+
+impl Tracer for Recorder {
+    const KEEP_GOING: bool = true;
+
+    fn hop(&mut self, hop: &Hop) {
+        self.hops.push(*hop);
+    }
+}
+
+fn view(hop: &Hop) -> HopView {
+    HopView {
+        component: hop.resource.component(),
+        resource_id: hop.resource.to_string(),
+        rule: hop.rule.map(|rule| rule.to_string()).unwrap_or_default(),
+        action: hop.action.as_str(),
+        code: hop.code.map(Code::as_str).unwrap_or_default(),
+        direction: hop.direction.map(openvpc_model::Direction::as_str).unwrap_or_default(),
+        hop: *hop,
+    }
+}
+
+fn blocker(drop: &Drop, message: String) -> Blocker {
+    Blocker {
+        component: drop.resource.component(),
+        resource_id: drop.resource.to_string(),
+        rule: drop.rule.map(|rule| rule.to_string()).unwrap_or_default(),
+        code: drop.code.as_str(),
+        message,
+        direction: drop.direction.map(openvpc_model::Direction::as_str).unwrap_or_default(),
+        resource: drop.resource,
+        rule_id: drop.rule,
+    }
+}

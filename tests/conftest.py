@@ -1,0 +1,177 @@
+"""The real binary, started for a test and gone after it."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import boto3
+import botocore.config
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = os.environ.get("OPENVPC_BIN", str(ROOT / "target" / "debug" / "openvpc"))
+AWS = ROOT / "target" / "venv" / "bin" / "aws"
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+
+
+def until(condition, seconds=20, what="the condition"):
+    """Polls until the condition gives something true, and gives that back."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come true within {seconds} seconds")
+        time.sleep(0.02)
+
+
+class Daemon:
+    """One `openvpc up` and the clients that talk to it."""
+
+    def __init__(self, data_dir, *options, prefix=()):
+        self.data_dir = pathlib.Path(data_dir)
+        self.options = options
+        self.prefix = list(prefix)
+        self.process = None
+        self.endpoint = None
+
+    def start(self):
+        command = [*self.prefix, BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(self.data_dir), *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.errors = []
+        threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
+        for line in self.process.stdout:
+            if line.startswith("openvpc ready: "):
+                self.endpoint = line.split(": ", 1)[1].strip()
+                return self
+        self.process.wait()
+        raise AssertionError("the daemon did not start: " + "".join(self.errors))
+
+    def stop(self):
+        """SIGTERM; the daemon must end well."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=30)
+        self.process = None
+        assert status == 0, f"exit status {status}: " + "".join(self.errors)
+
+    def kill(self):
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def client(self, service="ec2", region=REGION, account=ACCOUNT):
+        config = botocore.config.Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"})
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=region,
+            aws_access_key_id=account,
+            aws_secret_access_key="secret",
+            config=config,
+        )
+
+    def run(self, *arguments, region=REGION, account=ACCOUNT, check=False, **options):
+        """The command line against this daemon."""
+        command = [*self.prefix, BINARY, *arguments[:1], "--endpoint", self.endpoint, "--region", region, "--account", account, *arguments[1:]]
+        return subprocess.run(command, capture_output=True, text=options.pop("text", True), check=check, timeout=60, **options)
+
+    def exec(self, instance, *command, **options):
+        """A command inside an instance."""
+        return self.run("exec", instance, "--", *command, **options)
+
+    def explain(self, source, destination, **options):
+        """`openvpc explain --json` as a value."""
+        flags = [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), str(value))]
+        answer = self.run("explain", "--from", source, "--to", destination, "--json", *flags)
+        assert answer.returncode in (0, 1), answer.stderr
+        return json.loads(answer.stdout)
+
+    def query(self, sql):
+        """`openvpc flows query --json` as a value."""
+        answer = self.run("flows", "query", sql, "--json")
+        assert answer.returncode == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    def flush(self):
+        assert self.run("flows", "flush").returncode == 0
+
+    def aws(self, *arguments, region=REGION):
+        """The aws CLI; its output as a value."""
+        environment = {
+            **os.environ,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": region,
+            "AWS_PAGER": "",
+            "AWS_CONFIG_FILE": "/dev/null",
+        }
+        done = subprocess.run([AWS, *arguments, "--output", "json"], capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def running(self, *instances):
+        """Waits until the instances run."""
+        ec2 = self.client()
+
+        def all_run():
+            reservations = ec2.describe_instances(InstanceIds=list(instances))["Reservations"]
+            states = {i["State"]["Name"] for r in reservations for i in r["Instances"]}
+            assert states <= {"pending", "running"}, states
+            return states == {"running"}
+
+        until(all_run, what=f"{instances} running")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts daemons; stops those that are left at the end and removes what they kept."""
+    daemons = []
+
+    def start_one(*options, data_dir=None, prefix=()):
+        daemon = Daemon(data_dir or tmp_path / "data", *options, prefix=prefix)
+        daemons.append(daemon)
+        return daemon.start()
+
+    yield start_one
+    for daemon in daemons:
+        daemon.stop()
+        subprocess.run([BINARY, "cleanup", "--data-dir", str(daemon.data_dir)], capture_output=True, timeout=60)
+        shutil.rmtree(daemon.data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory):
+    """A daemon without packets, shared by tests of the API alone; each uses an account of its own."""
+    daemon = Daemon(tmp_path_factory.mktemp("api") / "data", "--datapath", "none").start()
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def ec2(api):
+    """An EC2 client of an account that nobody used before."""
+    ec2.account += 1
+    return api.client(account=f"{ec2.account:012}")
+
+
+ec2.account = 500000000000
+
+
+def error_code(call, **parameters):
+    """The error code that a boto3 call fails with."""
+    import botocore.exceptions
+
+    with pytest.raises(botocore.exceptions.ClientError) as failure:
+        call(**parameters)
+    return failure.value.response["Error"]["Code"]
