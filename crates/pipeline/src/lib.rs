@@ -1,1 +1,33 @@
-//! Placeholder.
+//! The meaning of a VPC, written once: compile a network into tables, step a packet through them.
+//!
+//! [`compile`] turns a [`Network`](openvpc_model::Network) into [`Tables`]; [`step`] takes one packet through them, with the
+//! flows that security groups track in a [`FlowState`], and answers with a [`Verdict`]. The datapath, the analyser and the
+//! tests call the same two functions. The crate refuses to do I/O, to read a clock and to allocate on a packet's way.
+//!
+//! Read [`Tables`] first (what packets are judged by), then [`Verdict`] (what comes out).
+#![forbid(unsafe_code)]
+
+mod compile;
+mod flow;
+pub mod matching;
+mod stages;
+mod step;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod time;
+mod trace;
+pub mod verdict;
+mod walk;
+pub mod wire;
+
+pub use compile::{EniEntry, EniIndex, MTU, NextHop, Tables, compile};
+pub use flow::{ALLOWANCE, FlowState};
+pub use stages::internet_gateway::MTU as INTERNET_GATEWAY_MTU;
+pub use step::{Ingress, step};
+pub use time::Nanos;
+pub use trace::{HeaderView, Hop, HopAction, NoTrace, Tracer};
+pub use verdict::*;
+pub use wire::{PacketHeader, Rewrite, Transport};
+
+type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
+type Set<K> = hashbrown::HashSet<K, foldhash::fast::RandomState>;

@@ -120,7 +120,9 @@ fn range(protocol: u8, ports: PortMatch) -> (u16, u16) {
             let message = u16::from_be_bytes([kind, code]);
             (message, message)
         }
-        PortMatch::Icmp { kind: Some(kind), code: None } if icmp => (u16::from_be_bytes([kind, 0]), u16::from_be_bytes([kind, 255])),
+        PortMatch::Icmp { kind: Some(kind), code: None } if icmp => {
+            (u16::from_be_bytes([kind, 0]), u16::from_be_bytes([kind, 255]))
+        }
         // A protocol without ports is matched as a whole whatever range is given.
         PortMatch::All | PortMatch::Range { .. } | PortMatch::Icmp { .. } => (0, u16::MAX),
     }

@@ -115,7 +115,13 @@ mod tests {
     }
 
     /// Rule by rule, as the documentation of AWS tells it.
-    fn scan(rules: &[(PeerMatch, RuleMatch)], address: IpAddr, classes: &[u32], protocol: u8, transport: &Transport) -> Option<u32> {
+    fn scan(
+        rules: &[(PeerMatch, RuleMatch)],
+        address: IpAddr,
+        classes: &[u32],
+        protocol: u8,
+        transport: &Transport,
+    ) -> Option<u32> {
         let matches = |(peer, rule): &(PeerMatch, RuleMatch)| {
             let peer = match peer {
                 PeerMatch::Cidr(block) => block.contains(&address),

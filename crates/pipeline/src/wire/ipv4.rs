@@ -33,7 +33,8 @@ pub(super) fn parse(bytes: &[u8], gso: Option<Gso>) -> Result<PacketHeader, Malf
     let protocol = bytes[9];
     let flags = field::u16(bytes, 6);
     let (more, offset) = (flags & 0x2000 != 0, flags & 0x1fff);
-    let fragment = (more || offset > 0).then(|| FragmentInfo { id: field::u16(bytes, 4).into(), first: offset == 0, last: !more });
+    let fragment =
+        (more || offset > 0).then(|| FragmentInfo { id: field::u16(bytes, 4).into(), first: offset == 0, last: !more });
     let payload = &bytes[header_len..total];
     let mut header = PacketHeader {
         src,
@@ -54,8 +55,8 @@ pub(super) fn parse(bytes: &[u8], gso: Option<Gso>) -> Result<PacketHeader, Malf
         }
         return Ok(header);
     }
-    let upper = transport::parse(protocol, payload)
-        .map_err(|error| if fragment.is_some() { Malformed::Fragment } else { error })?;
+    let upper =
+        transport::parse(protocol, payload).map_err(|error| if fragment.is_some() { Malformed::Fragment } else { error })?;
     header.transport = upper.transport;
     header.tcp = upper.tcp;
     header.inner = upper.inner;

@@ -15,7 +15,5 @@ mod rewrite;
 pub mod testing;
 mod transport;
 
-pub use header::{
-    FragmentInfo, Gso, ICMP, ICMPV6, InnerHeader, Malformed, PacketHeader, Size, TCP, TcpInfo, Transport, UDP,
-};
+pub use header::{FragmentInfo, Gso, ICMP, ICMPV6, InnerHeader, Malformed, PacketHeader, Size, TCP, TcpInfo, Transport, UDP};
 pub use rewrite::Rewrite;

@@ -111,7 +111,8 @@ fn ip(addresses: Addresses, protocol: u8, mut payload: Vec<u8>, sum_at: Option<u
         _ => panic!("addresses of two families"),
     }
     if let Some(at) = sum_at {
-        let (source, destination) = if packet.len() == 20 { (&packet[12..16], &packet[16..20]) } else { (&packet[8..24], &packet[24..40]) };
+        let (source, destination) =
+            if packet.len() == 20 { (&packet[12..16], &packet[16..20]) } else { (&packet[8..24], &packet[24..40]) };
         let pseudo = checksum::pseudo_header(source, destination, protocol, payload.len() as u32);
         let sum = !checksum::fold(checksum::add(pseudo, &payload));
         field::set_u16(&mut payload, at, if sum == 0 && protocol == UDP { 0xffff } else { sum });

@@ -63,9 +63,7 @@ pub(super) fn parse(protocol: u8, payload: &[u8]) -> Result<Parsed, Malformed> {
 pub(super) fn quoted(protocol: u8, payload: &[u8]) -> Transport {
     match protocol {
         TCP | UDP if payload.len() >= 4 => ports(payload),
-        ICMP | ICMPV6 if payload.len() >= 6 => {
-            Transport::Icmp { kind: payload[0], code: payload[1], id: field::u16(payload, 4) }
-        }
+        ICMP | ICMPV6 if payload.len() >= 6 => Transport::Icmp { kind: payload[0], code: payload[1], id: field::u16(payload, 4) },
         _ => Transport::Opaque,
     }
 }

@@ -1,0 +1,8 @@
+//! The stages that a packet meets, one file and one question each. [`crate::walk`] puts them in order.
+
+pub(crate) mod address;
+pub(crate) mod internet_gateway;
+pub(crate) mod nacl;
+pub(crate) mod route;
+pub(crate) mod security_group;
+pub(crate) mod source_check;

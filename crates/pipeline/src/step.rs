@@ -1,0 +1,58 @@
+//! The one function that judges packets.
+
+use crate::compile::{EniIndex, NextHop, Tables};
+use crate::flow::{DatagramKey, FlowState};
+use crate::time::Nanos;
+use crate::trace::Tracer;
+use crate::verdict::Verdict;
+use crate::walk::Walk;
+use crate::wire::PacketHeader;
+
+/// Where a packet enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingress {
+    /// An instance sends it.
+    Eni {
+        /// Out of this interface.
+        eni: EniIndex,
+        /// To this neighbour; see [`Tables::next_hop`].
+        next_hop: NextHop,
+    },
+    /// It comes in from the internet.
+    Internet,
+}
+
+/// Takes a packet from where it enters to where it leaves or is dropped. See "Evaluation order by path" in ARCHITECTURE.md.
+///
+/// An appliance ends the walk: the packet is delivered to it, and what it sends on is another packet.
+pub fn step<T: Tracer>(
+    tables: &Tables,
+    state: &mut FlowState,
+    ingress: Ingress,
+    packet: &PacketHeader,
+    now: Nanos,
+    tracer: &mut T,
+) -> Verdict {
+    match packet.fragment {
+        None => Walk::new(tables, state, packet, now, tracer).run(ingress),
+        Some(fragment) => {
+            let key = DatagramKey {
+                from: match ingress {
+                    Ingress::Eni { eni, .. } => Some(eni.0),
+                    Ingress::Internet => None,
+                },
+                source: packet.src,
+                destination: packet.dst,
+                protocol: packet.protocol,
+                id: fragment.id,
+            };
+            let mut packet = *packet;
+            if fragment.first {
+                state.fragments.remember(key, packet.transport, now);
+            } else if let Some(transport) = state.fragments.recall(&key, now) {
+                packet.transport = transport;
+            }
+            Walk::new(tables, state, &packet, now, tracer).run(ingress)
+        }
+    }
+}
