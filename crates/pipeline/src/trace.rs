@@ -60,6 +60,19 @@ pub enum HopAction {
     Translate,
 }
 
+impl HopAction {
+    /// The action in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deliver => "deliver",
+            Self::Deny => "deny",
+            Self::Forward => "forward",
+            Self::Translate => "translate",
+        }
+    }
+}
+
 /// The part of a packet's header that stages look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]

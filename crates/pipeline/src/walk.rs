@@ -75,8 +75,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
     /// Goes all the way.
     pub fn run(mut self, ingress: Ingress) -> Verdict {
         let end = match ingress {
-            Ingress::Eni { eni, next_hop } => self.from_eni(eni, next_hop),
-            Ingress::Internet => self.from_internet(),
+            Ingress::Eni { eni, next_hop } => self.start_at_eni(eni, next_hop),
+            Ingress::Internet => self.start_at_internet(),
         };
         let outcome = match (end, self.drop) {
             (Ok(to), None) => Outcome::Deliver(Delivery { to, rewrite: self.rewrite(), mtu: self.mtu }),
@@ -87,7 +87,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         Verdict { outcome, legs: self.legs }
     }
 
-    fn from_eni(&mut self, index: EniIndex, next_hop: NextHop) -> Result<Egress, Stop> {
+    fn start_at_eni(&mut self, index: EniIndex, next_hop: NextHop) -> Result<Egress, Stop> {
         let Some(from) = Seat::of(self.tables, index) else {
             return Err(self.halt(ResourceId::Internet, None, Code::UnknownDestination, Some(Direction::Egress)));
         };
@@ -201,7 +201,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         }
     }
 
-    fn from_internet(&mut self) -> Result<Egress, Stop> {
+    fn start_at_internet(&mut self) -> Result<Egress, Stop> {
         self.router = Some(self.view.destination);
         match self.answering_vpc() {
             Some((vpc_index, public)) => self.enter_vpc(vpc_index, public),

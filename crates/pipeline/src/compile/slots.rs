@@ -92,7 +92,7 @@ mod tests {
         second.set(second.index(&"b").unwrap(), Arc::new(3));
         second.prune();
         assert_eq!(second.index(&"a"), None);
-        assert_eq!(second.find(&"b").as_deref(), Some(&Arc::new(3)));
+        assert_eq!(second.find(&"b"), Some(&Arc::new(3)));
         assert_eq!(second.len(), 1);
 
         let mut third = second.emptied();

@@ -43,9 +43,12 @@ pub(crate) struct Host {
 /// What a VPC's table is made of, besides the VPC.
 #[derive(Default)]
 pub(super) struct Members<'a> {
-    pub enis: Vec<(EniIndex, &'a Arc<NetworkInterface>, &'a Arc<[ClassId]>)>,
+    pub enis: Vec<Member<'a>>,
     pub subnets: Vec<&'a Arc<Subnet>>,
 }
+
+/// An interface and the classes of its security groups.
+type Member<'a> = (EniIndex, &'a NetworkInterface, &'a Arc<[ClassId]>);
 
 impl VpcTable {
     pub(super) fn compile(

@@ -13,9 +13,11 @@ use crate::time::Nanos;
 use crate::wire::Transport;
 
 /// A table of fixed size; when two datagrams want the same place, the later one has it.
-#[derive(Debug)]
+///
+/// It takes its memory when the first fragment ever comes.
+#[derive(Debug, Default)]
 pub(crate) struct Fragments {
-    places: Box<[Option<Remembered>]>,
+    places: Vec<Option<Remembered>>,
     hasher: RandomState,
 }
 
@@ -37,22 +39,19 @@ struct Remembered {
     expires: Nanos,
 }
 
-impl Default for Fragments {
-    fn default() -> Self {
-        Self { places: vec![None; PLACES].into_boxed_slice(), hasher: RandomState::default() }
-    }
-}
-
 impl Fragments {
     /// Remembers what the first fragment says.
     pub fn remember(&mut self, key: DatagramKey, transport: Transport, now: Nanos) {
+        if self.places.is_empty() {
+            self.places.resize(PLACES, None);
+        }
         let place = self.place(&key);
         self.places[place] = Some(Remembered { key, transport, expires: now.after_seconds(TIMEOUT) });
     }
 
     /// What the first fragment said.
     pub fn recall(&self, key: &DatagramKey, now: Nanos) -> Option<Transport> {
-        let remembered = self.places[self.place(key)]?;
+        let remembered = (*self.places.get(self.place(key))?)?;
         (remembered.key == *key && remembered.expires > now).then_some(remembered.transport)
     }
 

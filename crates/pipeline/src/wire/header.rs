@@ -44,6 +44,25 @@ impl PacketHeader {
         }
     }
 
+    /// A small packet that nobody has sent: the first of a conversation, or (`answer`) the first that comes back. Only
+    /// TCP tells the two apart here, by SYN and SYN with ACK; the caller says by `transport` which ICMP message it is.
+    pub fn probe(src: IpAddr, dst: IpAddr, protocol: u8, transport: Transport, answer: bool) -> Self {
+        let flags = if answer { TcpInfo::SYN | TcpInfo::ACK } else { TcpInfo::SYN };
+        let length = if src.is_ipv4() { 40 } else { 60 };
+        Self {
+            src,
+            dst,
+            protocol,
+            transport,
+            tcp: (protocol == TCP).then_some(TcpInfo { flags, seq: 0, ack: u32::from(answer), payload_len: 0 }),
+            ttl: 64,
+            dont_fragment: true,
+            fragment: None,
+            inner: None,
+            size: Size { datagram_len: length, segments: 1, wire_bytes: length.into(), max_segment: length },
+        }
+    }
+
     /// Whether it is an ICMP or ICMPv6 error message, about which no error may be sent.
     pub fn is_icmp_error(&self) -> bool {
         match (self.protocol, self.transport) {

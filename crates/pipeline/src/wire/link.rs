@@ -161,7 +161,8 @@ impl NeighborDiscovery {
     }
 }
 
-/// The frame that advertises `target` at `mac` in answer to a solicitation. `is_router` sets the router flag.
+/// The frame that advertises `target` at `mac` in answer to a solicitation. `is_router` sets the router flag. An answer to
+/// a group, as in duplicate address detection, doesn't count as solicited.
 pub fn neighbor_advertisement(
     target: Ipv6Addr,
     mac: MacAddress,
@@ -178,8 +179,10 @@ pub fn neighbor_advertisement(
     packet[8..24].copy_from_slice(&target.octets());
     packet[24..40].copy_from_slice(&to.0.octets());
     packet[40] = 136;
-    // Solicited and override; the router flag where it is one.
-    packet[44] = if is_router { 0xe0 } else { 0x60 };
+    const ROUTER: u8 = 0x80;
+    const SOLICITED: u8 = 0x40;
+    const OVERRIDE: u8 = 0x20;
+    packet[44] = OVERRIDE | if is_router { ROUTER } else { 0 } | if to.0.is_multicast() { 0 } else { SOLICITED };
     packet[48..64].copy_from_slice(&target.octets());
     packet[64..66].copy_from_slice(&[2, 1]);
     packet[66..72].copy_from_slice(&mac.0);
