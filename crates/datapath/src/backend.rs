@@ -72,6 +72,7 @@ pub trait Backend: Send + Sync {
 /// The user-space path.
 pub struct UserSpace<S> {
     engine: Engine<S>,
+    kind: BackendKind,
     generation: Mutex<u64>,
 }
 
@@ -81,8 +82,20 @@ impl<S: FlowSink + 'static> UserSpace<S> {
     /// # Errors
     /// When the thread can't be started.
     pub fn start(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        Self::of_kind(BackendKind::UserSpace, tables, sink)
+    }
+
+    /// The backend of an API without packets: it holds the sink, whose windows close all the same, and gets no links.
+    ///
+    /// # Errors
+    /// When the thread can't be started.
+    pub fn without_packets(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        Self::of_kind(BackendKind::None, tables, sink)
+    }
+
+    fn of_kind(kind: BackendKind, tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
         let generation = Mutex::new(tables.generation());
-        Ok(Self { engine: Engine::start(tables, sink)?, generation })
+        Ok(Self { engine: Engine::start(tables, sink)?, kind, generation })
     }
 
     /// The sink inside.
@@ -93,7 +106,7 @@ impl<S: FlowSink + 'static> UserSpace<S> {
 
 impl<S: FlowSink + 'static> Backend for UserSpace<S> {
     fn kind(&self) -> BackendKind {
-        BackendKind::UserSpace
+        self.kind
     }
 
     fn apply(&self, tables: Arc<Tables>) -> Result<(), DatapathError> {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use openvpc_pipeline::{Code, EniIndex};
+use openvpc_pipeline::EniIndex;
+use openvpc_pipeline::verdict::Code;
+use openvpc_pipeline::wire::Malformed;
 
 /// All counters at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -14,7 +16,7 @@ pub struct EngineCounters {
     /// Frames that arrived faster than they could be taken, over all ports; the kernel dropped them.
     pub overruns: u64,
     /// Frames longer than any packet, or with an offload that can't be expressed; never judged.
-    pub oversized: u64,
+    pub unusable: u64,
 }
 
 /// What passed one port. Packets and bytes are counted as flow logs count them: a super-packet is the packets it becomes
@@ -53,6 +55,8 @@ impl Traffic {
 pub enum DropReason {
     /// Something about the frame, before or after the packet was judged.
     Link(LinkDrop),
+    /// It isn't an IP packet that anybody would forward.
+    Malformed(Malformed),
     /// The packet was judged, and this is why it ended.
     Policy(Code),
 }
@@ -85,11 +89,9 @@ link_drops! {
     /// An ARP message that does not parse.
     MalformedArp = "OPENVPC_MALFORMED_ARP";
     /// A neighbour discovery message that does not parse, or was routed, or hides behind extension headers.
-    MalformedNeighbourDiscovery = "OPENVPC_MALFORMED_NEIGHBOUR_DISCOVERY";
+    MalformedNeighborDiscovery = "OPENVPC_MALFORMED_NEIGHBOR_DISCOVERY";
     /// A checksum or segmentation request that does not fit the packet.
     MalformedOffload = "OPENVPC_MALFORMED_OFFLOAD";
-    /// An IP packet that does not parse.
-    MalformedPacket = "OPENVPC_MALFORMED_PACKET";
     /// To a multicast address.
     Multicast = "OPENVPC_MULTICAST";
     /// The interface it was let through to is not connected here.
@@ -105,27 +107,27 @@ link_drops! {
     /// From a hardware address that isn't the sender's.
     SpoofedMac = "OPENVPC_SPOOFED_MAC";
     /// A neighbour discovery message that speaks for an address which isn't the sender's, or for a router.
-    SpoofedNeighbourDiscovery = "OPENVPC_SPOOFED_NEIGHBOUR_DISCOVERY";
+    SpoofedNeighborDiscovery = "OPENVPC_SPOOFED_NEIGHBOR_DISCOVERY";
     /// Neither IP nor ARP.
     UnknownEthertype = "OPENVPC_UNKNOWN_ETHERTYPE";
-    /// No host of the internet has the address.
-    UnknownInternetHost = "OPENVPC_UNKNOWN_INTERNET_HOST";
     /// To a hardware address that nobody in the subnet has.
     UnknownUnicast = "OPENVPC_UNKNOWN_UNICAST";
 }
 
-/// Dropped frames by reason.
+/// Dropped packets by reason; frames, where they were not read as packets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Drops {
     link: [u64; LinkDrop::ALL.len()],
+    malformed: [u64; Malformed::ALL.len()],
     policy: [u64; Code::ALL.len()],
 }
 
 impl Drops {
-    pub(super) fn count(&mut self, reason: DropReason, frames: u64) {
+    pub(super) fn count(&mut self, reason: DropReason, packets: u64) {
         match reason {
-            DropReason::Link(drop) => self.link[drop as usize] += frames,
-            DropReason::Policy(code) => self.policy[code as usize] += frames,
+            DropReason::Link(drop) => self.link[drop as usize] += packets,
+            DropReason::Malformed(malformed) => self.malformed[malformed as usize] += packets,
+            DropReason::Policy(code) => self.policy[code as usize] += packets,
         }
     }
 
@@ -133,6 +135,7 @@ impl Drops {
     pub fn of(&self, reason: impl Into<DropReason>) -> u64 {
         match reason.into() {
             DropReason::Link(drop) => self.link[drop as usize],
+            DropReason::Malformed(malformed) => self.malformed[malformed as usize],
             DropReason::Policy(code) => self.policy[code as usize],
         }
     }
@@ -140,14 +143,15 @@ impl Drops {
     /// The reasons that occurred, and how often.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> {
         let link = LinkDrop::ALL.iter().map(|drop| DropReason::Link(*drop)).zip(self.link);
+        let malformed = Malformed::ALL.iter().map(|malformed| DropReason::Malformed(*malformed)).zip(self.malformed);
         let policy = Code::ALL.iter().map(|code| DropReason::Policy(*code)).zip(self.policy);
-        link.chain(policy).filter(|(_, frames)| *frames > 0)
+        link.chain(malformed).chain(policy).filter(|(_, frames)| *frames > 0)
     }
 }
 
 impl Default for Drops {
     fn default() -> Self {
-        Self { link: [0; LinkDrop::ALL.len()], policy: [0; Code::ALL.len()] }
+        Self { link: [0; LinkDrop::ALL.len()], malformed: [0; Malformed::ALL.len()], policy: [0; Code::ALL.len()] }
     }
 }
 
@@ -162,6 +166,7 @@ impl DropReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Link(drop) => drop.as_str(),
+            Self::Malformed(malformed) => malformed.as_str(),
             Self::Policy(code) => code.as_str(),
         }
     }
@@ -170,6 +175,12 @@ impl DropReason {
 impl From<LinkDrop> for DropReason {
     fn from(drop: LinkDrop) -> Self {
         Self::Link(drop)
+    }
+}
+
+impl From<Malformed> for DropReason {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
     }
 }
 
@@ -186,12 +197,14 @@ mod tests {
     #[test]
     fn every_reason_has_a_counter_of_its_own() {
         let mut drops = Drops::default();
-        let all = LinkDrop::ALL.iter().map(|drop| DropReason::from(*drop)).chain(Code::ALL.iter().map(|code| (*code).into()));
+        let all = LinkDrop::ALL.iter().map(|drop| DropReason::from(*drop));
+        let all = all.chain(Malformed::ALL.iter().map(|malformed| (*malformed).into()));
+        let all = all.chain(Code::ALL.iter().map(|code| (*code).into()));
         for (number, reason) in all.enumerate() {
             drops.count(reason, number as u64 + 1);
         }
         assert_eq!(drops.iter().map(|(_, frames)| frames).sum::<u64>(), {
-            let count = (LinkDrop::ALL.len() + Code::ALL.len()) as u64;
+            let count = (LinkDrop::ALL.len() + Malformed::ALL.len() + Code::ALL.len()) as u64;
             count * (count + 1) / 2
         });
         for (reason, frames) in drops.iter() {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use openvpc_model::UnixMillis;
 use openvpc_pipeline::{EniIndex, FlowSink, Nanos, Tables};
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 
 use super::core::{EngineCore, Now, PortId};
@@ -102,7 +102,7 @@ impl<S> Drop for Engine<S> {
     }
 }
 
-impl<S: 'static> SinkHandle<S> {
+impl<S: FlowSink + 'static> SinkHandle<S> {
     /// Runs `work` on the sink, between two batches of frames: what it sees is complete up to the time it is given.
     ///
     /// Frames wait meanwhile, so `work` takes out what it needs and leaves formatting and writing to the caller.

@@ -1,0 +1,581 @@
+//! What the engine does to a frame, without the kernel: ports, clocks and sockets come from outside.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use openvpc_model::UnixMillis;
+use openvpc_model::interface::MacAddress;
+use openvpc_pipeline::verdict::{Delivery, Egress, FlowSink, IcmpError, IcmpErrorKind, LegCounts, Outcome};
+use openvpc_pipeline::wire::build::{self, ErrorMessage};
+use openvpc_pipeline::wire::link::{
+    self, Arp, ETHERNET_LEN, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet, NeighborDiscovery,
+};
+use openvpc_pipeline::wire::{PacketHeader, Transport};
+use openvpc_pipeline::{EniIndex, FlowState, Ingress, Nanos, NextHop, NoTrace, Tables, step};
+
+use super::counters::{DropReason, EngineCounters, LinkDrop, PortCounters};
+use super::uplink::Uplink;
+use super::{cut, offload};
+use crate::packet_socket::{FrameBatch, PacketSocket, VnetHeader};
+
+/// Where frames come from and go to.
+pub trait Port {
+    /// Sends a frame; false when the link takes no more.
+    fn send(&mut self, header: &VnetHeader, frame: &[u8]) -> bool;
+
+    /// Sends frames in order and returns how many the link did not take.
+    fn send_all<'a>(&mut self, frames: impl Iterator<Item = (&'a VnetHeader, &'a [u8])>) -> u64 {
+        frames.map(|(header, frame)| u64::from(!self.send(header, frame))).sum()
+    }
+
+    /// Fills `batch` with the frames that wait.
+    fn receive(&mut self, batch: &mut FrameBatch);
+
+    /// Frames lost since the last call because they came faster than they were received.
+    fn take_overruns(&mut self) -> u64 {
+        0
+    }
+}
+
+/// A port's place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PortId {
+    /// An interface.
+    Eni(EniIndex),
+    /// The internet.
+    Uplink,
+}
+
+/// When a frame is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// For timeouts.
+    pub monotonic: Nanos,
+    /// For records.
+    pub wall: UnixMillis,
+}
+
+/// The engine without its thread: generic over ports, so that tests drive it with frames of their own.
+///
+/// A frame goes through the same steps whatever its port: layer 2 says whether the sender may send it at all and whom
+/// it is for; the pipeline judges; the frame is changed where it lies and leaves by the port of the verdict. Nothing on
+/// this way allocates, locks or waits.
+pub struct EngineCore<P, S> {
+    tables: Arc<Tables>,
+    flows: FlowState,
+    sink: S,
+    /// By index of the interface; boxed, since most places are empty once interfaces have come and gone.
+    enis: Vec<Option<Box<Connected<P>>>>,
+    uplink: Option<(Uplink, Connected<P>)>,
+    fates: Vec<Fate>,
+    scratch: Vec<u8>,
+    overruns: u64,
+    unusable: u64,
+}
+
+struct Connected<P> {
+    port: P,
+    counters: PortCounters,
+}
+
+/// What is to become of a frame that lies in a buffer, changed as it is to leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// Nothing; dropped, or answered already.
+    End,
+    /// To send its first `length` bytes.
+    Send { to: PortId, length: usize },
+    /// To cut its first `length` bytes into pieces of at most `mtu` bytes of IP, and send these.
+    Cut { to: PortId, length: usize, mtu: u16 },
+}
+
+impl<P: Port, S: FlowSink> EngineCore<P, S> {
+    /// An engine without ports.
+    pub fn new(tables: Arc<Tables>, sink: S) -> Self {
+        Self {
+            tables,
+            flows: FlowState::new(FLOWS),
+            sink,
+            enis: Vec::new(),
+            uplink: None,
+            fates: Vec::with_capacity(64),
+            scratch: vec![0; FrameBatch::FRAME],
+            overruns: 0,
+            unusable: 0,
+        }
+    }
+
+    /// Judges everything from now on by other tables; tracked flows stay.
+    pub fn swap(&mut self, tables: Arc<Tables>) {
+        self.flows.sync(&tables);
+        self.tables = tables;
+    }
+
+    /// Connects an interface, in place of the port it had before; counters go on.
+    pub fn add_port(&mut self, eni: EniIndex, port: P) {
+        let place = eni.0 as usize;
+        if place >= self.enis.len() {
+            self.enis.resize_with(place + 1, || None);
+        }
+        match &mut self.enis[place] {
+            Some(connected) => connected.port = port,
+            empty => *empty = Some(Box::new(Connected { port, counters: PortCounters::default() })),
+        }
+    }
+
+    /// Disconnects an interface and returns its port.
+    pub fn remove_port(&mut self, eni: EniIndex) -> Option<P> {
+        Some(self.enis.get_mut(eni.0 as usize)?.take()?.port)
+    }
+
+    /// Connects the internet.
+    pub fn set_uplink(&mut self, uplink: Uplink, port: P) {
+        let counters = self.uplink.take().map(|(_, connected)| connected.counters).unwrap_or_default();
+        self.uplink = Some((uplink, Connected { port, counters }));
+    }
+
+    /// Forgets idle flows, a part of them at each call.
+    pub fn sweep(&mut self, now: Nanos) {
+        self.flows.sweep(now, SWEEP_LEAST + self.flows.len() / SWEEP_PART);
+    }
+
+    /// The sink and the tables in force.
+    pub fn sink(&mut self) -> (&mut S, &Tables) {
+        (&mut self.sink, &self.tables)
+    }
+
+    /// Receives one batch from a port and deals with it.
+    pub fn take_batch(&mut self, from: PortId, batch: &mut FrameBatch, now: Now) {
+        let unusable = batch.unusable();
+        let Some(connected) = self.connected_mut(from) else { return };
+        connected.port.receive(batch);
+        self.unusable += batch.unusable() - unusable;
+
+        self.fates.clear();
+        for index in 0..batch.len() {
+            let Some((header, frame)) = batch.frame_mut(index) else { break };
+            let fate = self.judge(from, header, frame, now);
+            self.fates.push(fate);
+        }
+        self.send_batch(batch);
+    }
+
+    /// Deals with one frame.
+    pub fn take(&mut self, from: PortId, header: &mut VnetHeader, frame: &mut [u8], now: Now) {
+        let fate = self.judge(from, header, frame, now);
+        self.send(fate, header, frame);
+    }
+
+    /// Notes that a batch of this port was lost to a bug.
+    pub fn count_panic(&mut self, port: PortId) {
+        self.count_drop(port, LinkDrop::Panic, 1);
+    }
+
+    /// Everything that was counted.
+    pub fn counters(&mut self) -> EngineCounters {
+        let uplink = self.uplink.iter_mut().map(|(_, connected)| connected);
+        let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(uplink);
+        self.overruns += ports.map(|connected| connected.port.take_overruns()).sum::<u64>();
+        let enis = self.enis.iter().enumerate();
+        EngineCounters {
+            enis: enis.filter_map(|(index, place)| Some((EniIndex(index as u32), place.as_ref()?.counters.clone()))).collect(),
+            uplink: self.uplink.as_ref().map(|(_, connected)| connected.counters.clone()),
+            overruns: self.overruns,
+            unusable: self.unusable,
+        }
+    }
+
+    /// Decides about a frame and changes it as it is to leave.
+    fn judge(&mut self, from: PortId, header: &mut VnetHeader, frame: &mut [u8], now: Now) -> Fate {
+        let ingress = match from {
+            PortId::Eni(eni) => self.admit_from_eni(eni, frame),
+            PortId::Uplink => self.admit_from_uplink(frame),
+        };
+        let judged = ingress.map_err(DropReason::from).and_then(|ingress| match ingress {
+            Some(ingress) => self.judge_packet(from, ingress, header, frame, now),
+            None => Ok(Fate::End),
+        });
+        judged.unwrap_or_else(|drop| {
+            self.count_drop(from, drop, 1);
+            Fate::End
+        })
+    }
+
+    /// Layer 2 on the side of an instance: whether the frame is one that this interface may send, and whom it is for.
+    /// None for a frame that was for the engine itself.
+    fn admit_from_eni(&mut self, eni: EniIndex, frame: &[u8]) -> Result<Option<Ingress>, LinkDrop> {
+        let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
+        let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
+        if ethernet.source != entry.eni.mac {
+            return Err(LinkDrop::SpoofedMac);
+        }
+        let packet = &frame[ETHERNET_LEN..];
+        match ethernet.ethertype {
+            ETHERTYPE_ARP => return self.answer_arp(eni, packet).map(|()| None),
+            ETHERTYPE_IPV6 if NeighborDiscovery::is_one(packet) => return self.answer_neighbor(eni, packet).map(|()| None),
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {}
+            _ => return Err(LinkDrop::UnknownEthertype),
+        }
+        refuse_group(ethernet.destination)?;
+        let next_hop = self.tables.next_hop(eni, ethernet.destination).ok_or(LinkDrop::UnknownUnicast)?;
+        Ok(Some(Ingress::Eni { eni, next_hop }))
+    }
+
+    /// An instance may speak in ARP for its own addresses only. Requests are answered for the router and for the other
+    /// interfaces of the subnet; nothing is ever passed on, so that no instance sees, or fools, another's ARP.
+    fn answer_arp(&mut self, eni: EniIndex, message: &[u8]) -> Result<(), LinkDrop> {
+        let arp = Arp::parse(message).ok_or(LinkDrop::MalformedArp)?;
+        let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
+        // The unspecified sender is a probe for conflicts (RFC 5227).
+        let may_speak = arp.sender_ip.is_unspecified() || entry.eni.owns(arp.sender_ip.into());
+        if arp.sender_mac != entry.eni.mac || !may_speak {
+            return Err(LinkDrop::SpoofedArp);
+        }
+        if arp.is_request
+            && let Some(owner) = self.tables.resolve(eni, arp.target_ip.into())
+        {
+            self.answer(PortId::Eni(eni), &reply_to(&arp, owner).frame());
+        }
+        Ok(())
+    }
+
+    /// The same for neighbour discovery. An instance is no router.
+    fn answer_neighbor(&mut self, eni: EniIndex, packet: &[u8]) -> Result<(), LinkDrop> {
+        let message = NeighborDiscovery::parse(packet).ok_or(LinkDrop::MalformedNeighborDiscovery)?;
+        let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
+        let mac = entry.eni.mac;
+        let owns = |address: Ipv6Addr| entry.eni.owns(address.into()) || address == mac.link_local();
+        // The unspecified source is duplicate address detection, or a host without address that looks for a router.
+        let may_speak = |source: Ipv6Addr| source.is_unspecified() || owns(source);
+        let is_own_link = |link: Option<MacAddress>| link.is_none_or(|given| given == mac);
+        match message {
+            NeighborDiscovery::Solicitation { source, target, link } if may_speak(source) && is_own_link(link) => {
+                if let Some(owner) = self.tables.resolve(eni, target.into()) {
+                    let is_router = owner == self.tables.router_mac(eni);
+                    self.answer(PortId::Eni(eni), &advertisement(target, owner, (source, mac), is_router));
+                }
+                Ok(())
+            }
+            NeighborDiscovery::Advertisement { source, target, link } if owns(source) && owns(target) && is_own_link(link) => {
+                Ok(())
+            }
+            NeighborDiscovery::Router { kind: ROUTER_SOLICITATION, source } if may_speak(source) => Ok(()),
+            _ => Err(LinkDrop::SpoofedNeighborDiscovery),
+        }
+    }
+
+    /// Layer 2 on the side of the internet, where the engine is an ordinary router.
+    fn admit_from_uplink(&mut self, frame: &[u8]) -> Result<Option<Ingress>, LinkDrop> {
+        let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
+        let Some((uplink, _)) = &self.uplink else { return Err(LinkDrop::NotConnected) };
+        let mac = uplink.mac;
+        let packet = &frame[ETHERNET_LEN..];
+        match ethernet.ethertype {
+            ETHERTYPE_ARP => {
+                let arp = Arp::parse(packet).ok_or(LinkDrop::MalformedArp)?;
+                if arp.is_request && uplink.owns(arp.target_ip.into()) {
+                    self.answer(PortId::Uplink, &reply_to(&arp, mac).frame());
+                }
+                return Ok(None);
+            }
+            ETHERTYPE_IPV6 if NeighborDiscovery::is_one(packet) => {
+                let message = NeighborDiscovery::parse(packet).ok_or(LinkDrop::MalformedNeighborDiscovery)?;
+                if let NeighborDiscovery::Solicitation { source, target, .. } = message
+                    && uplink.owns(target.into())
+                {
+                    self.answer(PortId::Uplink, &advertisement(target, mac, (source, ethernet.source), true));
+                }
+                return Ok(None);
+            }
+            ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => {}
+            _ => return Err(LinkDrop::UnknownEthertype),
+        }
+        refuse_group(ethernet.destination)?;
+        match ethernet.destination == mac {
+            true => Ok(Some(Ingress::Internet)),
+            false => Err(LinkDrop::UnknownUnicast),
+        }
+    }
+
+    /// Reads the packet, has it judged, and changes the frame as the verdict says.
+    fn judge_packet(
+        &mut self,
+        from: PortId,
+        ingress: Ingress,
+        header: &mut VnetHeader,
+        frame: &mut [u8],
+        now: Now,
+    ) -> Result<Fate, DropReason> {
+        let gso = offload::settle(header, frame).map_err(|_| LinkDrop::MalformedOffload)?;
+        let packet = PacketHeader::parse(frame.get(ETHERNET_LEN..).unwrap_or_default(), gso)?;
+        let ethertype = if packet.src.is_ipv4() { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
+        if Ethernet::parse(frame).is_none_or(|ethernet| ethernet.ethertype != ethertype) {
+            return Err(LinkDrop::UnknownEthertype.into());
+        }
+        if hides_neighbor_discovery(&packet) {
+            return Err(LinkDrop::MalformedNeighborDiscovery.into());
+        }
+        let size = packet.size;
+        let counts = LegCounts {
+            packets: size.segments.into(),
+            bytes: size.wire_bytes,
+            tcp_flags: packet.tcp.map_or(0, |tcp| flow_log_flags(tcp.flags)),
+        };
+        if let Some(connected) = self.connected_mut(from) {
+            connected.counters.received.add(counts.packets, counts.bytes);
+        }
+
+        let verdict = step(&self.tables, &mut self.flows, ingress, &packet, now.monotonic, &mut NoTrace);
+        for leg in verdict.legs.iter() {
+            self.sink.record(&self.tables, leg, counts, now.wall);
+        }
+        // Ethernet pads short frames; what goes on is the packet alone.
+        let length = (ETHERNET_LEN + size.datagram_len as usize).min(frame.len());
+        match verdict.outcome {
+            Outcome::Deliver(delivery) => {
+                let fate = self.deliver(ingress, &delivery, size.max_segment, header, &mut frame[..length])?;
+                if let Fate::Send { to, .. } | Fate::Cut { to, .. } = fate
+                    && let Some(connected) = self.connected_mut(to)
+                {
+                    connected.counters.sent.add(counts.packets, counts.bytes);
+                }
+                Ok(fate)
+            }
+            Outcome::Drop(drop) => {
+                self.count_drop(from, drop.code, counts.packets);
+                if let Some(error) = drop.reply {
+                    self.report_error(from, error, &frame[..length]);
+                }
+                Ok(Fate::End)
+            }
+        }
+    }
+
+    /// Changes the frame as it is to arrive.
+    fn deliver(
+        &self,
+        ingress: Ingress,
+        delivery: &Delivery,
+        max_segment: u32,
+        header: &mut VnetHeader,
+        frame: &mut [u8],
+    ) -> Result<Fate, LinkDrop> {
+        let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
+        let (to, destination, source) = match delivery.to {
+            Egress::Eni(eni) => {
+                let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
+                self.connected(PortId::Eni(eni)).ok_or(LinkDrop::NotConnected)?;
+                // Within a subnet a frame keeps its sender; what was routed comes from the router.
+                let source = match ingress {
+                    Ingress::Eni { next_hop: NextHop::Eni(_), .. } => ethernet.source,
+                    _ => self.tables.router_mac(eni),
+                };
+                (PortId::Eni(eni), entry.eni.mac, source)
+            }
+            Egress::Internet => {
+                let (uplink, _) = self.uplink.as_ref().ok_or(LinkDrop::NotConnected)?;
+                (PortId::Uplink, uplink.next_hop, uplink.mac)
+            }
+        };
+        Ethernet { destination, source, ..ethernet }.emit(frame);
+        delivery.rewrite.apply(&mut frame[ETHERNET_LEN..], header.needs_checksum());
+        let length = frame.len();
+        Ok(match max_segment > delivery.mtu.into() {
+            true => Fate::Cut { to, length, mtu: delivery.mtu },
+            false => Fate::Send { to, length },
+        })
+    }
+
+    /// Sends an ICMP error about the packet in `frame` back to where it came from.
+    fn report_error(&mut self, to: PortId, error: IcmpError, frame: &[u8]) {
+        let Some(about) = Ethernet::parse(frame) else { return };
+        let source = match (to, &self.uplink) {
+            (PortId::Eni(eni), _) => self.tables.router_mac(eni),
+            (PortId::Uplink, Some((uplink, _))) => uplink.mac,
+            (PortId::Uplink, None) => return,
+        };
+        let mut answer = std::mem::take(&mut self.scratch);
+        let message = match error.kind {
+            IcmpErrorKind::PacketTooBig { mtu } => ErrorMessage::PacketTooBig(mtu),
+            IcmpErrorKind::TimeExceeded => ErrorMessage::TimeExceeded,
+        };
+        Ethernet { destination: about.source, source, ..about }.emit(&mut answer);
+        let length = build::icmp_error(&frame[ETHERNET_LEN..], error.from, message, &mut answer[ETHERNET_LEN..]);
+        if let Some(length) = length {
+            self.answer(to, &answer[..ETHERNET_LEN + length]);
+        }
+        self.scratch = answer;
+    }
+
+    /// Sends a frame of the engine's own.
+    fn answer(&mut self, to: PortId, frame: &[u8]) {
+        if let Some(connected) = self.connected_mut(to) {
+            match connected.port.send(&VnetHeader::default(), frame) {
+                true => connected.counters.answers += 1,
+                false => connected.counters.drops.count(LinkDrop::SendQueueFull.into(), 1),
+            }
+        }
+    }
+
+    /// Sends a batch in order, consecutive frames to the same port at once.
+    fn send_batch(&mut self, batch: &mut FrameBatch) {
+        let fates = std::mem::take(&mut self.fates);
+        let mut index = 0;
+        while let Some(fate) = fates.get(index) {
+            let run = match fate {
+                Fate::Send { to, .. } => self.send_run(*to, &fates[index..], index, batch),
+                _ => 0,
+            };
+            if run == 0
+                && let Some((header, frame)) = batch.frame_mut(index)
+            {
+                self.send(*fate, header, frame);
+            }
+            index += run.max(1);
+        }
+        self.fates = fates;
+    }
+
+    /// Sends those of the first of `fates` that go to `to`, and returns how many they were.
+    fn send_run(&mut self, to: PortId, fates: &[Fate], first: usize, batch: &FrameBatch) -> usize {
+        let lengths = fates.iter().map_while(|fate| match fate {
+            Fate::Send { to: other, length } if *other == to => Some(*length),
+            _ => None,
+        });
+        let run = lengths.clone().count();
+        if let Some(connected) = self.connected_mut(to) {
+            let frames = lengths.enumerate().filter_map(|(index, length)| {
+                let (header, frame) = batch.frame(first + index)?;
+                Some((header, frame.get(..length)?))
+            });
+            let refused = connected.port.send_all(frames);
+            connected.counters.drops.count(LinkDrop::SendQueueFull.into(), refused);
+        }
+        run
+    }
+
+    fn send(&mut self, fate: Fate, header: &mut VnetHeader, frame: &mut [u8]) {
+        let (to, length, mtu) = match fate {
+            Fate::End => return,
+            Fate::Send { to, length } => (to, length, None),
+            Fate::Cut { to, length, mtu } => (to, length, Some(mtu)),
+        };
+        let Some(frame) = frame.get_mut(..length) else { return };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if let Some(Connected { port, counters }) = self.connected_mut(to) {
+            let mut send = |header: &VnetHeader, frame: &[u8]| {
+                if !port.send(header, frame) {
+                    counters.drops.count(LinkDrop::SendQueueFull.into(), 1);
+                }
+            };
+            match mtu {
+                None => send(header, frame),
+                Some(mtu) => cut::send_in_pieces(header, frame, mtu, &mut scratch, &mut send),
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    fn count_drop(&mut self, port: PortId, reason: impl Into<DropReason>, packets: u64) {
+        if let Some(connected) = self.connected_mut(port) {
+            connected.counters.drops.count(reason.into(), packets);
+        }
+    }
+
+    fn connected(&self, port: PortId) -> Option<&Connected<P>> {
+        match port {
+            PortId::Eni(eni) => self.enis.get(eni.0 as usize)?.as_deref(),
+            PortId::Uplink => self.uplink.as_ref().map(|(_, connected)| connected),
+        }
+    }
+
+    fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {
+        match port {
+            PortId::Eni(eni) => self.enis.get_mut(eni.0 as usize)?.as_deref_mut(),
+            PortId::Uplink => self.uplink.as_mut().map(|(_, connected)| connected),
+        }
+    }
+}
+
+impl Port for PacketSocket {
+    fn send(&mut self, header: &VnetHeader, frame: &[u8]) -> bool {
+        PacketSocket::send(self, header, frame).is_ok()
+    }
+
+    fn send_all<'a>(&mut self, frames: impl Iterator<Item = (&'a VnetHeader, &'a [u8])>) -> u64 {
+        self.send_many(frames).refused as u64
+    }
+
+    fn receive(&mut self, batch: &mut FrameBatch) {
+        // An error is a link that went down or away; the socket reports it once, and its owner sees the link itself.
+        let _ = PacketSocket::receive(self, batch);
+    }
+
+    fn take_overruns(&mut self) -> u64 {
+        PacketSocket::take_overruns(self).map_or(0, u64::from)
+    }
+}
+
+/// Nothing is passed to groups: a VPC has no broadcast, and multicast only through a transit gateway.
+fn refuse_group(destination: MacAddress) -> Result<(), LinkDrop> {
+    match destination {
+        MacAddress([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]) => Err(LinkDrop::Broadcast),
+        group if link::is_group(group) => Err(LinkDrop::Multicast),
+        _ => Ok(()),
+    }
+}
+
+/// What tells the sender of a request that `owner` has the address.
+fn reply_to(request: &Arp, owner: MacAddress) -> Arp {
+    Arp {
+        is_request: false,
+        sender_mac: owner,
+        sender_ip: request.target_ip,
+        target_mac: request.sender_mac,
+        target_ip: request.sender_ip,
+    }
+}
+
+/// What tells `asker` that `owner` has the address. In duplicate address detection the asker has no address yet, and
+/// all nodes are told.
+fn advertisement(target: Ipv6Addr, owner: MacAddress, asker: (Ipv6Addr, MacAddress), is_router: bool) -> [u8; ADVERTISEMENT] {
+    let to = match asker.0.is_unspecified() {
+        true => ALL_NODES,
+        false => asker.0,
+    };
+    link::neighbor_advertisement(target, owner, (to, asker.1), is_router)
+}
+
+/// Whether a packet is neighbour discovery behind extension headers or in a fragment, where [`NeighborDiscovery`] does
+/// not look for it, and a lenient receiver might.
+fn hides_neighbor_discovery(packet: &PacketHeader) -> bool {
+    packet.src.is_ipv6() && matches!(packet.transport, Transport::Icmp { kind: 133..=137, .. })
+}
+
+/// The flags of one packet as the flow log field `tcp-flags` adds them up: FIN 1, SYN 2, RST 4, and SYN with ACK 18.
+fn flow_log_flags(flags: u8) -> u8 {
+    const FIN: u8 = 1;
+    const SYN: u8 = 2;
+    const RST: u8 = 4;
+    const ACK: u8 = 16;
+
+    let opening = match (flags & SYN != 0, flags & ACK != 0) {
+        (true, true) => SYN | ACK,
+        (true, false) => SYN,
+        _ => 0,
+    };
+    opening | flags & (FIN | RST)
+}
+
+const ROUTER_SOLICITATION: u8 = 133;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// Bytes of a frame with a neighbour advertisement.
+const ADVERTISEMENT: usize = ETHERNET_LEN + 40 + 32;
+
+/// Room for flows to begin with.
+const FLOWS: usize = 4096;
+
+/// Flows looked at by each sweep: a number, and besides the part of all that lets no flow wait long.
+const SWEEP_LEAST: usize = 256;
+const SWEEP_PART: usize = 64;

@@ -1,0 +1,73 @@
+//! Learning that a sandbox has ended, without asking again and again.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::DatapathError;
+use crate::error::Attempt;
+use crate::sandbox::Process;
+
+/// A thread that waits for processes to end. It ends when this is dropped.
+pub(super) struct Exits {
+    poll: Arc<OwnedFd>,
+    stop: OwnedFd,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Exits {
+    /// Calls `on_exit` after each end of a process that is watched.
+    pub(super) fn start(on_exit: Box<dyn Fn() + Send>) -> Result<Self, DatapathError> {
+        let what = || "watch over instances";
+        let poll = Arc::new(epoll::create(CreateFlags::CLOEXEC).attempt(what)?);
+        let stop = eventfd(0, EventfdFlags::CLOEXEC).attempt(what)?;
+        epoll::add(&poll, &stop, EventData::new_u64(STOP), EventFlags::IN).attempt(what)?;
+        let thread = thread::Builder::new().name("exits".into());
+        let thread = thread.spawn({
+            let poll = Arc::clone(&poll);
+            move || wait_for_exits(&poll, &on_exit)
+        });
+        Ok(Self { poll, stop, thread: Some(thread.attempt(what)?) })
+    }
+
+    /// Watches a process, as long as its handle is there.
+    pub(super) fn watch(&self, process: &Process) -> Result<(), DatapathError> {
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        epoll::add(&self.poll, process.as_fd(), EventData::new_u64(EXIT), flags).attempt(|| "watch over an instance")
+    }
+}
+
+impl Drop for Exits {
+    fn drop(&mut self) {
+        // The eventfd is open and its counter at zero, so the write can't fail.
+        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn wait_for_exits(poll: &OwnedFd, on_exit: &dyn Fn()) {
+    let mut events = Vec::with_capacity(16);
+    loop {
+        events.clear();
+        match epoll::wait(poll, rustix::buffer::spare_capacity(&mut events), None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => {
+                tracing::error!(%error, "can't watch over instances any more; one that ends by itself stays \"running\"");
+                return;
+            }
+        }
+        if events.iter().any(|event| event.data.u64() == STOP) {
+            return;
+        }
+        on_exit();
+    }
+}
+
+const STOP: u64 = 0;
+const EXIT: u64 = 1;

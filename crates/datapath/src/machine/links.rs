@@ -1,0 +1,134 @@
+//! Links between the fabric and sandboxes, made and changed to fit what is declared.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use openvpc_model::EniId;
+
+use super::plan::LinkSetup;
+use crate::DatapathError;
+use crate::error::Attempt;
+use crate::namespace::NetNs;
+use crate::netlink::{Link, LinkIndex, Netlink, RouteSpec, VethSpec};
+
+/// A link whose far end is in a sandbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct HostLink {
+    /// The near end, in the fabric.
+    pub(super) wire: LinkIndex,
+    /// The far end's number in its namespace.
+    inside: LinkIndex,
+    /// As it was last set up.
+    setup: LinkSetup,
+}
+
+impl HostLink {
+    /// Makes a link called `wire` into `host` and sets it up. A link of that name that was there, left by a sandbox whose
+    /// end the kernel is still tidying up, goes first.
+    pub(super) fn make(fabric: &mut Netlink, wire: &str, host: &NetNs, setup: &LinkSetup) -> Result<Self, DatapathError> {
+        if let Some(left) = fabric.link(wire)? {
+            remove(fabric, left.index)?;
+        }
+        // Nobody else answers for an address and nobody advertises routers: waiting for either would only cost time.
+        for setting in ["accept_dad", "accept_ra"] {
+            // A kernel without IPv6 has no such settings, and needs none.
+            let _ = host.set_sysctl(&format!("net/ipv6/conf/default/{setting}"), "0");
+        }
+        let spec = VethSpec { wire, host, host_link: &setup.name, host_mac: setup.mac, mtu: setup.mtu };
+        let index = fabric.add_veth(spec)?;
+        let made = Netlink::open(host).and_then(|mut inside| {
+            let link = inside.link(&setup.name)?.map(|link| link.index);
+            let link = link.ok_or(rustix::io::Errno::NODEV).attempt(|| format!("find {} inside", setup.name))?;
+            inside.set_up(link)?;
+            for address in &setup.addresses {
+                add_address(&mut inside, link, *address)?;
+            }
+            route(&mut inside, link, setup)?;
+            Ok(Self { wire: index, inside: link, setup: setup.clone() })
+        });
+        if made.is_err() {
+            remove(fabric, index)?;
+        }
+        made
+    }
+
+    /// Takes over the link `wire`, if its far end is in `host`, and sets it up again: what was declared while nobody
+    /// watched is added, and addresses of the link's own blocks that are no longer declared are removed. Others were
+    /// added by root inside, and are not ours.
+    pub(super) fn adopt(wire: &Link, host: &NetNs, setup: &LinkSetup) -> Result<Option<Self>, DatapathError> {
+        let mut inside = Netlink::open(host)?;
+        let far = inside.links()?.into_iter().find(|link| Some(link.index) == wire.peer && link.peer == Some(wire.index));
+        let Some(far) = far else { return Ok(None) };
+        let present = inside.addresses(far.index)?;
+        let is_ours = |address: &IpNet| setup.blocks.iter().any(|block| block.contains(&address.addr()));
+        let before = LinkSetup { addresses: present.into_iter().filter(is_ours).collect(), ..setup.clone() };
+        let mut link = Self { wire: wire.index, inside: far.index, setup: before };
+        link.apply(&mut inside, setup)?;
+        Ok(Some(link))
+    }
+
+    /// Changes what differs between the last set-up and this one; the link's name and hardware address never do.
+    pub(super) fn change(&mut self, host: &NetNs, setup: &LinkSetup) -> Result<(), DatapathError> {
+        if self.setup == *setup {
+            return Ok(());
+        }
+        self.apply(&mut Netlink::open(host)?, setup)
+    }
+
+    /// Whether a set-up can be reached by changing this link rather than making another.
+    pub(super) fn is_same_link(&self, setup: &LinkSetup) -> bool {
+        (&self.setup.name, self.setup.mac) == (&setup.name, setup.mac)
+    }
+
+    fn apply(&mut self, inside: &mut Netlink, setup: &LinkSetup) -> Result<(), DatapathError> {
+        for address in self.setup.addresses.iter().filter(|address| !setup.addresses.contains(address)) {
+            match inside.remove_address(self.inside, *address) {
+                Err(error) if !error.is_absent() => return Err(error),
+                _ => {}
+            }
+        }
+        for address in &setup.addresses {
+            add_address(inside, self.inside, *address)?;
+        }
+        route(inside, self.inside, setup)?;
+        self.setup = setup.clone();
+        Ok(())
+    }
+}
+
+/// The name of an interface's wire in the fabric: what of its id fits. The part left out is the leading zero and two
+/// digits of seventeen.
+pub(super) fn wire_name(eni: EniId) -> String {
+    let id = eni.to_string();
+    let digits = id.trim_start_matches("eni-");
+    format!("v{}", &digits[digits.len().saturating_sub(14)..])
+}
+
+/// Removes a link of the fabric, and its other end.
+pub(super) fn remove(fabric: &mut Netlink, wire: LinkIndex) -> Result<(), DatapathError> {
+    match fabric.delete_link(wire) {
+        Err(error) if !error.is_absent() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn add_address(inside: &mut Netlink, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
+    match inside.add_address(link, address) {
+        Err(error) if !error.is_present() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn route(inside: &mut Netlink, link: LinkIndex, setup: &LinkSetup) -> Result<(), DatapathError> {
+    if !setup.primary {
+        return Ok(());
+    }
+    for gateway in &setup.gateways {
+        let destination = match gateway {
+            IpAddr::V4(_) => IpNet::V4(ipnet::Ipv4Net::default()),
+            IpAddr::V6(_) => IpNet::V6(ipnet::Ipv6Net::default()),
+        };
+        inside.set_route(RouteSpec { destination, gateway: Some(*gateway), link, source: None })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What the machine should look like for a network: pure, and the whole of the decisions.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_model::interface::MacAddress;
+use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, Region, Subnet, Vpc};
+use openvpc_pipeline::{EniIndex, Tables};
+
+/// An instance that should run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct InstancePlan {
+    pub(super) hostname: String,
+    pub(super) resolv_conf: String,
+    pub(super) hosts: String,
+    pub(super) links: Vec<LinkPlan>,
+}
+
+/// A link of a sandbox and what it is addressed with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct LinkPlan {
+    pub(super) eni: EniId,
+    /// The interface's number in the tables; it does not change while the daemon runs.
+    pub(super) index: EniIndex,
+    pub(super) setup: LinkSetup,
+}
+
+/// How a host's end of a link is set up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct LinkSetup {
+    /// The name inside: `eth` and the device index.
+    pub(super) name: String,
+    pub(super) mac: MacAddress,
+    pub(super) mtu: u32,
+    /// Primary first: the kernel takes the first address of a prefix as the source of what it sends.
+    pub(super) addresses: Vec<IpNet>,
+    /// The blocks that the addresses come from.
+    pub(super) blocks: Vec<IpNet>,
+    /// The next hops of the default routes.
+    pub(super) gateways: Vec<IpAddr>,
+    /// Whether the default routes are for everything, or only for what is sent from these addresses.
+    pub(super) primary: bool,
+}
+
+/// Whether an instance in this state has a sandbox.
+pub(super) fn should_run(state: InstanceState) -> bool {
+    matches!(state, InstanceState::Pending | InstanceState::Running)
+}
+
+/// What an instance should look like; none when its surroundings are missing in the network or the tables.
+pub(super) fn instance(network: &Network, tables: &Tables, instance: &Instance) -> Option<InstancePlan> {
+    let vpc = network.vpcs.get(&instance.vpc)?;
+    let primary = network.enis.get(&instance.primary_eni)?;
+    let subnet = network.subnets.get(&primary.subnet)?;
+    let hostname = hostname(instance, primary, subnet);
+    let links = network.enis_of(instance.id).into_iter().filter_map(|eni| link(network, tables, eni)).collect();
+    Some(InstancePlan {
+        resolv_conf: resolv_conf(network, vpc),
+        hosts: hosts(&hostname, &internal_domain(&vpc.owner.region), primary),
+        hostname,
+        links,
+    })
+}
+
+fn link(network: &Network, tables: &Tables, eni: &NetworkInterface) -> Option<LinkPlan> {
+    let attachment = eni.attachment.as_ref()?;
+    let subnet = network.subnets.get(&eni.subnet)?;
+    let index = tables.eni_index(eni.id)?;
+    let mut addresses = Vec::new();
+    let mut blocks = Vec::new();
+    let mut gateways = Vec::new();
+    if let Some(block) = subnet.ipv4_block {
+        blocks.push(IpNet::V4(block));
+        // Secondary addresses have the subnet's prefix as well, as Amazon Linux gives it to them; the kernel keeps the
+        // one route to the subnet, from the primary address.
+        let with_prefix = |address| Ipv4Net::new(address, block.prefix_len()).ok().map(IpNet::V4);
+        addresses.extend(eni.private_addresses.iter().filter_map(|private| with_prefix(private.address)));
+        gateways.extend(subnet.ipv4_router().map(IpAddr::V4));
+    }
+    for block in &subnet.ipv6_blocks {
+        blocks.push(IpNet::V6(block.block));
+        let own = eni.ipv6_addresses.iter().filter(|address| block.block.contains(*address));
+        addresses.extend(own.filter_map(|address| Ipv6Net::new(*address, block.block.prefix_len()).ok().map(IpNet::V6)));
+    }
+    if !eni.ipv6_addresses.is_empty() {
+        gateways.push(IpAddr::V6(tables.router_mac(index).link_local()));
+    }
+    Some(LinkPlan {
+        eni: eni.id,
+        index,
+        setup: LinkSetup {
+            name: format!("eth{}", attachment.device_index),
+            mac: eni.mac,
+            mtu: MTU,
+            addresses,
+            blocks,
+            gateways,
+            primary: attachment.device_index == 0,
+        },
+    })
+}
+
+/// `ip-10-0-0-5`, or the instance id where the subnet says so or there is no IPv4 address. See "EC2 instance hostnames
+/// and domains" in the EC2 User Guide.
+fn hostname(instance: &Instance, primary: &NetworkInterface, subnet: &Subnet) -> String {
+    match primary.primary_ipv4() {
+        Some(address) if subnet.hostname_type != "resource-name" => ip_name(address),
+        _ => instance.id.to_string(),
+    }
+}
+
+fn ip_name(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("ip-{a}-{b}-{c}-{d}")
+}
+
+/// The values of an option in the VPC's DHCP option set.
+fn dhcp_option<'a>(network: &'a Network, vpc: &Vpc, name: &str) -> &'a [String] {
+    let set = vpc.dhcp_options.as_ref().and_then(|id| network.dhcp_options.get(id));
+    let values = set.and_then(|set| set.options.iter().find(|(option, _)| option == name));
+    values.map_or(&[], |(_, values)| values)
+}
+
+fn internal_domain(region: &Region) -> String {
+    match region.as_str() {
+        "us-east-1" => "ec2.internal".into(),
+        region => format!("{region}.compute.internal"),
+    }
+}
+
+/// What DHCP would have said. A VPC without option set, as after associating `default`, gives neither domain nor servers.
+/// See "DHCP option sets in Amazon VPC" in the VPC User Guide.
+fn resolv_conf(network: &Network, vpc: &Vpc) -> String {
+    let mut text = String::from("# From the VPC's DHCP option set.\n");
+    let domains = dhcp_option(network, vpc, "domain-name");
+    if !domains.is_empty() {
+        text.push_str(&format!("search {}\n", domains.join(" ")));
+    }
+    let amazon = Ipv4Addr::from(u32::from(vpc.primary_block().network()) + 2);
+    for server in dhcp_option(network, vpc, "domain-name-servers") {
+        match server.as_str() {
+            "AmazonProvidedDNS" => text.push_str(&format!("nameserver {amazon}\n")),
+            server => text.push_str(&format!("nameserver {server}\n")),
+        }
+    }
+    text
+}
+
+fn hosts(hostname: &str, domain: &str, primary: &NetworkInterface) -> String {
+    let mut text = String::from(
+        "127.0.0.1 localhost localhost.localdomain localhost4 localhost4.localdomain4\n\
+         ::1 localhost localhost.localdomain localhost6 localhost6.localdomain6\n",
+    );
+    if let Some(address) = primary.addresses().next() {
+        text.push_str(&format!("{address} {hostname}.{domain} {hostname}\n"));
+    }
+    text
+}
+
+/// See "Network maximum transmission unit (MTU) for your EC2 instance": jumbo frames inside a VPC.
+const MTU: u32 = 9001;
