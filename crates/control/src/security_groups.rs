@@ -76,11 +76,7 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
     if let Some(eni) = tx.network().all::<NetworkInterface>().find(|eni| eni.groups.contains(&id)) {
         return Err(ControlError::dependency(format!("resource {id} has a dependent object: network interface {}", eni.id)));
     }
-    let names_it = |other: &&Arc<SecurityGroup>| {
-        let names = |rule: &SecurityGroupRule| matches!(rule.peer, Peer::Group { group, .. } if group == id);
-        other.id != id && other.vpc == group.vpc && other.rules.iter().any(names)
-    };
-    if let Some(other) = tx.network().all::<SecurityGroup>().find(names_it) {
+    if let Some(other) = naming(tx.network(), id).find(|other| other.id != id && other.vpc == group.vpc) {
         return Err(ControlError::dependency(format!(
             "resource {id} has a dependent object: a rule of security group {}",
             other.id
@@ -96,6 +92,12 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
 /// `VPCIdNotSpecified` without a default VPC, `InvalidGroup.NotFound`.
 pub fn of_default_vpc(tx: &Tx, name: &str) -> Result<SecurityGroupId, ControlError> {
     in_vpc_by_name(tx.network(), default_vpc(tx)?.id, name).map(|group| group.id)
+}
+
+/// The groups of all accounts that have a rule which names the given one.
+pub fn naming(network: &Network, id: SecurityGroupId) -> impl Iterator<Item = &Arc<SecurityGroup>> {
+    let names = move |rule: &SecurityGroupRule| matches!(rule.peer, Peer::Group { group, .. } if group == id);
+    network.all::<SecurityGroup>().filter(move |group| group.rules.iter().any(names))
 }
 
 /// The rules that name a group which no longer exists, or which is no longer reachable from the rule's VPC: they match

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod dns;
 pub mod flow_log;
 pub mod gateway;
 pub mod idempotency;

@@ -1,6 +1,153 @@
-//! Network interfaces.
+//! Network interfaces: lifetime, attributes and ([`addressing`]) addresses.
+
+use openvpc_control::idempotency;
+use openvpc_control::interfaces::{self, Attribute, CreateNetworkInterface};
+use openvpc_model::{EniAttachmentId, EniId, InstanceId, NetworkInterface, SubnetId};
 
 use super::prelude::*;
 
+mod addressing;
+pub(super) mod view;
+
+pub(super) use addressing::{AddressList, count, ipv4, ipv6_list, refuse_prefixes, tracking};
+
 /// The operations of this family.
-pub const ACTIONS: &[Action] = &[];
+pub const ACTIONS: &[Action] = &[
+    action!(AssignIpv6Addresses, addressing::assign_ipv6_addresses),
+    action!(AssignPrivateIpAddresses, addressing::assign_private_ip_addresses),
+    action!(AttachNetworkInterface, attach_network_interface),
+    action!(CreateNetworkInterface, create_network_interface),
+    action!(DeleteNetworkInterface, delete_network_interface),
+    action!(DescribeNetworkInterfaceAttribute, describe_network_interface_attribute),
+    action!(DescribeNetworkInterfaces, describe_network_interfaces),
+    action!(DetachNetworkInterface, detach_network_interface),
+    action!(ModifyNetworkInterfaceAttribute, modify_network_interface_attribute),
+    action!(UnassignIpv6Addresses, addressing::unassign_ipv6_addresses),
+    action!(UnassignPrivateIpAddresses, addressing::unassign_private_ip_addresses),
+];
+
+fn create_network_interface(
+    ctx: &Ctx<'_>,
+    request: shapes::CreateNetworkInterfaceRequest,
+) -> Result<shapes::CreateNetworkInterfaceResult, ApiError> {
+    let prefixes = !request.ipv4_prefixes.is_empty() || !request.ipv6_prefixes.is_empty();
+    refuse_prefixes(prefixes || request.ipv4_prefix_count.is_some() || request.ipv6_prefix_count.is_some())?;
+    if let Some(kind) = request.interface_type.as_deref().filter(|kind| *kind != "interface") {
+        return Err(ApiError::unsupported(format!("openvpc makes interfaces of type interface only, not {kind}")));
+    }
+    let subnet: SubnetId = ids::parse_required(&request.subnet_id, "SubnetId")?;
+    let list = AddressList::parse(&request.private_ip_address, &request.private_ip_addresses)?;
+    let wanted = CreateNetworkInterface {
+        description: request.description.clone().unwrap_or_default(),
+        groups: ids::parse_all(&request.groups)?,
+        primary_ipv4: list.primary,
+        secondary_ipv4: list.secondary,
+        secondary_ipv4_count: count("SecondaryPrivateIpAddressCount", request.secondary_private_ip_address_count)?.unwrap_or(0),
+        ipv6: ipv6_list(&request.ipv6_addresses)?,
+        ipv6_count: count("Ipv6AddressCount", request.ipv6_address_count)?,
+        tracking: tracking(request.connection_tracking_specification.as_ref())?,
+        tags: tagging::on_create(&request.tag_specifications, "network-interface")?,
+        ..CreateNetworkInterface::new(subnet)
+    };
+    let token = request.client_token.as_deref();
+    let shape = ctx.mutate(|tx| {
+        let id = idempotency::once(tx, "CreateNetworkInterface", token, &wanted, |tx| interfaces::create(tx, wanted.clone()))?;
+        let eni = tx.find::<NetworkInterface>(&id)?;
+        Ok(view::interface(tx.network(), &eni))
+    })?;
+    Ok(shapes::CreateNetworkInterfaceResult { network_interface: Some(shape), client_token: request.client_token })
+}
+
+fn delete_network_interface(ctx: &Ctx<'_>, request: shapes::DeleteNetworkInterfaceRequest) -> Result<Done, ApiError> {
+    let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
+    ctx.mutate(|tx| interfaces::delete(tx, id))?;
+    Ok(Done)
+}
+
+fn attach_network_interface(
+    ctx: &Ctx<'_>,
+    request: shapes::AttachNetworkInterfaceRequest,
+) -> Result<shapes::AttachNetworkInterfaceResult, ApiError> {
+    let eni: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
+    let instance: InstanceId = ids::parse_required(&request.instance_id, "InstanceId")?;
+    let index = request.device_index.ok_or_else(|| ApiError::missing("DeviceIndex"))?;
+    let index = u16::try_from(index).map_err(|_| ApiError::invalid_value(format!("Invalid device index: {index}")))?;
+    let id = ctx.mutate(|tx| interfaces::attach(tx, eni, instance, index))?;
+    Ok(shapes::AttachNetworkInterfaceResult { attachment_id: Some(id.to_string()), network_card_index: Some(0) })
+}
+
+fn detach_network_interface(ctx: &Ctx<'_>, request: shapes::DetachNetworkInterfaceRequest) -> Result<Done, ApiError> {
+    let id: EniAttachmentId = ids::parse_required(&request.attachment_id, "AttachmentId")?;
+    ctx.mutate(|tx| interfaces::detach(tx, id))?;
+    Ok(Done)
+}
+
+fn modify_network_interface_attribute(
+    ctx: &Ctx<'_>,
+    request: shapes::ModifyNetworkInterfaceAttributeRequest,
+) -> Result<Done, ApiError> {
+    let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
+    let mut changes = Vec::new();
+    if let Some(description) = &request.description {
+        changes.push(Attribute::Description(description.value.clone().unwrap_or_default()));
+    }
+    if let Some(check) = &request.source_dest_check {
+        changes.push(Attribute::SourceDestCheck(check.value.ok_or_else(|| ApiError::missing("SourceDestCheck.Value"))?));
+    }
+    if !request.groups.is_empty() {
+        changes.push(Attribute::Groups(ids::parse_all(&request.groups)?));
+    }
+    if let Some(attachment) = &request.attachment {
+        let attachment_id = ids::parse_required(&attachment.attachment_id, "Attachment.AttachmentId")?;
+        let goes = attachment.delete_on_termination.ok_or_else(|| ApiError::missing("Attachment.DeleteOnTermination"))?;
+        changes.push(Attribute::DeleteOnTermination(attachment_id, goes));
+    }
+    if let Some(specification) = &request.connection_tracking_specification {
+        changes.push(Attribute::Tracking(tracking(Some(specification))?));
+    }
+    changes.extend(request.associate_public_ip_address.map(Attribute::AssociatePublicIp));
+    let [change] = <[Attribute; 1]>::try_from(changes).map_err(|changes| match changes.len() {
+        0 => ApiError::invalid_combination("No attributes specified."),
+        _ => ApiError::invalid_combination("Only one attribute of a network interface can be modified per call"),
+    })?;
+    ctx.mutate(|tx| interfaces::modify(tx, id, change))?;
+    Ok(Done)
+}
+
+fn describe_network_interface_attribute(
+    ctx: &Ctx<'_>,
+    request: shapes::DescribeNetworkInterfaceAttributeRequest,
+) -> Result<shapes::DescribeNetworkInterfaceAttributeResult, ApiError> {
+    let network = ctx.network()?;
+    let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
+    let [eni] = &ctx.pick::<NetworkInterface>(&network, &[id.to_string()])?[..] else {
+        return Err(ApiError::internal("one interface was picked"));
+    };
+    let shape = view::interface(&network, eni);
+    let mut answer =
+        shapes::DescribeNetworkInterfaceAttributeResult { network_interface_id: Some(id.to_string()), ..Default::default() };
+    match ids::required(&request.attribute, "Attribute")? {
+        "description" => answer.description = Some(shapes::AttributeValue { value: Some(eni.description.clone()) }),
+        "groupSet" => answer.groups = shape.groups,
+        "sourceDestCheck" => {
+            answer.source_dest_check = Some(shapes::AttributeBooleanValue { value: Some(eni.source_dest_check) });
+        }
+        "attachment" => answer.attachment = shape.attachment,
+        "associatePublicIpAddress" => answer.associate_public_ip_address = Some(eni.associate_public_ip),
+        other => return Err(ApiError::invalid_value(format!("Value ({other}) for parameter attribute is invalid."))),
+    }
+    Ok(answer)
+}
+
+fn describe_network_interfaces(
+    ctx: &Ctx<'_>,
+    request: shapes::DescribeNetworkInterfacesRequest,
+) -> Result<shapes::DescribeNetworkInterfacesResult, ApiError> {
+    let network = ctx.network()?;
+    let enis = ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)?;
+    let enis = enis.iter().map(|eni| view::interface(&network, eni)).collect();
+    let enis = filters::select(enis, &request.filters, &view::INTERFACE_FIELDS)?;
+    let explicit = !request.network_interface_ids.is_empty();
+    let (network_interfaces, next_token) = page::cut(&request, explicit, enis, |eni| eni.network_interface_id.as_deref())?;
+    Ok(shapes::DescribeNetworkInterfacesResult { network_interfaces, next_token })
+}
