@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use openvpc_model::{EniId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId, InstanceId, InternetGatewayId, Tags};
+use openvpc_model::{
+    EniId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId, InstanceId, InternetGatewayId, Tags,
+};
 
 use crate::{ControlError, Tx, idempotency};
 

@@ -1,1 +1,274 @@
-//! subnets.
+//! Subnets. See "Subnets for your VPC" in the VPC User Guide.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use openvpc_model::nacl::NaclAssociation;
+use openvpc_model::route::TableUser;
+use openvpc_model::subnet::SubnetBlock;
+use openvpc_model::{
+    Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc, VpcId, Zone,
+};
+
+use crate::{ControlError, Tx};
+
+/// How often a random address is tried before the free ones are counted through.
+const RANDOM_TRIES: usize = 8;
+
+/// What CreateSubnet takes.
+#[derive(Clone, Debug)]
+pub struct CreateSubnet {
+    /// The VPC.
+    pub vpc: VpcId,
+    /// The zone; the region's first when none is given.
+    pub zone: Option<Zone>,
+    /// The IPv4 block; host bits are cleared.
+    pub ipv4_block: Option<Ipv4Net>,
+    /// The IPv6 block.
+    pub ipv6_block: Option<Ipv6Net>,
+    /// Whether the subnet has IPv6 only.
+    pub ipv6_native: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Makes a subnet, which uses the VPC's default network ACL and main route table.
+///
+/// # Errors
+/// `InvalidSubnet.Range`, `InvalidSubnet.Conflict`, `SubnetLimitExceeded`, and missing or contradicting parameters.
+pub fn create(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, ControlError> {
+    let vpc = tx.find::<Vpc>(&request.vpc)?;
+    let limit = tx.quotas().subnets_per_vpc;
+    if tx.network().subnets_of(vpc.id).count() >= limit {
+        return Err(ControlError::new("SubnetLimitExceeded", format!("The VPC '{}' has its limit of {limit} subnets", vpc.id)));
+    }
+    match (request.ipv4_block, request.ipv6_block, request.ipv6_native) {
+        (None, _, false) => return Err(ControlError::missing_parameter("CidrBlock")),
+        (Some(_), _, true) => {
+            return Err(ControlError::invalid_combination("When Ipv6Native is true, a subnet has no CidrBlock"));
+        }
+        (None, None, true) => return Err(ControlError::missing_parameter("Ipv6CidrBlock")),
+        _ => {}
+    }
+    let ipv4_block = request.ipv4_block.map(|block| block.trunc());
+    if let Some(block) = ipv4_block {
+        check_ipv4_block(tx.network(), &vpc, block)?;
+    }
+    let ipv6_blocks = match request.ipv6_block {
+        Some(block) => vec![check_ipv6_block(tx, &vpc, block)?],
+        None => Vec::new(),
+    };
+    let subnet = Subnet {
+        id: tx.new_id(),
+        owner: tx.owner().clone(),
+        vpc: vpc.id,
+        zone: request.zone.unwrap_or(Zone::ALL[0]),
+        ipv4_block,
+        ipv6_blocks,
+        default_for_zone: false,
+        map_public_ip_on_launch: false,
+        // An instance in a subnet without IPv4 would otherwise have no address at all.
+        assign_ipv6_address_on_creation: request.ipv6_native,
+        enable_dns64: false,
+        hostname_type: if request.ipv6_native { "resource-name" } else { "ip-name" }.to_owned(),
+        resource_name_dns_a_record: false,
+        resource_name_dns_aaaa_record: false,
+        lni_at_device_index: None,
+        tags: request.tags,
+    };
+    let id = subnet.id;
+    let association = NaclAssociation { id: tx.new_id(), subnet: id };
+    tx.update::<NetworkAcl, _>(&vpc.default_nacl, |nacl| nacl.associations.push(association))?;
+    tx.put(subnet);
+    Ok(id)
+}
+
+/// Deletes a subnet that holds no interface.
+///
+/// # Errors
+/// `InvalidSubnetID.NotFound`, `DependencyViolation`.
+pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
+    let subnet = tx.find::<Subnet>(&id)?;
+    if tx.network().all::<NetworkInterface>().any(|eni| eni.subnet == id) {
+        return Err(ControlError::dependency(format!("The subnet '{id}' has dependencies and cannot be deleted.")));
+    }
+    let nacls: Vec<_> = tx.network().nacl_of(&subnet).map(|nacl| nacl.id).into_iter().collect();
+    for nacl in nacls {
+        tx.update::<NetworkAcl, _>(&nacl, |nacl| nacl.associations.retain(|a| a.subnet != id))?;
+    }
+    let uses = |table: &RouteTable| table.associations.iter().any(|a| a.user == TableUser::Subnet(id));
+    let tables: Vec<_> = tx.owned::<RouteTable>().filter(|table| uses(table)).map(|table| table.id).collect();
+    for table in tables {
+        tx.update::<RouteTable, _>(&table, |table| table.associations.retain(|a| a.user != TableUser::Subnet(id)))?;
+    }
+    tx.remove::<Subnet>(&id);
+    Ok(())
+}
+
+/// One attribute of ModifySubnetAttribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are AWS's")]
+pub enum Attribute {
+    AssignIpv6AddressOnCreation(bool),
+    EnableDns64(bool),
+    EnableLniAtDeviceIndex(i32),
+    DisableLniAtDeviceIndex,
+    EnableResourceNameDnsARecordOnLaunch(bool),
+    EnableResourceNameDnsAaaaRecordOnLaunch(bool),
+    MapPublicIpOnLaunch(bool),
+    PrivateDnsHostnameTypeOnLaunch(String),
+}
+
+/// Changes one attribute.
+///
+/// # Errors
+/// `InvalidSubnetID.NotFound`, `InvalidParameterValue` for what the subnet's families don't allow.
+pub fn modify(tx: &mut Tx, id: SubnetId, attribute: Attribute) -> Result<(), ControlError> {
+    let subnet = tx.find::<Subnet>(&id)?;
+    let refuse = |why: &str| Err(ControlError::invalid_value(format!("The subnet '{id}' {why}")));
+    match attribute {
+        Attribute::AssignIpv6AddressOnCreation(true) | Attribute::EnableDns64(true) if subnet.ipv6_blocks.is_empty() => {
+            return refuse("has no IPv6 CIDR block");
+        }
+        Attribute::MapPublicIpOnLaunch(true) if subnet.ipv4_block.is_none() => return refuse("has no IPv4 CIDR block"),
+        Attribute::AssignIpv6AddressOnCreation(false) if subnet.ipv4_block.is_none() => return refuse("has IPv6 only"),
+        Attribute::EnableLniAtDeviceIndex(index) if index < 1 => {
+            return Err(ControlError::invalid_value(format!("Value ({index}) for parameter enableLniAtDeviceIndex is invalid.")));
+        }
+        Attribute::PrivateDnsHostnameTypeOnLaunch(ref kind) if !matches!(kind.as_str(), "ip-name" | "resource-name") => {
+            return Err(ControlError::invalid_value(format!(
+                "Value ({kind}) for parameter privateDnsHostnameTypeOnLaunch is invalid. It must be ip-name or resource-name."
+            )));
+        }
+        _ => {}
+    }
+    tx.update::<Subnet, _>(&id, |subnet| match attribute {
+        Attribute::AssignIpv6AddressOnCreation(on) => subnet.assign_ipv6_address_on_creation = on,
+        Attribute::EnableDns64(on) => subnet.enable_dns64 = on,
+        Attribute::EnableLniAtDeviceIndex(index) => subnet.lni_at_device_index = Some(index),
+        Attribute::DisableLniAtDeviceIndex => subnet.lni_at_device_index = None,
+        Attribute::EnableResourceNameDnsARecordOnLaunch(on) => subnet.resource_name_dns_a_record = on,
+        Attribute::EnableResourceNameDnsAaaaRecordOnLaunch(on) => subnet.resource_name_dns_aaaa_record = on,
+        Attribute::MapPublicIpOnLaunch(on) => subnet.map_public_ip_on_launch = on,
+        Attribute::PrivateDnsHostnameTypeOnLaunch(kind) => subnet.hostname_type = kind,
+    })
+}
+
+/// Gives a subnet an IPv6 block of its VPC.
+///
+/// # Errors
+/// As for [`create`]; a subnet has one IPv6 block.
+pub fn associate_ipv6(tx: &mut Tx, id: SubnetId, block: Ipv6Net) -> Result<SubnetBlock, ControlError> {
+    let subnet = tx.find::<Subnet>(&id)?;
+    let vpc = tx.find::<Vpc>(&subnet.vpc)?;
+    if !subnet.ipv6_blocks.is_empty() {
+        let message = format!("The subnet '{id}' has an IPv6 CIDR block already; disassociate it first.");
+        return Err(ControlError::new("InvalidSubnet.Conflict", message));
+    }
+    let block = check_ipv6_block(tx, &vpc, block)?;
+    tx.update::<Subnet, _>(&id, |subnet| subnet.ipv6_blocks.push(block.clone()))?;
+    Ok(block)
+}
+
+/// Takes an IPv6 block from a subnet none of whose interfaces uses it.
+///
+/// # Errors
+/// `InvalidSubnetCidrBlockAssociationID.NotFound`, `DependencyViolation`.
+pub fn disassociate_ipv6(tx: &mut Tx, association: SubnetCidrAssociationId) -> Result<(SubnetId, SubnetBlock), ControlError> {
+    let found = tx.owned::<Subnet>().find_map(|subnet| {
+        subnet.ipv6_blocks.iter().find(|b| b.association == association).map(|block| (subnet.id, block.clone()))
+    });
+    let Some((id, block)) = found else {
+        let message = format!("The subnet CIDR block with association ID '{association}' does not exist");
+        return Err(ControlError::new("InvalidSubnetCidrBlockAssociationID.NotFound", message));
+    };
+    let uses = |eni: &NetworkInterface| eni.subnet == id && eni.ipv6_addresses.iter().any(|a| block.block.contains(a));
+    if tx.network().all::<NetworkInterface>().any(|eni| uses(eni)) {
+        return Err(ControlError::dependency(format!("Addresses of the block {} are in use in the subnet '{id}'", block.block)));
+    }
+    tx.update::<Subnet, _>(&id, |subnet| {
+        subnet.ipv6_blocks.retain(|b| b.association != association);
+        subnet.assign_ipv6_address_on_creation &= subnet.ipv4_block.is_none();
+    })?;
+    Ok((id, block))
+}
+
+/// A free private IPv4 address of a subnet, as unpredictable as AWS's.
+///
+/// # Errors
+/// `InsufficientFreeAddressesInSubnet`.
+pub fn allocate_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Addr, ControlError> {
+    let full = || {
+        let message = format!("The specified subnet '{}' does not have enough free addresses to satisfy the request.", subnet.id);
+        ControlError::new("InsufficientFreeAddressesInSubnet", message)
+    };
+    let block = subnet.ipv4_block.ok_or_else(full)?;
+    let used = used_ipv4(tx.network(), subnet.id);
+    let free = |address: &Ipv4Addr| !used.contains(address) && !subnet.is_reserved(IpAddr::V4(*address));
+    let (base, size) = (u32::from(block.network()), 1u64 << (32 - block.prefix_len()));
+    // The remainder is smaller than the block, which has at most 2^16 addresses.
+    let random = |tx: &Tx| Ipv4Addr::from(base + (tx.random() % size) as u32);
+    (0..RANDOM_TRIES).map(|_| random(tx)).find(free).or_else(|| block.hosts().find(free)).ok_or_else(full)
+}
+
+/// A free IPv6 address of a subnet.
+///
+/// # Errors
+/// `InvalidParameterValue` when the subnet has no IPv6 block.
+pub fn allocate_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Addr, ControlError> {
+    let Some(SubnetBlock { block, .. }) = subnet.ipv6_blocks.first() else {
+        return Err(ControlError::invalid_value(format!("The subnet '{}' has no IPv6 CIDR block", subnet.id)));
+    };
+    let taken: BTreeSet<_> = tx
+        .network()
+        .all::<NetworkInterface>()
+        .filter(|eni| eni.subnet == subnet.id)
+        .flat_map(|eni| eni.ipv6_addresses.clone())
+        .collect();
+    loop {
+        let address = Ipv6Addr::from(u128::from(block.network()) | u128::from(tx.random()) & u128::from(block.hostmask()));
+        if !taken.contains(&address) && !subnet.is_reserved(IpAddr::V6(address)) {
+            return Ok(address);
+        }
+    }
+}
+
+/// How many private IPv4 addresses of a subnet are free: `AvailableIpAddressCount`.
+pub fn available_ipv4_count(network: &Network, subnet: &Subnet) -> u32 {
+    let Some(block) = subnet.ipv4_block else {
+        return 0;
+    };
+    // AWS keeps five addresses of each subnet: the first four and the last.
+    let all = (1u32 << (32 - block.prefix_len())) - 5;
+    all.saturating_sub(used_ipv4(network, subnet.id).len() as u32)
+}
+
+fn used_ipv4(network: &Network, subnet: SubnetId) -> BTreeSet<Ipv4Addr> {
+    let enis = network.all::<NetworkInterface>().filter(|eni| eni.subnet == subnet);
+    enis.flat_map(|eni| eni.private_addresses.iter().map(|a| a.address)).collect()
+}
+
+fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), ControlError> {
+    if !(16..=28).contains(&block.prefix_len()) || !vpc.ipv4_blocks.iter().any(|b| b.block.contains(&block)) {
+        return Err(ControlError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
+    }
+    let overlaps = |other: &Ipv4Net| other.contains(&block) || block.contains(other);
+    if network.subnets_of(vpc.id).filter_map(|subnet| subnet.ipv4_block).any(|other| overlaps(&other)) {
+        return Err(ControlError::new("InvalidSubnet.Conflict", format!("The CIDR '{block}' conflicts with another subnet")));
+    }
+    Ok(())
+}
+
+fn check_ipv6_block(tx: &Tx, vpc: &Vpc, block: Ipv6Net) -> Result<SubnetBlock, ControlError> {
+    let block = block.trunc();
+    let sized = (44..=64).contains(&block.prefix_len()) && block.prefix_len() % 4 == 0;
+    if !sized || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
+        return Err(ControlError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
+    }
+    let overlaps = |other: &Ipv6Net| other.contains(&block) || block.contains(other);
+    if tx.network().subnets_of(vpc.id).flat_map(|subnet| &subnet.ipv6_blocks).any(|other| overlaps(&other.block)) {
+        return Err(ControlError::new("InvalidSubnet.Conflict", format!("The CIDR '{block}' conflicts with another subnet")));
+    }
+    Ok(SubnetBlock { association: tx.new_id(), block })
+}

@@ -1,1 +1,120 @@
-//! tags.
+//! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
+
+use openvpc_model::{
+    DhcpOptions, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network, NetworkAcl,
+    NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
+};
+
+use crate::{ControlError, Tx};
+
+/// Most tags of a resource.
+const LIMIT: usize = 50;
+
+/// A tag as DescribeTags lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagOf {
+    /// The resource's id.
+    pub resource: String,
+    /// The resource's type, as in TagSpecifications.
+    pub kind: &'static str,
+    /// The tag's key.
+    pub key: String,
+    /// The tag's value.
+    pub value: String,
+}
+
+/// Adds tags to resources, or overwrites those with the same keys: CreateTags. All resources or none.
+///
+/// # Errors
+/// `InvalidID` for an id of no taggable kind, the kind's not-found error, `TagLimitExceeded`.
+pub fn create(tx: &mut Tx, resources: &[String], tags: &Tags) -> Result<(), ControlError> {
+    for id in resources {
+        change(tx, id, &mut |present| present.extend(tags.clone()))?;
+    }
+    Ok(())
+}
+
+/// Removes tags: DeleteTags. A key with a value is removed only where it has that value; no keys at all removes all tags.
+///
+/// # Errors
+/// `InvalidID` for an id of no taggable kind, the kind's not-found error.
+pub fn delete(tx: &mut Tx, resources: &[String], tags: &[(String, Option<String>)]) -> Result<(), ControlError> {
+    let goes = |key: &String, value: &String| {
+        tags.is_empty() || tags.iter().any(|(k, v)| k == key && v.as_ref().is_none_or(|v| v == value))
+    };
+    for id in resources {
+        change(tx, id, &mut |present| present.retain(|key, value| !goes(key, value)))?;
+    }
+    Ok(())
+}
+
+macro_rules! taggable {
+    ($($resource:ident: $kind:literal;)*) => {
+        /// Changes the tags of the resource with that id, whatever its kind.
+        fn change(tx: &mut Tx, id: &str, edit: &mut dyn FnMut(&mut Tags)) -> Result<(), ControlError> {
+            $(if let Ok(key) = id.parse::<<$resource as openvpc_model::Resource>::Key>() {
+                return tx.update::<$resource, _>(&key, |resource| {
+                    edit(&mut resource.tags);
+                    check_count(id, &resource.tags)
+                })?;
+            })*
+            if let Ok(rule) = id.parse::<SecurityGroupRuleId>() {
+                return change_rule(tx, rule, edit);
+            }
+            Err(ControlError::new("InvalidID", format!("The ID '{id}' is not valid")))
+        }
+
+        /// All tags of an account in a region: DescribeTags.
+        pub fn all(network: &Network, owner: &Owner) -> Vec<TagOf> {
+            let mut all = Vec::new();
+            $(for resource in network.owned::<$resource>(owner) {
+                push(&mut all, resource.id, $kind, &resource.tags);
+            })*
+            for rule in network.owned::<SecurityGroup>(owner).flat_map(|group| &group.rules) {
+                push(&mut all, rule.id, "security-group-rule", &rule.tags);
+            }
+            all
+        }
+    };
+}
+
+taggable! {
+    DhcpOptions: "dhcp-options";
+    ElasticIp: "elastic-ip";
+    FlowLog: "vpc-flow-log";
+    InsightsAnalysis: "network-insights-analysis";
+    InsightsPath: "network-insights-path";
+    Instance: "instance";
+    InternetGateway: "internet-gateway";
+    NetworkAcl: "network-acl";
+    NetworkInterface: "network-interface";
+    RouteTable: "route-table";
+    SecurityGroup: "security-group";
+    Subnet: "subnet";
+    Vpc: "vpc";
+}
+
+fn change_rule(tx: &mut Tx, id: SecurityGroupRuleId, edit: &mut dyn FnMut(&mut Tags)) -> Result<(), ControlError> {
+    let found = tx.owned::<SecurityGroup>().find(|group| group.rules.iter().any(|rule| rule.id == id)).map(|group| group.id);
+    let missing =
+        || ControlError::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{id}' does not exist"));
+    tx.update::<SecurityGroup, _>(&found.ok_or_else(missing)?, |group| {
+        let rule = group.rules.iter_mut().find(|rule| rule.id == id).ok_or_else(missing)?;
+        edit(&mut rule.tags);
+        check_count(&id.to_string(), &rule.tags)
+    })?
+}
+
+fn check_count(id: &str, tags: &Tags) -> Result<(), ControlError> {
+    if tags.len() <= LIMIT {
+        return Ok(());
+    }
+    Err(ControlError::new("TagLimitExceeded", format!("The maximum number of tags of '{id}' has been reached ({LIMIT}).")))
+}
+
+fn push(all: &mut Vec<TagOf>, resource: impl Id, kind: &'static str, tags: &Tags) {
+    let resource = resource.to_string();
+    let tag =
+        |(key, value): (&String, &String)| TagOf { resource: resource.clone(), kind, key: key.clone(), value: value.clone() };
+    all.extend(tags.iter().map(tag));
+}
