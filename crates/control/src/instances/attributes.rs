@@ -26,7 +26,7 @@ pub enum Attribute {
     UserData(Vec<u8>),
 }
 
-/// What ModifyInstanceMetadataOptions changes; none leaves a value as it is.
+/// What a caller says about the metadata service; none leaves a value as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetadataOptions {
     /// `optional` or `required`.
@@ -88,17 +88,6 @@ pub fn modify(tx: &mut Tx, id: InstanceId, attribute: Attribute) -> Result<(), C
         Attribute::Type(value) => instance.instance_type = launch::check_type(&value)?,
         Attribute::UserData(value) => instance.user_data = Some(launch::check_user_data(value)?),
     }
-    tx.put(instance);
-    Ok(())
-}
-
-/// Changes what the metadata service of an instance is asked to do.
-///
-/// # Errors
-/// `InvalidInstanceID.NotFound`, `InvalidParameterValue`.
-pub fn modify_metadata_options(tx: &mut Tx, id: InstanceId, change: MetadataOptions) -> Result<(), ControlError> {
-    let mut instance = (*tx.find::<Instance>(&id)?).clone();
-    change.apply(&mut instance.options)?;
     tx.put(instance);
     Ok(())
 }

@@ -7,7 +7,7 @@ use openvpc_model::{ElasticIp, EniId, NetworkInterface, PrivateAddress, Subnet};
 use serde::Serialize;
 
 use super::refuse_if_managed;
-use crate::{ControlError, Tx, addresses};
+use crate::{ControlError, Tx, addresses, subnets};
 
 /// What AssignPrivateIpAddresses is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -225,28 +225,4 @@ fn check_ipv4_limit(tx: &Tx, id: EniId) -> Result<(), ControlError> {
 
 fn not_assigned(id: EniId, address: IpAddr) -> ControlError {
     ControlError::invalid_value(format!("Some of [{address}] are not assigned to interface {id}"))
-}
-
-mod subnets {
-    use super::*;
-
-    pub fn allocate_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Addr, ControlError> {
-        let found = subnet.ipv4_block.into_iter().flat_map(|block| block.hosts());
-        let free = |a: &Ipv4Addr| !subnet.is_reserved(IpAddr::V4(*a)) && holder(tx, subnet, IpAddr::V4(*a)).is_none();
-        found.into_iter().find(free).ok_or_else(|| full(subnet))
-    }
-
-    pub fn allocate_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Addr, ControlError> {
-        let block = subnet.ipv6_blocks.first().ok_or_else(|| full(subnet))?.block;
-        loop {
-            let address = Ipv6Addr::from(u128::from(block.network()) | u128::from(tx.random()));
-            if !subnet.is_reserved(IpAddr::V6(address)) && holder(tx, subnet, IpAddr::V6(address)).is_none() {
-                return Ok(address);
-            }
-        }
-    }
-
-    fn full(subnet: &Subnet) -> ControlError {
-        ControlError::new("InsufficientFreeAddressesInSubnet", format!("no free addresses in {}", subnet.id))
-    }
 }
