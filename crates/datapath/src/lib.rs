@@ -13,9 +13,13 @@
 )]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod backend;
+pub mod engine;
 mod error;
+pub mod machine;
 pub mod namespace;
 pub mod netlink;
+mod offloads;
 pub mod packet_socket;
 pub mod privileges;
 pub mod sandbox;

@@ -8,6 +8,9 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use openvpc_model::interface::MacAddress;
@@ -17,8 +20,9 @@ use rtnetlink::packet_core::{
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    State,
 };
-use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rtnetlink::{AddressMessageBuilder, LinkUnspec, RouteMessageBuilder};
@@ -27,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::DatapathError;
 use crate::error::Attempt;
 use crate::namespace::NetNs;
+use crate::offloads;
 
 /// A link's number in its namespace.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -46,6 +51,8 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is administratively up.
     pub up: bool,
+    /// Whether it is up and so is its other side (RFC 2863's operational state).
+    pub running: bool,
     /// The number of the other end in the namespace of that end, for a veth.
     pub peer: Option<LinkIndex>,
 }
@@ -103,27 +110,14 @@ impl Netlink {
     /// Makes a veth pair and returns the number of the wire, which is up; the host's end stays down, so that its
     /// settings can be made before the first packet.
     pub fn add_veth(&mut self, spec: VethSpec<'_>) -> Result<LinkIndex, DatapathError> {
-        let peer = LinkUnspec::new_with_name(spec.host_link)
-            .mtu(spec.mtu)
-            .txqueuelen(TRANSMIT_QUEUE)
-            .address(spec.host_mac.0.to_vec())
-            .setns_by_fd(spec.host.as_fd().as_raw_fd())
-            .build();
-        let mut message = LinkUnspec::new_with_name(spec.wire).mtu(spec.mtu).txqueuelen(TRANSMIT_QUEUE).arp(false).build();
-        message.attributes.push(LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-        ]));
-        self.create(RouteNetlinkMessage::NewLink(message), || format!("make the link {} to {}", spec.wire, spec.host_link))?;
-        let wire = self
-            .link(spec.wire)?
-            .ok_or_else(|| DatapathError::NetlinkAnswer {
-                action: format!("make the link {}", spec.wire),
-                reason: "it was made but is not listed".into(),
-            })?
-            .index;
-        self.silence(wire)?;
-        self.set_up(wire)?;
+        let wire = self.create_veth(spec)?;
+        let configured =
+            self.silence(wire).and_then(|()| offloads::limit(spec.host, spec.host_link)).and_then(|()| self.set_up(wire));
+        if let Err(error) = configured {
+            // The error that made the link useless says more than one about its removal.
+            let _ = self.delete_link(wire);
+            return Err(error);
+        }
         Ok(wire)
     }
 
@@ -137,6 +131,22 @@ impl Netlink {
     pub fn set_up(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
         let message = LinkUnspec::new_with_index(link.0).up().build();
         self.change(RouteNetlinkMessage::SetLink(message), || format!("bring link {} up", link.0))
+    }
+
+    /// Waits until a link that was brought up and given its addresses answers for them, at most `patience`; returns
+    /// whether it does.
+    ///
+    /// The kernel notices the other end, and takes each IPv6 address in use, some time after the requests were granted.
+    /// A packet that comes earlier is lost, and its sender tries again only after a second.
+    pub fn wait_until_ready(&mut self, link: LinkIndex, patience: Duration) -> Result<bool, DatapathError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let ready = self.is_ready(link)?;
+            if ready || Instant::now() >= deadline {
+                return Ok(ready);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Takes a link down.
@@ -217,6 +227,71 @@ impl Netlink {
             .collect())
     }
 
+    fn create_veth(&mut self, spec: VethSpec<'_>) -> Result<LinkIndex, DatapathError> {
+        let peer = LinkUnspec::new_with_name(spec.host_link)
+            .mtu(spec.mtu)
+            .txqueuelen(TRANSMIT_QUEUE)
+            .address(spec.host_mac.0.to_vec())
+            .setns_by_fd(spec.host.as_fd().as_raw_fd())
+            .build();
+        loop {
+            let links = self.links()?;
+            let highest = links.iter().map(|link| link.index.0).max().unwrap_or_default();
+            let wire = LinkIndex(highest.max(FIRST_WIRE - 1) + 1);
+            let mut message =
+                LinkUnspec::new_with_name(spec.wire).index(wire.0).mtu(spec.mtu).txqueuelen(TRANSMIT_QUEUE).arp(false).build();
+            message.attributes.push(LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Veth),
+                LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer.clone()))),
+            ]));
+            let made = self
+                .create(RouteNetlinkMessage::NewLink(message), || format!("make the link {} to {}", spec.wire, spec.host_link));
+            match made {
+                Ok(()) => return Ok(wire),
+                // Somebody else took the number meanwhile, unless it is the name that is taken.
+                Err(error)
+                    if error.is_present() && !links.iter().any(|link| link.name == spec.wire) && self.index_is_taken(wire)? => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn index_is_taken(&mut self, index: LinkIndex) -> Result<bool, DatapathError> {
+        Ok(self.links()?.iter().any(|link| link.index == index))
+    }
+
+    fn is_ready(&mut self, link: LinkIndex) -> Result<bool, DatapathError> {
+        if !self.links()?.into_iter().any(|candidate| candidate.index == link && candidate.running) {
+            return Ok(false);
+        }
+        let addresses: Vec<_> = self.addresses(link)?.iter().map(IpNet::addr).filter(IpAddr::is_ipv6).collect();
+        for address in &addresses {
+            if !self.is_own(*address)? {
+                return Ok(false);
+            }
+        }
+        // The first IPv6 address of a link is the one it makes for itself.
+        Ok(!addresses.is_empty() || !Path::new("/proc/sys/net/ipv6").exists())
+    }
+
+    /// Whether packets to `address` end here.
+    fn is_own(&mut self, address: IpAddr) -> Result<bool, DatapathError> {
+        let mut message =
+            route_message(&RouteSpec { destination: address.into(), gateway: None, link: LinkIndex(0), source: None });
+        message.attributes.retain(|attribute| matches!(attribute, RouteAttribute::Destination(_)));
+        let answers = self.request(RouteNetlinkMessage::GetRoute(message), NLM_F_REQUEST | NLM_F_ACK, &|| {
+            format!("look up the route to {address}")
+        });
+        match answers {
+            Ok(answers) => Ok(answers
+                .iter()
+                .any(|answer| matches!(answer, RouteNetlinkMessage::NewRoute(route) if route.header.kind == RouteType::Local))),
+            // As long as there is no route at all, the lookup itself fails.
+            Err(DatapathError::Netlink { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Without a link-local address the kernel sends nothing over IPv6 by itself.
     fn silence(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
         let no_address = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
@@ -286,6 +361,7 @@ impl Link {
             mac: None,
             mtu: 0,
             up: message.header.flags.contains(LinkFlags::Up),
+            running: false,
             peer: None,
         };
         for attribute in message.attributes {
@@ -293,6 +369,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name = name,
                 LinkAttribute::Address(octets) => link.mac = <[u8; 6]>::try_from(octets).ok().map(MacAddress),
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+                LinkAttribute::OperState(state) => link.running = state == State::Up,
                 LinkAttribute::Link(peer) => link.peer = Some(LinkIndex(peer)),
                 _ => {}
             }
@@ -349,6 +426,10 @@ fn kernel_words(flags: u16, after_code: &[u8]) -> Option<String> {
     let text = NlasIterator::new(after_code.get(REQUEST_HEADER..)?).flatten().find(|attribute| attribute.kind() == MESSAGE)?;
     Some(String::from_utf8_lossy(text.value()).trim_end_matches('\0').to_owned())
 }
+
+/// Wires are numbered from here, far from the numbers of host ends. The kernel takes a link whose number equals that of
+/// its other end for one that has no other end, and then lets up to a second pass before it notices that both are up.
+const FIRST_WIRE: u32 = 1000;
 
 /// Packets that may wait on a link whose other side is busy.
 const TRANSMIT_QUEUE: u32 = 10_000;

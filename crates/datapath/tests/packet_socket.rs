@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use common::privileged;
 use openvpc_datapath::namespace::NetNs;
@@ -123,6 +124,32 @@ fn a_refusal_of_the_kernel_names_the_operation_and_the_link() {
     });
 }
 
+#[test]
+fn a_tunnel_between_the_hosts_works_without_offloads_that_a_frame_cannot_express() {
+    privileged("a_tunnel_between_the_hosts_works_without_offloads_that_a_frame_cannot_express", || {
+        let pair = Pair::new();
+        for (host, me, peer) in [(&pair.left, 1, 2), (&pair.right, 2, 1)] {
+            let script = format!(
+                "ip link add tunnel type vxlan id 7 local 10.0.0.{me} remote 10.0.0.{peer} dstport 4789 dev eth0 &&
+                 ip addr add 172.16.0.{me}/24 dev tunnel && ip link set tunnel up"
+            );
+            let status = host.within(|| std::process::Command::new("sh").args(["-c", &script]).status().unwrap()).unwrap();
+            assert!(status.success());
+        }
+        let listener = pair.right.within(|| TcpListener::bind("172.16.0.2:5000").unwrap()).unwrap();
+        let received = thread::spawn(move || std::io::copy(&mut listener.accept().unwrap().0, &mut std::io::sink()).unwrap());
+        let mut stream = pair.left.within(|| TcpStream::connect("172.16.0.2:5000").unwrap()).unwrap();
+        stream.write_all(&vec![7; 2 << 20]).unwrap();
+        drop(stream);
+
+        assert_eq!(received.join().unwrap(), 2 << 20);
+        let seen = pair.seen();
+        let longest = seen.iter().max_by_key(|(_, length)| *length).unwrap();
+        assert!(longest.1 > 8_000 && longest.1 <= MTU as usize + 14, "{longest:?}");
+        assert!(seen.iter().all(|(header, _)| !header.is_super_packet()));
+    });
+}
+
 /// Two hosts, `10.0.0.1` and `10.0.0.2` (`fd00::1`, `fd00::2`), whose links meet in a relay of two packet sockets.
 struct Pair {
     left: NetNs,
@@ -180,6 +207,7 @@ fn host(fabric: &NetNs, wire: &str, number: u8) -> (NetNs, LinkIndex) {
     netlink.set_up(eth0).unwrap();
     netlink.add_address(eth0, format!("10.0.0.{number}/24").parse().unwrap()).unwrap();
     netlink.add_address(eth0, format!("fd00::{number}/64").parse().unwrap()).unwrap();
+    assert!(netlink.wait_until_ready(eth0, Duration::from_secs(5)).unwrap());
     (host, wire)
 }
 

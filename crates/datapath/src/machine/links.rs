@@ -1,6 +1,7 @@
 //! Links between the fabric and sandboxes, made and changed to fit what is declared.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use openvpc_model::EniId;
@@ -44,6 +45,8 @@ impl HostLink {
                 add_address(&mut inside, link, *address)?;
             }
             route(&mut inside, link, setup)?;
+            // A host that never gets ready still has a link; its first packets may be lost.
+            inside.wait_until_ready(link, READY_PATIENCE)?;
             Ok(Self { wire: index, inside: link, setup: setup.clone() })
         });
         if made.is_err() {
@@ -95,6 +98,9 @@ impl HostLink {
         Ok(())
     }
 }
+
+/// How long the kernel may take to take a new link's addresses in use; milliseconds, on a machine that isn't overloaded.
+const READY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The name of an interface's wire in the fabric: what of its id fits. The part left out is the leading zero and two
 /// digits of seventeen.

@@ -12,7 +12,7 @@ pub struct FrameBatch {
     slots: Slots,
     messages: Vec<libc::mmsghdr>,
     filled: Vec<Filled>,
-    oversized: u64,
+    unusable: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ impl FrameBatch {
     /// Room for `capacity` frames, at least one.
     pub fn new(capacity: usize) -> Self {
         let slots = Slots::new(capacity.max(1));
-        Self { messages: slots.messages(), filled: Vec::with_capacity(capacity), slots, oversized: 0 }
+        Self { messages: slots.messages(), filled: Vec::with_capacity(capacity), slots, unusable: 0 }
     }
 
     /// The frames received, in order of arrival, open to change.
@@ -65,42 +65,52 @@ impl FrameBatch {
         self.filled.is_empty()
     }
 
-    /// Frames thrown away since the batch was made because they were longer than [`Self::FRAME`], or carried an
-    /// offload that the header can't express (encapsulated super-packets). Only a sender who raised its own limits
-    /// makes such frames.
-    pub fn oversized(&self) -> u64 {
-        self.oversized
+    /// How often a frame was thrown away since the batch was made because it was longer than [`Self::FRAME`], or carried
+    /// an offload that the header can't express. Only a sender who raised its own limits makes such frames.
+    pub fn unusable(&self) -> u64 {
+        self.unusable
     }
 
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.filled.clear();
-        // SAFETY: the messages point to the iovecs and slots of this batch, which is borrowed exclusively, and their
-        // lengths are those of the slots.
-        let received = unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                self.messages.as_mut_ptr(),
-                self.messages.len() as libc::c_uint,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
-        if received < 0 {
-            let error = io::Error::last_os_error();
-            return match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::EINTR) => Ok(0),
-                _ => Err(error),
-            };
-        }
-        for (slot, message) in self.messages[..received as usize].iter().enumerate() {
+        let received = self.receive_messages(socket)?;
+        for (slot, message) in self.messages[..received].iter().enumerate() {
             let length = (message.msg_len as usize).saturating_sub(mem::size_of::<VnetHeader>());
             if message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 || length > Self::FRAME {
-                self.oversized += 1;
+                self.unusable += 1;
                 continue;
             }
             self.filled.push(Filled { slot: slot as u32, length: length as u32 });
         }
         Ok(self.filled.len())
+    }
+
+    fn receive_messages(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        for _ in 0..self.messages.len() {
+            // SAFETY: the messages point to the iovecs and slots of this batch, which is borrowed exclusively, and their
+            // lengths are those of the slots.
+            let received = unsafe {
+                libc::recvmmsg(
+                    socket.as_raw_fd(),
+                    self.messages.as_mut_ptr(),
+                    self.messages.len() as libc::c_uint,
+                    libc::MSG_DONTWAIT,
+                    std::ptr::null_mut(),
+                )
+            };
+            if received >= 0 {
+                return Ok(received as usize);
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => return Ok(0),
+                // The kernel has thrown away a frame that the header can't express; the next may be a better one.
+                Some(libc::EINVAL) => self.unusable += 1,
+                _ => return Err(error),
+            }
+        }
+        // Other links want their turn; the socket stays readable.
+        Ok(0)
     }
 }
 
