@@ -147,8 +147,8 @@ impl Aggregator {
 
     /// The records so far of the windows that are open.
     pub fn live(&self) -> Vec<Batch> {
-        let flowing = self.slots.iter().flatten().filter(|slot| !slot.window.flows.is_empty());
-        let batch = |slot: &Box<Slot>| {
+        let flowing = self.slots.iter().flatten().map(|slot| &**slot).filter(|slot| !slot.window.flows.is_empty());
+        let batch = |slot: &Slot| {
             let records = slot.window.flows.iter().map(|(flow, counted)| counted.record(&slot.interface, *flow)).collect();
             Batch { records: sorted(records), subscriptions: Arc::clone(&slot.coverage) }
         };

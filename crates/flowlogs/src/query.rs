@@ -159,7 +159,7 @@ impl Database {
         if statements.next().map_err(wrong)?.is_some() {
             return Err(QueryError::Sql("there is more than one statement in it".to_owned()));
         }
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut answer = Answer { columns, rows: Vec::new() };
         let mut rows = statement.query([]).map_err(wrong)?;
         while let Some(row) = rows.next().map_err(wrong)? {
