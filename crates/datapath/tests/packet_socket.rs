@@ -1,11 +1,13 @@
 //! Frames between two hosts through two packet sockets, as the engine moves them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(unsafe_code, reason = "a socket option without a safe form")]
 
 mod common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -65,6 +67,26 @@ fn ipv6_works_at_once_and_its_super_packets_pass_whole() {
         let longest = pair.seen().into_iter().max_by_key(|(_, length)| *length).unwrap();
         assert_eq!(longest.0.gso_type & !VnetHeader::GSO_ECN, VnetHeader::GSO_TCPV6, "{longest:?}");
         assert!(longest.1 > 60_000, "{longest:?}");
+    });
+}
+
+#[test]
+fn a_udp_super_packet_arrives_as_the_datagrams_it_stands_for() {
+    privileged("a_udp_super_packet_arrives_as_the_datagrams_it_stands_for", || {
+        static SEGMENT: i32 = 1000;
+        let pair = Pair::new();
+        let server = pair.right.within(|| UdpSocket::bind("10.0.0.2:53").unwrap()).unwrap();
+        let client = pair.left.within(|| UdpSocket::bind("10.0.0.1:0").unwrap()).unwrap();
+        // SAFETY: pointer and length describe `SEGMENT`, which the kernel only reads.
+        let set =
+            unsafe { libc::setsockopt(client.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, (&raw const SEGMENT).cast(), 4) };
+        assert_eq!(set, 0);
+        client.send_to(&[1; 7 * 1000 + 5], "10.0.0.2:53").unwrap();
+        let lengths: Vec<_> = (0..8).map(|_| server.recv(&mut [0; 2000]).unwrap()).collect();
+        assert_eq!(lengths, [1000, 1000, 1000, 1000, 1000, 1000, 1000, 5]);
+        let seen = pair.seen();
+        let (header, length) = seen.iter().find(|(header, _)| header.is_super_packet()).expect("Linux 6.2 or later");
+        assert_eq!((header.gso_type, header.gso_size, header.segments(length - 42)), (VnetHeader::GSO_UDP_L4, 1000, 8));
     });
 }
 

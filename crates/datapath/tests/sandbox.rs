@@ -93,6 +93,20 @@ fn a_signal_to_exec_reaches_the_command() {
 }
 
 #[test]
+fn a_command_whose_caller_is_killed_gets_a_hangup() {
+    privileged("a_command_whose_caller_is_killed_gets_a_hangup", || {
+        let lab = Lab::running();
+        let script = "trap 'echo hung up > /tmp/told; exit' HUP; echo ready; while :; do sleep 0.01; done";
+        let mut child = lab.command(&["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        std::io::Read::read_exact(&mut stdout, &mut [0; 6]).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        eventually("the command was told", || lab.exec(&["cat", "/tmp/told"]).stdout == b"hung up\n");
+    });
+}
+
+#[test]
 fn user_data_runs_once_and_writes_to_the_console() {
     privileged("user_data_runs_once_and_writes_to_the_console", || {
         let mut lab = Lab::new();

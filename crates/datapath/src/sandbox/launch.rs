@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -87,6 +88,7 @@ pub(super) fn start_process<T: Serialize>(
     let what = || format!("start {name}");
     let (mut control, theirs) = Control::pair().attempt(what)?;
     let mut launcher = Command::new(&helper.0)
+        .arg0("openvpc")
         .args([command, name])
         .env_clear()
         .stdin(theirs)
@@ -120,7 +122,8 @@ fn await_ready(control: &mut Control, name: &str) -> Result<Process, DatapathErr
 /// Makes what the state directory must contain, and returns its path without links.
 fn prepare_state(spec: &SandboxSpec) -> io::Result<PathBuf> {
     let dir = &spec.state_dir;
-    fs::create_dir_all(dir)?;
+    // The private /tmp in it is open to everybody inside, and to nobody outside.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let dir = dir.canonicalize()?;
     for (name, mode) in [("tmp", 0o1777), ("run", 0o755), ("etc", 0o755)] {
         let path = dir.join(name);
