@@ -37,6 +37,8 @@ pub struct PortCounters {
 /// A number of packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {
+    /// Frames as the engine saw them; a super-packet is one.
+    pub frames: u64,
     /// IP packets.
     pub packets: u64,
     /// Their bytes.
@@ -45,6 +47,7 @@ pub struct Traffic {
 
 impl Traffic {
     pub(super) fn add(&mut self, packets: u64, bytes: u64) {
+        self.frames += 1;
         self.packets += packets;
         self.bytes += bytes;
     }

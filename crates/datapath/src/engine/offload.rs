@@ -125,12 +125,14 @@ mod tests {
     fn partial(payload: &[u8]) -> (VnetHeader, Vec<u8>) {
         let mut frame = udp(payload);
         let length = (8 + payload.len()) as u32;
-        let mut sum: u32 = frame[26..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum::<u32>() + 17 + length;
+        let mut sum: u32 =
+            frame[26..34].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum::<u32>() + 17 + length;
         while sum > 0xffff {
             sum = (sum & 0xffff) + (sum >> 16);
         }
         frame[40..42].copy_from_slice(&(sum as u16).to_be_bytes());
-        let header = VnetHeader { flags: VnetHeader::NEEDS_CHECKSUM, checksum_start: 34, checksum_offset: 6, ..VnetHeader::default() };
+        let header =
+            VnetHeader { flags: VnetHeader::NEEDS_CHECKSUM, checksum_start: 34, checksum_offset: 6, ..VnetHeader::default() };
         (header, frame)
     }
 

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use openvpc_model::{EniId, Instance, InstanceId, InstanceState, Network, UnixMillis};
+use openvpc_model::{EniId, Instance, InstanceId, InstanceState, Network};
 use openvpc_pipeline::{EniIndex, FlowSink, Tables};
 
 use self::exits::Exits;
@@ -194,9 +194,7 @@ impl Machine {
     /// When something could not be stopped.
     pub fn shutdown(self, keep_running: bool) -> Result<(), DatapathError> {
         match self.host {
-            Some(host) if !keep_running => {
-                host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&*self.backend)
-            }
+            Some(host) if !keep_running => host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&*self.backend),
             _ => Ok(()),
         }
     }
@@ -236,8 +234,8 @@ struct Host {
     exits: Exits,
     internet: Option<LabInternet>,
     guests: BTreeMap<InstanceId, Guest>,
-    /// Instances that ended by themselves, with the time of the launch that ended so.
-    exited: BTreeMap<InstanceId, UnixMillis>,
+    /// Instances that ended by themselves, with the number of the start that ended so.
+    exited: BTreeMap<InstanceId, u32>,
     /// What is still to be found out about what was there before this daemon.
     unexplored: bool,
     last: Option<(Network, Arc<Tables>)>,
@@ -374,13 +372,13 @@ impl Host {
                 self.disconnect_all(backend, guest.links);
             }
             if let Some(instance) = network.instances.get(&id) {
-                self.exited.insert(id, instance.launched_at);
+                self.exited.insert(id, instance.starts);
             }
         }
         // One that was started since, or is no longer to run, has a clean slate.
-        self.exited.retain(|id, launched_at| {
+        self.exited.retain(|id, starts| {
             let instance = network.instances.get(id);
-            instance.is_some_and(|instance| plan::should_run(instance.state) && instance.launched_at == *launched_at)
+            instance.is_some_and(|instance| plan::should_run(instance.state) && instance.starts == *starts)
         });
     }
 
@@ -419,9 +417,8 @@ impl Host {
         };
         for entry in entries.flatten() {
             let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<InstanceId>().ok()) else { continue };
-            let kept = |instance: &Arc<Instance>| {
-                !matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown)
-            };
+            let kept =
+                |instance: &Arc<Instance>| !matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown);
             if self.guests.contains_key(&id) || network.instances.get(&id).is_some_and(kept) {
                 continue;
             }
@@ -554,12 +551,7 @@ impl Host {
         }
     }
 
-    fn reboot(
-        &mut self,
-        config: &Config,
-        backend: &dyn Backend,
-        id: InstanceId,
-    ) -> Result<Option<Report>, DatapathError> {
+    fn reboot(&mut self, config: &Config, backend: &dyn Backend, id: InstanceId) -> Result<Option<Report>, DatapathError> {
         let Some((network, tables)) = self.last.clone() else { return Ok(None) };
         if let Some(guest) = self.guests.get(&id) {
             guest.sandbox.stop(PATIENCE)?;

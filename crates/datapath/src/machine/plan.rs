@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::interface::MacAddress;
-use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, Region, Subnet, Vpc};
+use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, Subnet, Vpc, dns};
 use openvpc_pipeline::{EniIndex, Tables};
 
 /// An instance that should run.
@@ -56,7 +56,7 @@ pub(super) fn instance(network: &Network, tables: &Tables, instance: &Instance) 
     let links = network.enis_of(instance.id).into_iter().filter_map(|eni| link(network, tables, eni)).collect();
     Some(InstancePlan {
         resolv_conf: resolv_conf(network, vpc),
-        hosts: hosts(&hostname, &internal_domain(&vpc.owner.region), primary),
+        hosts: hosts(&hostname, &dns::private_domain(&vpc.owner.region), primary),
         hostname,
         links,
     })
@@ -119,13 +119,6 @@ fn dhcp_option<'a>(network: &'a Network, vpc: &Vpc, name: &str) -> &'a [String] 
     let set = vpc.dhcp_options.as_ref().and_then(|id| network.dhcp_options.get(id));
     let values = set.and_then(|set| set.options.iter().find(|(option, _)| option == name));
     values.map_or(&[], |(_, values)| values)
-}
-
-fn internal_domain(region: &Region) -> String {
-    match region.as_str() {
-        "us-east-1" => "ec2.internal".into(),
-        region => format!("{region}.compute.internal"),
-    }
 }
 
 /// What DHCP would have said. A VPC without option set, as after associating `default`, gives neither domain nor servers.
