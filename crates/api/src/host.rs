@@ -1,6 +1,6 @@
 //! What actions ask of the daemon beyond the state of the network.
 
-use openvpc_model::{InstanceId, UnixMillis};
+use openvpc_model::{FlowLogId, InstanceId, UnixMillis};
 
 /// The machine that the network lives on.
 pub trait Host: Send + Sync {
@@ -12,4 +12,7 @@ pub trait Host: Send + Sync {
 
     /// Whether the S3 store has that bucket.
     fn bucket_exists(&self, bucket: &str) -> bool;
+
+    /// AWS's word for why a flow log's last files couldn't be written (`Access error`, …); none when all is well.
+    fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str>;
 }

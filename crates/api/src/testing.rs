@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use openvpc_control::{Caller, Control, Enforcer, Environment, Quotas};
-use openvpc_model::{InstanceId, Network, Owner, UnixMillis};
+use openvpc_model::{FlowLogId, Id, InstanceId, Network, Owner, UnixMillis};
 use openvpc_store::MemoryStore;
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ impl Enforcer for NoPackets {
     }
 }
 
-struct NoInstances;
+pub(crate) struct NoInstances;
 
 impl Host for NoInstances {
     fn console_output(&self, _instance: InstanceId) -> Option<(UnixMillis, Vec<u8>)> {
@@ -123,5 +123,9 @@ impl Host for NoInstances {
 
     fn bucket_exists(&self, bucket: &str) -> bool {
         bucket == "logs"
+    }
+
+    fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str> {
+        (flow_log == FlowLogId::from_random(0xbad)).then_some("Access error")
     }
 }

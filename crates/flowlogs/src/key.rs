@@ -8,7 +8,7 @@ pub const PERIOD_SECONDS: u64 = 300;
 /// How a destination lays out its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout<'a> {
-    /// The folder in the bucket; empty for none.
+    /// The folder in the bucket, with or without a slash at the end; empty for none.
     pub prefix: &'a str,
     /// Whether folders are named `key=value`.
     pub hive_compatible: bool,
@@ -19,7 +19,7 @@ pub struct Layout<'a> {
 impl Layout<'_> {
     /// The folder of all files of the flow log's account and region, with a slash at the end.
     pub fn root(&self, flow_log: &FlowLog) -> String {
-        let slash = if self.prefix.is_empty() { "" } else { "/" };
+        let slash = if self.prefix.is_empty() || self.prefix.ends_with('/') { "" } else { "/" };
         let (account, region) = (flow_log.owner.account, &flow_log.owner.region);
         if self.hive_compatible {
             let names = format!("aws-account-id={account}/aws-service=vpcflowlogs/aws-region={region}");

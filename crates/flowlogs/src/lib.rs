@@ -17,6 +17,7 @@ pub mod key;
 pub mod query;
 pub mod record;
 pub mod service_prefixes;
+mod sink;
 pub mod subscriptions;
 
 pub use delivery::ObjectStore;

@@ -91,7 +91,7 @@ fn keys_are_laid_out_as_on_aws() {
     let name = format!("{account}_vpcflowlogs_eu-central-1_fl-00000000000000001_20260921T1410Z_");
     for (prefix, hive, per_hour, folder) in [
         ("", false, false, format!("AWSLogs/{account}/vpcflowlogs/eu-central-1/2026/09/21/")),
-        ("a/b", false, true, format!("a/b/AWSLogs/{account}/vpcflowlogs/eu-central-1/2026/09/21/14/")),
+        ("a/b/", false, true, format!("a/b/AWSLogs/{account}/vpcflowlogs/eu-central-1/2026/09/21/14/")),
         (
             "",
             true,

@@ -68,7 +68,7 @@ pub enum FlowLogDestination {
     S3 {
         /// The bucket.
         bucket: String,
-        /// The folder in it; empty for none, else without slashes at either end.
+        /// The folder in it as given, with or without a slash at the end; empty for none.
         prefix: String,
         /// The files' format.
         file_format: FileFormat,
