@@ -6,9 +6,8 @@ use openvpc_model::{DhcpOptions, DhcpOptionsId, Tags, Vpc};
 
 use crate::{ControlError, Tx};
 
-/// Most name servers, NTP servers and NetBIOS servers of a set.
+/// Most name servers and NetBIOS servers of a set, and most NTP servers of each family.
 const SERVERS: usize = 4;
-const NTP_SERVERS: usize = 8;
 
 /// Makes a set; it never changes afterwards.
 ///
@@ -18,8 +17,11 @@ pub fn create(tx: &mut Tx, options: Vec<(String, Vec<String>)>, tags: Tags) -> R
     if options.is_empty() {
         return Err(ControlError::missing_parameter("DhcpConfiguration"));
     }
-    for (name, values) in &options {
+    for (index, (name, values)) in options.iter().enumerate() {
         check(name, values)?;
+        if options[..index].iter().any(|(earlier, _)| earlier == name) {
+            return Err(ControlError::invalid_value(format!("The option {name} is given more than once.")));
+        }
     }
     let set = DhcpOptions { id: tx.new_id(), owner: tx.owner().clone(), options, tags };
     let id = set.id;
@@ -41,32 +43,48 @@ pub fn delete(tx: &mut Tx, id: DhcpOptionsId) -> Result<(), ControlError> {
 }
 
 fn check(name: &str, values: &[String]) -> Result<(), ControlError> {
-    let invalid = |value: &str| Err(ControlError::invalid_value(format!("Value ({value}) for parameter {name} is invalid.")));
-    let addresses = |most: usize| {
-        if values.is_empty() || values.len() > most {
-            return Err(ControlError::invalid_value(format!(
-                "The option {name} takes 1 to {most} addresses, not {}.",
-                values.len()
-            )));
-        }
-        match values.iter().find(|value| value.parse::<IpAddr>().is_err()) {
-            Some(value) => invalid(value),
-            None => Ok(()),
-        }
-    };
     match name {
-        "domain-name" => values.is_empty().then(|| invalid("")).unwrap_or(Ok(())),
+        "domain-name" if values.is_empty() => Err(invalid(name, "")),
+        "domain-name" => values.iter().find(|value| value.is_empty()).map_or(Ok(()), |value| Err(invalid(name, value))),
         "domain-name-servers" if values == ["AmazonProvidedDNS"] => Ok(()),
-        "domain-name-servers" | "netbios-name-servers" => addresses(SERVERS),
-        "ntp-servers" => addresses(NTP_SERVERS),
+        "domain-name-servers" => addresses(name, values).and_then(|all| at_most(name, SERVERS, all.len())),
+        "netbios-name-servers" => {
+            let all = addresses(name, values)?;
+            match all.iter().find(|address| address.is_ipv6()) {
+                Some(address) => Err(invalid(name, &address.to_string())),
+                None => at_most(name, SERVERS, all.len()),
+            }
+        }
+        "ntp-servers" => {
+            let (ipv4, ipv6): (Vec<_>, Vec<_>) = addresses(name, values)?.into_iter().partition(IpAddr::is_ipv4);
+            at_most(name, SERVERS, ipv4.len().max(ipv6.len()))
+        }
         "netbios-node-type" => match values {
             [kind] if matches!(kind.as_str(), "1" | "2" | "4" | "8") => Ok(()),
-            _ => invalid(&values.join(",")),
+            _ => Err(invalid(name, &values.join(","))),
         },
         "ipv6-address-preferred-lease-time" => match values {
             [seconds] if seconds.parse::<u32>().is_ok_and(|seconds| (140..=2_147_483_647).contains(&seconds)) => Ok(()),
-            _ => invalid(&values.join(",")),
+            _ => Err(invalid(name, &values.join(","))),
         },
         _ => Err(ControlError::invalid_value(format!("Value ({name}) for parameter dhcpConfiguration key is invalid."))),
     }
+}
+
+fn addresses(name: &str, values: &[String]) -> Result<Vec<IpAddr>, ControlError> {
+    if values.is_empty() {
+        return Err(invalid(name, ""));
+    }
+    values.iter().map(|value| value.parse().map_err(|_| invalid(name, value))).collect()
+}
+
+fn at_most(name: &str, most: usize, count: usize) -> Result<(), ControlError> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(ControlError::invalid_value(format!("The option {name} takes at most {most} addresses of a kind, not {count}.")))
+}
+
+fn invalid(name: &str, value: &str) -> ControlError {
+    ControlError::invalid_value(format!("Value ({value}) for parameter {name} is invalid."))
 }

@@ -1,9 +1,9 @@
 //! Internet gateways. See "Enable internet access for a VPC using an internet gateway" in the VPC User Guide.
 
 use openvpc_model::route::TableUser;
-use openvpc_model::{InternetGateway, InternetGatewayId, RouteTable, Tags, Vpc, VpcId};
+use openvpc_model::{InternetGateway, InternetGatewayId, NetworkInterface, RouteTable, Tags, Vpc, VpcId};
 
-use crate::{ControlError, Tx, vpcs};
+use crate::{ControlError, Tx};
 
 /// Makes a gateway, attached to nothing.
 ///
@@ -15,10 +15,15 @@ pub fn create(tx: &mut Tx, tags: Tags) -> Result<InternetGatewayId, ControlError
         let message = format!("The maximum number of internet gateways has been reached ({limit}).");
         return Err(ControlError::new("InternetGatewayLimitExceeded", message));
     }
+    Ok(make(tx, tags))
+}
+
+/// [`create`] without the quota, which doesn't hold for what a region comes with.
+pub(crate) fn make(tx: &mut Tx, tags: Tags) -> InternetGatewayId {
     let gateway = InternetGateway { id: tx.new_id(), owner: tx.owner().clone(), vpc: None, tags };
     let id = gateway.id;
     tx.put(gateway);
-    Ok(id)
+    id
 }
 
 /// Attaches a gateway to a VPC; one of each at most.
@@ -39,7 +44,7 @@ pub fn attach(tx: &mut Tx, id: InternetGatewayId, vpc: VpcId) -> Result<(), Cont
     tx.update::<InternetGateway, _>(&id, |gateway| gateway.vpc = Some(vpc))
 }
 
-/// Detaches a gateway; its routes become blackholes.
+/// Detaches a gateway: its routes become blackholes, its own route table loses it.
 ///
 /// # Errors
 /// `Gateway.NotAttached`; `DependencyViolation` while the VPC has public addresses in use.
@@ -49,7 +54,8 @@ pub fn detach(tx: &mut Tx, id: InternetGatewayId, vpc: VpcId) -> Result<(), Cont
     if gateway.vpc != Some(vpc) {
         return Err(ControlError::new("Gateway.NotAttached", format!("resource {id} is not attached to network {vpc}")));
     }
-    if vpcs::has_public_addresses(tx, vpc) {
+    let is_public = |eni: &NetworkInterface| eni.vpc == vpc && eni.private_addresses.iter().any(|slot| slot.public.is_some());
+    if tx.network().all::<NetworkInterface>().any(|eni| is_public(eni)) {
         let message = format!(
             "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
         );

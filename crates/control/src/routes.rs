@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::route::{TableAssociation, TableUser};
 use openvpc_model::{
-    EniId, Instance, InstanceId, InternetGateway, InternetGatewayId, NetworkInterface, Route, RouteOrigin, RouteTable,
+    EniId, Instance, InstanceId, InternetGateway, InternetGatewayId, Network, NetworkInterface, Route, RouteOrigin, RouteTable,
     RouteTableAssociationId, RouteTableId, RouteTarget, Subnet, SubnetId, Tags, Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, instances};
 
 /// Addresses of the VPC's own services, which no route may name: 169.254.168.0/22 and fd00:ec2::/32.
 const RESERVED_IPV4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
@@ -66,8 +66,12 @@ pub fn associate(tx: &mut Tx, id: RouteTableId, user: User) -> Result<RouteTable
         User::InternetGateway(gateway) => (tx.find::<InternetGateway>(&gateway)?.vpc, TableUser::InternetGateway(gateway)),
     };
     if vpc != Some(table.vpc) {
-        let message = format!("The route table '{id}' belongs to {}, and what it is to be associated with does not.", table.vpc);
-        return Err(ControlError::invalid_value(message));
+        let user = match user {
+            TableUser::InternetGateway(gateway) => format!("network gateway {gateway}"),
+            TableUser::Subnet(subnet) => format!("subnet {subnet}"),
+            TableUser::Main => format!("network {}", table.vpc),
+        };
+        return Err(ControlError::invalid_value(format!("route table {id} and {user} belong to different networks")));
     }
     if let Some((other, association)) = association_of(tx, user) {
         if other == id {
@@ -98,10 +102,11 @@ pub fn disassociate(tx: &mut Tx, association: RouteTableAssociationId) -> Result
     tx.update::<RouteTable, _>(&id, |table| table.associations.retain(|a| a.id != association))
 }
 
-/// Gives an association's user another table; the way to change the main one.
+/// Gives an association's user another table; the way to change the main one. The table it has already stays as it is.
 ///
 /// # Errors
-/// `InvalidAssociationID.NotFound`, `InvalidRouteTableID.NotFound`, `InvalidParameterValue` for a table of another VPC.
+/// `InvalidAssociationID.NotFound`, `InvalidRouteTableID.NotFound`, `InvalidParameterValue` for a table of another VPC or
+/// one that the user may not have.
 pub fn replace_association(
     tx: &mut Tx,
     association: RouteTableAssociationId,
@@ -113,8 +118,13 @@ pub fn replace_association(
     if table.vpc != old_vpc {
         return Err(ControlError::invalid_value(format!("The route table '{id}' does not belong to {old_vpc}.")));
     }
-    if let TableUser::InternetGateway(_) = user {
-        check_edge_table(tx, &table)?;
+    match user {
+        TableUser::InternetGateway(_) => check_edge_table(tx, &table)?,
+        TableUser::Main if is_edge(&table) => {
+            let message = format!("The route table {id} is associated with a gateway and cannot become the main route table.");
+            return Err(ControlError::invalid_value(message));
+        }
+        TableUser::Main | TableUser::Subnet(_) => {}
     }
     tx.update::<RouteTable, _>(&old, |table| table.associations.retain(|a| a.id != association))?;
     let replaced = TableAssociation { id: tx.new_id(), user };
@@ -152,8 +162,10 @@ pub fn create(tx: &mut Tx, id: RouteTableId, destination: IpNet, target: Target)
         return Err(ControlError::new("RouteAlreadyExists", format!("The route identified by {destination} already exists.")));
     }
     let limit = tx.quotas().routes_per_table;
-    let same_family = |route: &&Route| route.destination.addr().is_ipv4() == destination.addr().is_ipv4();
-    if table.routes.iter().filter(same_family).count() >= limit {
+    let counts = |route: &&Route| {
+        route.origin == RouteOrigin::CreateRoute && route.destination.addr().is_ipv4() == destination.addr().is_ipv4()
+    };
+    if table.routes.iter().filter(counts).count() >= limit {
         let message = format!("The maximum number of routes of routeTable '{id}' has been reached ({limit}).");
         return Err(ControlError::new("RouteLimitExceeded", message));
     }
@@ -162,7 +174,8 @@ pub fn create(tx: &mut Tx, id: RouteTableId, destination: IpNet, target: Target)
     tx.update::<RouteTable, _>(&id, |table| table.routes.push(route))
 }
 
-/// Gives a route another target. A local route may be bent to an interface and taken back with [`Target::Local`].
+/// Gives a route another target. A local route, or one for a whole subnet, may be bent to an interface and taken back
+/// with [`Target::Local`].
 ///
 /// # Errors
 /// `InvalidParameterValue` when there is no such route; else as for [`create`].
@@ -175,24 +188,25 @@ pub fn replace(tx: &mut Tx, id: RouteTableId, destination: IpNet, target: Target
         let message = format!("There is no route defined for '{destination}' in the route table. Use CreateRoute instead.");
         return Err(ControlError::invalid_value(message));
     }
-    if target == Target::Local {
-        if !local {
-            return Err(ControlError::invalid_value(format!(
-                "The route {destination} is no local route of the vpc '{}'.",
-                vpc.id
-            )));
+    let target = match target {
+        Target::Local if local => {
+            return tx.update::<RouteTable, _>(&id, |table| table.routes.retain(|route| route.destination != destination));
         }
-        return tx.update::<RouteTable, _>(&id, |table| table.routes.retain(|route| route.destination != destination));
-    }
-    if local && matches!(target, Target::InternetGateway(_)) {
-        return Err(ControlError::invalid_value(format!(
-            "The local route {destination} may only be replaced with a network interface."
-        )));
-    }
-    let target = checked_target(tx, &table, destination, target)?;
+        Target::Local if is_inside(&vpc, destination) => RouteTarget::Local,
+        Target::Local => {
+            let message = format!("The destination {destination} is outside the vpc '{}' and can't be local.", vpc.id);
+            return Err(ControlError::invalid_value(message));
+        }
+        Target::InternetGateway(_) if local => {
+            let message = format!("The local route {destination} may only be replaced with a network interface.");
+            return Err(ControlError::invalid_value(message));
+        }
+        other => checked_target(tx, &table, destination, other)?,
+    };
+    let origin = if local { RouteOrigin::CreateRouteTable } else { RouteOrigin::CreateRoute };
     tx.update::<RouteTable, _>(&id, |table| match table.routes.iter_mut().find(|route| route.destination == destination) {
         Some(route) => route.target = target,
-        None => table.routes.push(Route { destination, target, origin: RouteOrigin::CreateRoute }),
+        None => table.routes.push(Route { destination, target, origin }),
     })
 }
 
@@ -214,10 +228,29 @@ pub fn delete(tx: &mut Tx, id: RouteTableId, destination: IpNet) -> Result<(), C
     tx.update::<RouteTable, _>(&id, |table| table.routes.retain(|route| route.destination != destination))
 }
 
+/// The routes of a table as DescribeRouteTables lists them: first those of the VPC's blocks, `local` unless replaced.
+pub fn effective(network: &Network, table: &RouteTable) -> Vec<Route> {
+    let Some(vpc) = network.get::<Vpc>(&table.vpc) else { return table.routes.clone() };
+    let ipv4 = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block));
+    let blocks: Vec<_> = ipv4.chain(vpc.ipv6_blocks.iter().map(|b| IpNet::V6(b.block))).collect();
+    let replaced = |block: &IpNet| table.routes.iter().find(|route| route.destination == *block).cloned();
+    let local = |block: &IpNet| Route { destination: *block, target: RouteTarget::Local, origin: RouteOrigin::CreateRouteTable };
+    let locals = blocks.iter().map(|block| replaced(block).unwrap_or_else(|| local(block)));
+    locals.chain(table.routes.iter().filter(|route| !blocks.contains(&route.destination)).cloned()).collect()
+}
+
 /// Whether a destination is one of the VPC's own blocks, for which every table has a local route.
 fn is_local(vpc: &Vpc, destination: IpNet) -> bool {
     vpc.ipv4_blocks.iter().any(|b| IpNet::V4(b.block) == destination)
         || vpc.ipv6_blocks.iter().any(|b| IpNet::V6(b.block) == destination)
+}
+
+/// Whether a destination lies in the VPC's own blocks.
+fn is_inside(vpc: &Vpc, destination: IpNet) -> bool {
+    match destination {
+        IpNet::V4(block) => vpc.ipv4_blocks.iter().any(|b| b.block.contains(&block)),
+        IpNet::V6(block) => vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)),
+    }
 }
 
 fn checked_destination(destination: IpNet) -> Result<IpNet, ControlError> {
@@ -252,7 +285,10 @@ fn checked_target(tx: &Tx, table: &RouteTable, destination: IpNet, target: Targe
             RouteTarget::InternetGateway(gateway)
         }
         Target::NetworkInterface(eni) => RouteTarget::NetworkInterface(eni),
-        Target::Instance(instance) => RouteTarget::NetworkInterface(only_interface(tx, instance)?),
+        Target::Instance(instance) => {
+            tx.find::<Instance>(&instance)?;
+            RouteTarget::NetworkInterface(instances::only_interface(tx, instance)?.id)
+        }
     };
     if let RouteTarget::NetworkInterface(eni) = target
         && tx.find::<NetworkInterface>(&eni)?.vpc != table.vpc
@@ -270,11 +306,7 @@ fn checked_target(tx: &Tx, table: &RouteTable, destination: IpNet, target: Targe
 /// A route more specific than a local one may only name a whole subnet, and only bend it to a middlebox.
 fn check_more_specific(tx: &Tx, table: &RouteTable, destination: IpNet, target: RouteTarget) -> Result<(), ControlError> {
     let vpc = tx.find::<Vpc>(&table.vpc)?;
-    let inside = match destination {
-        IpNet::V4(block) => vpc.ipv4_blocks.iter().any(|b| b.block.contains(&block)),
-        IpNet::V6(block) => vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)),
-    };
-    if !inside || is_local(&vpc, destination) {
+    if !is_inside(&vpc, destination) || is_local(&vpc, destination) {
         return Ok(());
     }
     if !is_subnet(tx, vpc.id, destination) {
@@ -326,18 +358,6 @@ fn check_edge_route(tx: &Tx, table: &RouteTable, destination: IpNet, target: Rou
         table.id
     );
     Err(ControlError::invalid_value(message))
-}
-
-fn only_interface(tx: &Tx, id: InstanceId) -> Result<EniId, ControlError> {
-    tx.find::<Instance>(&id)?;
-    match tx.network().enis_of(id).as_slice() {
-        [eni] => Ok(eni.id),
-        enis => {
-            let message =
-                format!("The instance '{id}' has {} network interfaces; name the interface that the route goes to.", enis.len());
-            Err(ControlError::new("InvalidInstanceID", message))
-        }
-    }
 }
 
 fn association_of(tx: &Tx, user: TableUser) -> Option<(RouteTableId, RouteTableAssociationId)> {

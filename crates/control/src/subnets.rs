@@ -43,6 +43,12 @@ pub fn create(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, ControlErr
     if tx.network().subnets_of(vpc.id).count() >= limit {
         return Err(ControlError::new("SubnetLimitExceeded", format!("The VPC '{}' has its limit of {limit} subnets", vpc.id)));
     }
+    make(tx, request)
+}
+
+/// [`create`] without the quota, which doesn't hold for what a region comes with.
+pub(crate) fn make(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, ControlError> {
+    let vpc = tx.find::<Vpc>(&request.vpc)?;
     match (request.ipv4_block, request.ipv6_block, request.ipv6_native) {
         (None, _, false) => return Err(ControlError::missing_parameter("CidrBlock")),
         (Some(_), _, true) => {
@@ -90,8 +96,11 @@ pub fn create(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, ControlErr
 /// `InvalidSubnetID.NotFound`, `DependencyViolation`.
 pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
     let subnet = tx.find::<Subnet>(&id)?;
-    if tx.network().all::<NetworkInterface>().any(|eni| eni.subnet == id) {
-        return Err(ControlError::dependency(format!("The subnet '{id}' has dependencies and cannot be deleted.")));
+    if let Some(eni) = tx.network().all::<NetworkInterface>().find(|eni| eni.subnet == id) {
+        return Err(ControlError::dependency(format!(
+            "The subnet '{id}' has dependencies and cannot be deleted: delete the network interface {} first.",
+            eni.id
+        )));
     }
     let nacls: Vec<_> = tx.network().nacl_of(&subnet).map(|nacl| nacl.id).into_iter().collect();
     for nacl in nacls {
@@ -133,6 +142,9 @@ pub fn modify(tx: &mut Tx, id: SubnetId, attribute: Attribute) -> Result<(), Con
         }
         Attribute::MapPublicIpOnLaunch(true) if subnet.ipv4_block.is_none() => return refuse("has no IPv4 CIDR block"),
         Attribute::AssignIpv6AddressOnCreation(false) if subnet.ipv4_block.is_none() => return refuse("has IPv6 only"),
+        Attribute::PrivateDnsHostnameTypeOnLaunch(ref kind) if kind == "ip-name" && subnet.ipv4_block.is_none() => {
+            return refuse("has IPv6 only, so that its instances are named after their ids");
+        }
         Attribute::EnableLniAtDeviceIndex(index) if index < 1 => {
             return Err(ControlError::invalid_value(format!("Value ({index}) for parameter enableLniAtDeviceIndex is invalid.")));
         }
@@ -174,7 +186,7 @@ pub fn associate_ipv6(tx: &mut Tx, id: SubnetId, block: Ipv6Net) -> Result<Subne
 /// Takes an IPv6 block from a subnet none of whose interfaces uses it.
 ///
 /// # Errors
-/// `InvalidSubnetCidrBlockAssociationID.NotFound`, `DependencyViolation`.
+/// `InvalidSubnetCidrBlockAssociationID.NotFound`, `DependencyViolation`, `OperationNotPermitted` in an IPv6-only subnet.
 pub fn disassociate_ipv6(tx: &mut Tx, association: SubnetCidrAssociationId) -> Result<(SubnetId, SubnetBlock), ControlError> {
     let found = tx.owned::<Subnet>().find_map(|subnet| {
         subnet.ipv6_blocks.iter().find(|b| b.association == association).map(|block| (subnet.id, block.clone()))
@@ -183,13 +195,17 @@ pub fn disassociate_ipv6(tx: &mut Tx, association: SubnetCidrAssociationId) -> R
         let message = format!("The subnet CIDR block with association ID '{association}' does not exist");
         return Err(ControlError::new("InvalidSubnetCidrBlockAssociationID.NotFound", message));
     };
+    if tx.find::<Subnet>(&id)?.ipv4_block.is_none() {
+        let message = format!("The subnet '{id}' has IPv6 only; its block can't be disassociated");
+        return Err(ControlError::new("OperationNotPermitted", message));
+    }
     let uses = |eni: &NetworkInterface| eni.subnet == id && eni.ipv6_addresses.iter().any(|a| block.block.contains(a));
     if tx.network().all::<NetworkInterface>().any(|eni| uses(eni)) {
         return Err(ControlError::dependency(format!("Addresses of the block {} are in use in the subnet '{id}'", block.block)));
     }
     tx.update::<Subnet, _>(&id, |subnet| {
         subnet.ipv6_blocks.retain(|b| b.association != association);
-        subnet.assign_ipv6_address_on_creation &= subnet.ipv4_block.is_none();
+        subnet.assign_ipv6_address_on_creation = false;
     })?;
     Ok((id, block))
 }
@@ -262,8 +278,7 @@ fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), 
 
 fn check_ipv6_block(tx: &Tx, vpc: &Vpc, block: Ipv6Net) -> Result<SubnetBlock, ControlError> {
     let block = block.trunc();
-    let sized = (44..=64).contains(&block.prefix_len()) && block.prefix_len() % 4 == 0;
-    if !sized || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
+    if block.prefix_len() != 64 || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
         return Err(ControlError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
     let overlaps = |other: &Ipv6Net| other.contains(&block) || block.contains(other);

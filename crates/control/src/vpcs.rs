@@ -1,22 +1,19 @@
-//! VPCs and their CIDR blocks. See "VPC CIDR blocks" in the VPC User Guide.
+//! VPCs: lifetime, attributes and ([`blocks`]) CIDR blocks. See "How Amazon VPC works" in the VPC User Guide.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod blocks;
+mod parts;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use openvpc_model::nacl::{Direction, NaclAction};
-use openvpc_model::route::{TableAssociation, TableUser};
-use openvpc_model::security_group::{Peer, SecurityGroupRule};
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{
-    DhcpOptions, DhcpOptionsId, Instance, InstanceState, NaclEntry, NetworkAcl, NetworkInterface, Protocol, RegionState,
-    RouteTable, RulePorts, SecurityGroup, Subnet, Tags, Vpc, VpcCidrAssociationId, VpcId,
+    DhcpOptions, DhcpOptionsId, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc, VpcId,
 };
 
-use crate::{ControlError, Missing, Tx};
+use crate::{ControlError, Tx};
 
-/// The block that Amazon-provided IPv6 blocks come from on the lab internet, and the part of it that hosts there use.
-const AMAZON_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
-const LAB_HOSTS: u16 = 0xffff;
+pub use blocks::{Disassociated, associate_ipv4, associate_ipv6, disassociate};
 
 /// What CreateVpc takes.
 #[derive(Clone, Debug)]
@@ -34,24 +31,29 @@ pub struct CreateVpc {
 /// Makes a VPC with its main route table, default network ACL and default security group.
 ///
 /// # Errors
-/// `InvalidVpc.Range`, `VpcLimitExceeded`.
+/// `InvalidVpc.Range`, `VpcLimitExceeded`, `InvalidParameterValue` for the tenancy.
 pub fn create(tx: &mut Tx, request: CreateVpc) -> Result<VpcId, ControlError> {
     let limit = tx.quotas().vpcs;
     if tx.owned::<Vpc>().count() >= limit {
         return Err(ControlError::new("VpcLimitExceeded", format!("The maximum number of VPCs has been reached ({limit}).")));
     }
+    make(tx, request)
+}
+
+/// [`create`] without the quota, which doesn't hold for what a region comes with.
+pub(crate) fn make(tx: &mut Tx, request: CreateVpc) -> Result<VpcId, ControlError> {
+    let block = blocks::checked(request.ipv4_block)?;
     if !matches!(request.tenancy.as_str(), "default" | "dedicated") {
         return Err(ControlError::invalid_value(format!(
             "Value ({}) for parameter instanceTenancy is invalid. It must be default or dedicated.",
             request.tenancy
         )));
     }
-    let block = checked_size(request.ipv4_block)?;
-    let ipv6_blocks = if request.amazon_ipv6 { vec![amazon_ipv6_block(tx)] } else { Vec::new() };
+    let ipv6_blocks = if request.amazon_ipv6 { vec![blocks::amazon_ipv6(tx)?] } else { Vec::new() };
     let owner = tx.owner().clone();
     let vpc = Vpc {
         id: tx.new_id(),
-        dhcp_options: tx.network().get::<RegionState>(&owner).map(|region| region.default_dhcp_options),
+        dhcp_options: default_dhcp_options(tx),
         owner,
         ipv4_blocks: vec![VpcBlock { association: tx.new_id(), block }],
         ipv6_blocks,
@@ -66,7 +68,7 @@ pub fn create(tx: &mut Tx, request: CreateVpc) -> Result<VpcId, ControlError> {
         tags: request.tags,
     };
     let id = vpc.id;
-    create_parts(tx, &vpc);
+    parts::create(tx, &vpc);
     tx.put(vpc);
     Ok(id)
 }
@@ -77,15 +79,10 @@ pub fn create(tx: &mut Tx, request: CreateVpc) -> Result<VpcId, ControlError> {
 /// `InvalidVpcID.NotFound`, `DependencyViolation`.
 pub fn delete(tx: &mut Tx, id: VpcId) -> Result<(), ControlError> {
     let vpc = tx.find::<Vpc>(&id)?;
-    let network = tx.network();
-    let in_use = network.subnets_of(id).next().is_some()
-        || network.internet_gateway_of(id).is_some()
-        || network.all::<NetworkInterface>().any(|eni| eni.vpc == id)
-        || network.all::<SecurityGroup>().any(|group| group.vpc == id && group.id != vpc.default_security_group)
-        || network.all::<NetworkAcl>().any(|nacl| nacl.vpc == id && !nacl.is_default)
-        || network.all::<RouteTable>().any(|table| table.vpc == id && table.id != vpc.main_route_table);
-    if in_use {
-        return Err(ControlError::dependency(format!("The vpc '{id}' has dependencies and cannot be deleted.")));
+    if let Some(dependent) = dependent(tx, &vpc) {
+        return Err(ControlError::dependency(format!(
+            "The vpc '{id}' has dependencies and cannot be deleted: delete or detach {dependent} first."
+        )));
     }
     tx.remove::<RouteTable>(&vpc.main_route_table);
     tx.remove::<NetworkAcl>(&vpc.default_nacl);
@@ -119,93 +116,6 @@ pub fn modify(tx: &mut Tx, id: VpcId, attribute: Attribute) -> Result<(), Contro
     })
 }
 
-/// Gives a VPC another IPv4 block.
-///
-/// # Errors
-/// `InvalidVpc.Range`, `CidrLimitExceeded`, `CidrConflict`, and `InvalidVpc.Range` for the combinations of ranges that AWS
-/// restricts ("IPv4 CIDR block association restrictions").
-pub fn associate_ipv4(tx: &mut Tx, id: VpcId, block: Ipv4Net) -> Result<VpcBlock<Ipv4Net>, ControlError> {
-    let vpc = tx.find::<Vpc>(&id)?;
-    let block = checked_size(block)?;
-    check_limit(vpc.ipv4_blocks.len(), tx.quotas().ipv4_blocks_per_vpc, id)?;
-    let overlaps = |other: &Ipv4Net| other.contains(&block) || block.contains(other);
-    if vpc.ipv4_blocks.iter().any(|b| overlaps(&b.block)) {
-        return Err(conflict(format!("The CIDR '{block}' conflicts with another block of the vpc '{id}'")));
-    }
-    let covered = |destination: &IpNet| matches!(destination, IpNet::V4(route) if block.contains(route));
-    let routes = tx.network().all::<RouteTable>().filter(|table| table.vpc == id).flat_map(|table| &table.routes);
-    if let Some(route) = routes.map(|route| route.destination).find(covered) {
-        return Err(conflict(format!("The CIDR '{block}' is equal to or larger than the route '{route}' of the vpc '{id}'")));
-    }
-    if let Some(restricted) = restriction(&vpc, block) {
-        let message = format!("The CIDR '{block}' is restricted: a VPC with blocks in {restricted} may not have it.");
-        return Err(ControlError::new("InvalidVpc.Range", message));
-    }
-    let block = VpcBlock { association: tx.new_id(), block };
-    tx.update::<Vpc, _>(&id, |vpc| vpc.ipv4_blocks.push(block.clone()))?;
-    Ok(block)
-}
-
-/// Gives a VPC an Amazon-provided IPv6 block.
-///
-/// # Errors
-/// `InvalidVpcID.NotFound`, `CidrLimitExceeded`.
-pub fn associate_ipv6(tx: &mut Tx, id: VpcId) -> Result<VpcBlock<Ipv6Net>, ControlError> {
-    let vpc = tx.find::<Vpc>(&id)?;
-    check_limit(vpc.ipv6_blocks.len(), tx.quotas().ipv6_blocks_per_vpc, id)?;
-    let block = amazon_ipv6_block(tx);
-    tx.update::<Vpc, _>(&id, |vpc| vpc.ipv6_blocks.push(block.clone()))?;
-    Ok(block)
-}
-
-/// A block that left its VPC.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disassociated {
-    /// An IPv4 block.
-    Ipv4(VpcId, VpcBlock<Ipv4Net>),
-    /// An IPv6 block.
-    Ipv6(VpcId, VpcBlock<Ipv6Net>),
-}
-
-/// Takes a block that no subnet uses from its VPC.
-///
-/// # Errors
-/// `InvalidVpcCidrBlockAssociationID.NotFound`, `OperationNotPermitted` for the primary block, `DependencyViolation`.
-pub fn disassociate(tx: &mut Tx, association: VpcCidrAssociationId) -> Result<Disassociated, ControlError> {
-    let holds = |vpc: &Vpc| {
-        vpc.ipv4_blocks.iter().any(|b| b.association == association)
-            || vpc.ipv6_blocks.iter().any(|b| b.association == association)
-    };
-    let found = tx.owned::<Vpc>().find(|vpc| holds(vpc)).cloned();
-    let vpc = found.ok_or_else(|| {
-        let message = format!("The vpc CIDR block with association ID '{association}' does not exist");
-        ControlError::new("InvalidVpcCidrBlockAssociationID.NotFound", message)
-    })?;
-    let in_use = |block: IpNet| {
-        ControlError::dependency(format!("The vpc '{}' has subnets in the block {block}, which cannot be disassociated.", vpc.id))
-    };
-    if let Some((index, block)) = vpc.ipv4_blocks.iter().enumerate().find(|(_, b)| b.association == association) {
-        if index == 0 {
-            let message = format!(
-                "The vpc CIDR block with association ID '{association}' may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
-            );
-            return Err(ControlError::new("OperationNotPermitted", message));
-        }
-        if tx.network().subnets_of(vpc.id).any(|subnet| subnet.ipv4_block.is_some_and(|b| block.block.contains(&b))) {
-            return Err(in_use(block.block.into()));
-        }
-        tx.update::<Vpc, _>(&vpc.id, |vpc| vpc.ipv4_blocks.retain(|b| b.association != association))?;
-        return Ok(Disassociated::Ipv4(vpc.id, block.clone()));
-    }
-    let block = vpc.ipv6_blocks.iter().find(|b| b.association == association).ok_or_else(|| Vpc::missing(&vpc.id))?;
-    let uses = |subnet: &Subnet| subnet.ipv6_blocks.iter().any(|b| block.block.contains(&b.block));
-    if tx.network().subnets_of(vpc.id).any(|subnet| uses(subnet)) {
-        return Err(in_use(block.block.into()));
-    }
-    tx.update::<Vpc, _>(&vpc.id, |vpc| vpc.ipv6_blocks.retain(|b| b.association != association))?;
-    Ok(Disassociated::Ipv6(vpc.id, block.clone()))
-}
-
 /// Sets a VPC's DHCP options; none stands for the id `default`, which takes them away.
 ///
 /// # Errors
@@ -218,136 +128,29 @@ pub fn associate_dhcp_options(tx: &mut Tx, id: VpcId, options: Option<DhcpOption
     tx.update::<Vpc, _>(&id, |vpc| vpc.dhcp_options = options)
 }
 
-/// Whether an instance with a public address runs in the VPC: then its internet gateway can't be detached.
-pub fn has_public_addresses(tx: &Tx, id: VpcId) -> bool {
-    let alive = |eni: &NetworkInterface| {
-        let instance = eni.attachment.as_ref().and_then(|a| tx.network().get::<Instance>(&a.instance));
-        instance.is_none_or(|instance| instance.state != InstanceState::Terminated)
+/// Something that a VPC doesn't go without, if it has any.
+fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
+    let (network, id) = (tx.network(), vpc.id);
+    let subnet = || network.subnets_of(id).next().map(|subnet| subnet.id.to_string());
+    let gateway = || network.internet_gateway_of(id).map(|gateway| gateway.id.to_string());
+    let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
+    let group = || {
+        let other = |group: &&Arc<SecurityGroup>| group.vpc == id && group.id != vpc.default_security_group;
+        network.all::<SecurityGroup>().find(other).map(|group| group.id.to_string())
     };
-    let public = |eni: &NetworkInterface| eni.private_addresses.iter().any(|a| a.public.is_some());
-    tx.network().all::<NetworkInterface>().any(|eni| eni.vpc == id && public(eni) && alive(eni))
+    let nacl = || {
+        let other = |nacl: &&Arc<NetworkAcl>| nacl.vpc == id && nacl.id != vpc.default_nacl;
+        network.all::<NetworkAcl>().find(other).map(|nacl| nacl.id.to_string())
+    };
+    let table = || {
+        let other = |table: &&Arc<RouteTable>| table.vpc == id && table.id != vpc.main_route_table;
+        network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
+    };
+    subnet().or_else(gateway).or_else(eni).or_else(group).or_else(nacl).or_else(table)
 }
 
-/// What comes with every VPC.
-fn create_parts(tx: &mut Tx, vpc: &Vpc) {
-    let owner = vpc.owner.clone();
-    let main = TableAssociation { id: tx.new_id(), user: TableUser::Main };
-    tx.put(RouteTable {
-        id: vpc.main_route_table,
-        owner: owner.clone(),
-        vpc: vpc.id,
-        routes: Vec::new(),
-        associations: vec![main],
-        tags: Tags::new(),
-    });
-    let mut entries = Vec::new();
-    for direction in [Direction::Egress, Direction::Ingress] {
-        entries.push(allow_all(direction, 100, Ipv4Net::default().into()));
-        if !vpc.ipv6_blocks.is_empty() {
-            entries.push(allow_all(direction, 101, Ipv6Net::default().into()));
-        }
-    }
-    entries.sort_by_key(|entry| (entry.direction, entry.number));
-    tx.put(NetworkAcl {
-        id: vpc.default_nacl,
-        owner: owner.clone(),
-        vpc: vpc.id,
-        is_default: true,
-        entries,
-        associations: Vec::new(),
-        tags: Tags::new(),
-    });
-    let group = vpc.default_security_group;
-    let mut rules = vec![
-        allow_peer(tx, Direction::Ingress, Peer::Group { account: owner.account, group }),
-        allow_peer(tx, Direction::Egress, Peer::Ipv4(Ipv4Net::default())),
-    ];
-    if !vpc.ipv6_blocks.is_empty() {
-        rules.push(allow_peer(tx, Direction::Egress, Peer::Ipv6(Ipv6Net::default())));
-    }
-    tx.put(SecurityGroup {
-        id: group,
-        owner,
-        vpc: vpc.id,
-        name: "default".to_owned(),
-        description: "default VPC security group".to_owned(),
-        rules,
-        tags: Tags::new(),
-    });
-}
-
-fn allow_all(direction: Direction, number: u16, block: IpNet) -> NaclEntry {
-    NaclEntry { direction, number, action: NaclAction::Allow, block, protocol: Protocol::All, ports: RulePorts::All }
-}
-
-fn allow_peer(tx: &Tx, direction: Direction, peer: Peer) -> SecurityGroupRule {
-    SecurityGroupRule {
-        id: tx.new_id(),
-        direction,
-        protocol: Protocol::All,
-        ports: RulePorts::All,
-        peer,
-        description: String::new(),
-        tags: Tags::new(),
-    }
-}
-
-fn checked_size(block: Ipv4Net) -> Result<Ipv4Net, ControlError> {
-    if (16..=28).contains(&block.prefix_len()) {
-        return Ok(block.trunc());
-    }
-    Err(ControlError::new("InvalidVpc.Range", format!("The CIDR '{block}' is invalid: a block has a size from /16 to /28.")))
-}
-
-fn check_limit(present: usize, limit: usize, vpc: VpcId) -> Result<(), ControlError> {
-    if present < limit {
-        return Ok(());
-    }
-    Err(ControlError::new("CidrLimitExceeded", format!("The vpc '{vpc}' has its limit of {limit} CIDR blocks")))
-}
-
-fn conflict(message: String) -> ControlError {
-    ControlError::new("CidrConflict", message)
-}
-
-/// A random /56 that no VPC of any account has: all of them meet on one internet.
-fn amazon_ipv6_block(tx: &Tx) -> VpcBlock<Ipv6Net> {
-    loop {
-        let bits = tx.random();
-        // The 24 bits between 2001:db8::/32 and a /56.
-        let network = Ipv6Addr::from(u128::from(AMAZON_IPV6) | u128::from(bits & 0xff_ffff) << 72);
-        let taken = |vpc: &Vpc| vpc.ipv6_blocks.iter().any(|b| b.block.contains(&network));
-        if network.segments()[2] != LAB_HOSTS && !tx.network().all::<Vpc>().any(|vpc| taken(vpc)) {
-            let block = Ipv6Net::new_assert(network, 56);
-            return VpcBlock { association: tx.new_id(), block };
-        }
-    }
-}
-
-/// The range whose presence in the VPC forbids the block, as the table of association restrictions has it.
-fn restriction(vpc: &Vpc, block: Ipv4Net) -> Option<Ipv4Net> {
-    let net = |a, b, length| Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), length);
-    let (ten, sixteen, eighteen) = (net(10, 0, 8), net(172, 16, 12), net(192, 168, 16));
-    let (plumbing, link_local, shared) = (net(198, 19, 16), net(169, 254, 16), net(100, 64, 10));
-    let private = [ten, sixteen, eighteen];
-    if link_local.contains(&block) {
-        return Some(Ipv4Net::default());
-    }
-    let in_any = |ranges: &[Ipv4Net]| ranges.iter().any(|range| range.contains(&block));
-    vpc.ipv4_blocks.iter().map(|b| b.block).find_map(|present| {
-        let forbidden = if ten.contains(&present) {
-            let low = net(10, 0, 15).contains(&present) && net(10, 0, 16).contains(&block);
-            low || in_any(&[sixteen, eighteen, plumbing])
-        } else if sixteen.contains(&present) {
-            in_any(&[ten, eighteen, net(172, 31, 16), plumbing])
-        } else if eighteen.contains(&present) {
-            in_any(&[ten, sixteen, plumbing])
-        } else if plumbing.contains(&present) {
-            in_any(&private)
-        } else {
-            // A public range or 100.64.0.0/10, which may have more of its own kind.
-            !shared.contains(&block) && in_any(&[ten, sixteen, eighteen, plumbing])
-        };
-        forbidden.then_some(present)
-    })
+/// The set that the region started with, unless it was deleted since.
+fn default_dhcp_options(tx: &Tx) -> Option<DhcpOptionsId> {
+    let region = tx.network().get::<RegionState>(tx.owner())?;
+    tx.network().get::<DhcpOptions>(&region.default_dhcp_options).map(|options| options.id)
 }
