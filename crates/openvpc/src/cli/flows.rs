@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -108,7 +109,7 @@ impl Rows {
     /// A table that fits the terminal.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(columns()).unwrap_or(u16::MAX));
         table.set_header(&self.columns);
         table.add_rows(self.texts());

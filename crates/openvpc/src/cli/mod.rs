@@ -42,7 +42,7 @@ pub struct Target {
     /// The region to work in.
     #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,
-    /// The account to act for, twelve digits.
+    /// The account to act for, twelve digits. For `up`: that of callers whose access key is no account number.
     #[arg(long, global = true, default_value = "123456789012")]
     pub account: String,
 }
@@ -184,7 +184,7 @@ impl Failure {
 pub fn main() -> ExitCode {
     let Cli { target, command } = Cli::parse();
     let done = match command {
-        Command::Up(options) => daemon::up(options),
+        Command::Up(options) => daemon::up(options, &target.account),
         Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
         Command::Demo => lab::demo(),
         Command::Env => env::print(&target),

@@ -1,0 +1,1 @@
+//! Tests of Network Insights over the whole wire.

@@ -1,0 +1,107 @@
+//! The two clocks of the daemon: one makes the machine fit the network, one closes the windows of flow logs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use openvpc_control::instances::{self, Observed};
+use openvpc_control::{Caller, Control, Environment};
+use openvpc_datapath::machine::{Outcome, Report};
+use openvpc_flowlogs::FlowLogs;
+use openvpc_model::Instance;
+
+use super::enforcement::{Enforcement, Wake};
+use super::environment;
+
+/// How long nothing may be looked at, even when nobody says that there is work.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(5);
+/// How often the windows of flow logs are looked at.
+const FLOW_LOG_TICK: Duration = Duration::from_millis(500);
+
+/// A thread that runs until it is stopped.
+pub struct Reconciler {
+    wake: Wake,
+    ending: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Reconciler {
+    /// Starts the thread that makes the machine fit the network and moves instances on by what came of it.
+    pub fn start(control: Arc<Control>, enforcement: Enforcement) -> Self {
+        let wake = enforcement.waker().clone();
+        wake.wake();
+        Self::run(wake, AT_LEAST_EVERY, move || {
+            let network = control.snapshot();
+            for report in enforcement.reconcile(&network) {
+                move_on(&control, &report);
+            }
+            prune(&control);
+        })
+    }
+
+    /// Ends the thread, when what it is doing is done.
+    pub fn stop(self) {
+        self.ending.store(true, Ordering::Release);
+        self.wake.wake();
+        if self.thread.join().is_err() {
+            tracing::error!("a thread of the daemon had panicked");
+        }
+    }
+
+    fn run(wake: Wake, at_least_every: Duration, work: impl Fn() + Send + 'static) -> Self {
+        let ending = Arc::new(AtomicBool::new(false));
+        let (waiting, told) = (wake.clone(), Arc::clone(&ending));
+        let thread = std::thread::spawn(move || {
+            loop {
+                waiting.wait(at_least_every);
+                if told.load(Ordering::Acquire) {
+                    return;
+                }
+                work();
+            }
+        });
+        Self { wake, ending, thread }
+    }
+}
+
+/// Starts the thread that closes the windows of flow logs and delivers them.
+pub fn tick_flow_logs(flow_logs: FlowLogs) -> Reconciler {
+    Reconciler::run(Wake::default(), FLOW_LOG_TICK, move || {
+        for (flow_log, reason) in flow_logs.tick(environment::Machine.now()).failures {
+            tracing::warn!(%flow_log, reason, "can't deliver");
+        }
+    })
+}
+
+fn move_on(control: &Control, report: &Report) {
+    let Some(instance) = control.snapshot().get::<Instance>(&report.instance).cloned() else {
+        return;
+    };
+    let observed = match &report.outcome {
+        Outcome::Exited => Observed::Exited,
+        Outcome::Failed(reason) => Observed::Failed(reason.clone()),
+        Outcome::Started => Observed::Running,
+        Outcome::Stopped => Observed::Stopped,
+    };
+    let caller = Caller { owner: instance.owner.clone() };
+    if let Err(error) = control.transact(&caller, |tx| instances::report(tx, instance.id, observed)) {
+        tracing::error!(instance = %instance.id, %error, "can't record what became of an instance");
+    }
+}
+
+/// Forgets instances that were terminated long enough ago.
+fn prune(control: &Control) {
+    let network = control.snapshot();
+    let now = control.now();
+    let Some(owner) = network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|i| i.owner.clone()) else {
+        return;
+    };
+    let pruned = control.transact(&Caller { owner }, |tx| {
+        instances::prune(tx);
+        Ok(())
+    });
+    if let Err(error) = pruned {
+        tracing::error!(%error, "can't forget terminated instances");
+    }
+}
