@@ -106,7 +106,7 @@ fn a_packet_too_big_for_the_gateway_comes_back_as_an_error_from_the_router() {
         let left = bench.take(web, &outward(&bench, &packet));
         let [(to, frame)] = &left[..] else { panic!("{left:?}") };
         assert_eq!(*to, web);
-        assert_eq!(frame[..12], outward(&bench, &[0x40])[..12].iter().copied().collect::<Vec<_>>().swap_halves());
+        assert_eq!(frame[..12], framed(bench.router_mac(1, 4), mac(1, 4), &[0x40])[..12]);
         let error = PacketHeader::parse(&frame[14..], None).unwrap();
         assert!(error.is_icmp_error());
         assert!(matches!(error.transport, Transport::Icmp { kind: seen, .. } if seen == kind));
@@ -120,18 +120,6 @@ fn a_packet_too_big_for_the_gateway_comes_back_as_an_error_from_the_router() {
     }
     assert_eq!(bench.counters(web).answers, 2);
     assert_eq!(bench.counters(web).drops.of(Code::MtuExceeded), 2);
-}
-
-trait SwapHalves {
-    fn swap_halves(self) -> Vec<u8>;
-}
-
-impl SwapHalves for Vec<u8> {
-    /// Destination and source of an Ethernet header the other way round.
-    fn swap_halves(self) -> Vec<u8> {
-        let half = self.len() / 2;
-        [&self[half..], &self[..half]].concat()
-    }
 }
 
 #[test]

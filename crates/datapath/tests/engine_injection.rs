@@ -142,7 +142,11 @@ fn forged_frames(router: MacAddress) -> Vec<(VnetHeader, Vec<u8>)> {
     }
     for port in [22, 80, 4999, 5001] {
         frames.push(plain(own, router, &testing::udp((ipv4(1, 4).into(), ipv4(2, 6).into()), (5000, port), FORGED)));
-        frames.push(plain(own, router, &testing::tcp((ipv4(1, 4).into(), ipv4(2, 6).into()), (5000, port), TcpInfo::SYN, FORGED)));
+        frames.push(plain(
+            own,
+            router,
+            &testing::tcp((ipv4(1, 4).into(), ipv4(2, 6).into()), (5000, port), TcpInfo::SYN, FORGED),
+        ));
     }
 
     // A checksum to be written over the closed port's number, as if it were for hardware to do.

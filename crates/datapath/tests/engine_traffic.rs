@@ -179,7 +179,8 @@ fn records_add_up_to_the_counters_after_real_traffic() {
         assert!(pings(&rig.ns(a), ipv6(2, 6).into()));
         for host in [a, far] {
             let eni = lab.world.index(host.eni);
-            let sums = rig.sink.with(move |legs, _, _| [Direction::Egress, Direction::Ingress].map(|d| legs.sum(eni, d))).unwrap();
+            let sums =
+                rig.sink.with(move |legs, _, _| [Direction::Egress, Direction::Ingress].map(|d| legs.sum(eni, d))).unwrap();
             let counters = rig.counters_of(&mut lab, host);
             let counted = [counters.received, counters.sent].map(|traffic| (traffic.packets, traffic.bytes));
             assert_eq!(sums, counted, "{host:?}: {counters:?}");
