@@ -16,7 +16,7 @@ use crate::{ControlError, Missing, Tx};
 pub(crate) use attributes::only_interface;
 pub use attributes::{Attribute, MetadataOptions, modify};
 pub use launch::{LaunchInterface, RunInstances, run};
-pub use lifecycle::{Observed, StateChange, check_reboot, prune, report, start, stop, terminate};
+pub use lifecycle::{Observed, StateChange, check_reboot, is_forgotten, prune, report, start, stop, terminate};
 
 /// The caller's instances of those ids, all or none.
 ///

@@ -9,6 +9,9 @@ use openvpc_model::{AddressAssociationId, AllocationId, ElasticIp, NetworkInterf
 use super::interfaces::ipv4;
 use super::prelude::*;
 
+#[cfg(test)]
+mod tests;
+
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
     action!(AllocateAddress, allocate_address),

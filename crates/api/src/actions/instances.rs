@@ -10,6 +10,8 @@ use super::prelude::*;
 mod attributes;
 mod filter;
 mod launch;
+#[cfg(test)]
+mod tests;
 mod view;
 
 /// The operations of this family.

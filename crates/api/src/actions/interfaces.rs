@@ -7,6 +7,8 @@ use openvpc_model::{EniAttachmentId, EniId, InstanceId, NetworkInterface, Subnet
 use super::prelude::*;
 
 mod addressing;
+#[cfg(test)]
+mod tests;
 pub(super) mod view;
 
 pub(super) use addressing::{AddressList, count, ipv4, ipv6_list, refuse_prefixes, tracking};

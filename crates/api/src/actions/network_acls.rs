@@ -6,6 +6,9 @@ use openvpc_model::{Direction, NaclAction, NaclAssociationId, NaclEntry, NaclId,
 
 use super::prelude::*;
 
+#[cfg(test)]
+mod tests;
+
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
     action!(CreateNetworkAcl, create_network_acl),

@@ -7,6 +7,8 @@ use openvpc_model::{SecurityGroup, SecurityGroupId, VpcId};
 use super::prelude::*;
 
 mod rules;
+#[cfg(test)]
+mod tests;
 mod view;
 
 /// The operations of this family.

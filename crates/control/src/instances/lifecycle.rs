@@ -130,16 +130,15 @@ pub fn report(tx: &mut Tx, id: InstanceId, observed: Observed) -> Result<(), Con
     }
 }
 
-/// Forgets instances of all accounts and regions that were terminated an hour ago.
+/// Whether an instance was terminated so long ago that it isn't shown any more.
+pub fn is_forgotten(instance: &Instance, now: UnixMillis) -> bool {
+    instance.terminated_at.is_some_and(|at| now.0.saturating_sub(at.0) >= VISIBLE_AFTER_TERMINATION_MS)
+}
+
+/// Forgets, in all accounts, instances that were terminated long enough ago.
 pub fn prune(tx: &mut Tx) {
     let now = tx.now();
-    let old = |at: UnixMillis| now.0.saturating_sub(at.0) >= VISIBLE_AFTER_TERMINATION_MS;
-    let doomed: Vec<_> = tx
-        .network()
-        .all::<Instance>()
-        .filter(|instance| instance.terminated_at.is_some_and(old))
-        .map(|instance| instance.id)
-        .collect();
+    let doomed: Vec<_> = tx.network().all::<Instance>().filter(|i| is_forgotten(i, now)).map(|i| i.id).collect();
     for id in doomed {
         tx.remove::<Instance>(&id);
     }

@@ -45,6 +45,9 @@ pub fn assign_ipv4(tx: &mut Tx, id: EniId, request: &AssignIpv4) -> Result<Vec<I
     if eni.private_addresses.is_empty() {
         return Err(ControlError::invalid_value(format!("{id} is in an IPv6-only subnet and takes no private IPv4 address")));
     }
+    if request.addresses.is_empty() && request.count == 0 {
+        return Err(ControlError::missing_parameter("SecondaryPrivateIpAddressCount"));
+    }
     let mut assigned = request.addresses.clone();
     for address in &request.addresses {
         match holder(tx, &subnet, IpAddr::V4(*address)) {
