@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::header::{ICMP, ICMPV6};
-use super::{checksum, field, ipv4, ipv6};
+use super::ipv4::Opt;
+use super::{PacketHeader, bytes, checksum, icmp, ipv4, ipv6};
 
 /// An ICMP error for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,125 +23,148 @@ const LONGEST_IPV4_ERROR: usize = 576;
 const TTL: u8 = 64;
 
 /// Writes the ICMP error about `original` (an IP packet) into `out`, an IP packet sent from `from` to the original's
-/// source, and returns its length. None when the families differ or `out` is shorter than [`LONGEST_ERROR`].
+/// source, and returns its length.
+///
+/// None where RFC 1122 (3.2.2) and RFC 4443 (2.4) want silence: about an ICMP error, about a fragment other than the
+/// first, about what went to a group, to a source that is no single host. None as well when the families differ or `out`
+/// is shorter than [`LONGEST_ERROR`].
 pub fn icmp_error(original: &[u8], from: IpAddr, message: ErrorMessage, out: &mut [u8]) -> Option<usize> {
-    if out.len() < LONGEST_ERROR {
+    let header = PacketHeader::parse(original, None).ok()?;
+    let is_later_fragment = header.fragment.is_some_and(|fragment| !fragment.first);
+    let wants_silence = header.is_icmp_error() || is_later_fragment || is_group(header.dst) || !is_host(header.src);
+    if wants_silence || out.len() < LONGEST_ERROR {
         return None;
     }
-    match (original.first()? >> 4, from) {
-        (4, IpAddr::V4(from)) if original.len() >= ipv4::HEADER_LEN => Some(icmpv4_error(original, from, message, out)),
-        (6, IpAddr::V6(from)) if original.len() >= ipv6::HEADER_LEN => Some(icmpv6_error(original, from, message, out)),
+    match (header.src, from) {
+        (IpAddr::V4(to), IpAddr::V4(from)) => Some(icmpv4_error(original, from, to, message, out)),
+        (IpAddr::V6(to), IpAddr::V6(from)) => Some(icmpv6_error(original, from, to, message, out)),
         _ => None,
     }
 }
 
-fn icmpv4_error(original: &[u8], from: Ipv4Addr, message: ErrorMessage, out: &mut [u8]) -> usize {
-    let quoted = original.len().min(LONGEST_IPV4_ERROR - ipv4::HEADER_LEN - 8);
-    let length = ipv4::HEADER_LEN + 8 + quoted;
-    let packet = &mut out[..length];
-    packet.fill(0);
-    packet[0] = 0x45;
-    field::set_u16(packet, 2, length as u16);
-    packet[8] = TTL;
-    packet[9] = ICMP;
-    packet[12..16].copy_from_slice(&from.octets());
-    packet[16..20].copy_from_slice(&field::octets::<4>(original, 12));
-    let sum = checksum::of(&packet[..20]);
-    field::set_u16(packet, 10, sum);
-    let icmp = &mut packet[20..];
+fn icmpv4_error(original: &[u8], from: Ipv4Addr, to: Ipv4Addr, message: ErrorMessage, out: &mut [u8]) -> usize {
+    let quoted = original.len().min(LONGEST_IPV4_ERROR - ipv4::HEADER_LEN - icmp::HEADER_LEN);
+    let payload_len = icmp::HEADER_LEN + quoted;
+    ipv4::Repr { src: from, dst: to, protocol: ICMP, ttl: TTL, payload_len }.emit(out);
+    let body = &mut out[ipv4::HEADER_LEN..][..payload_len];
+    let mut header = [0; icmp::HEADER_LEN];
     match message {
         ErrorMessage::PacketTooBig(mtu) => {
-            icmp[..2].copy_from_slice(&[3, 4]);
-            field::set_u16(icmp, 6, mtu);
+            header[icmp::field::KIND] = icmp::kind::DESTINATION_UNREACHABLE;
+            header[icmp::field::CODE] = icmp::FRAGMENTATION_NEEDED;
+            bytes::set_u16(&mut header, icmp::field::NEXT_HOP_MTU, mtu);
         }
-        ErrorMessage::TimeExceeded => icmp[0] = 11,
+        ErrorMessage::TimeExceeded => header[icmp::field::KIND] = icmp::kind::TIME_EXCEEDED,
     }
-    icmp[8..].copy_from_slice(&original[..quoted]);
-    let sum = checksum::of(icmp);
-    field::set_u16(icmp, 2, sum);
-    length
+    bytes::set(body, 0, &header);
+    bytes::set(body, icmp::HEADER_LEN, &original[..quoted]);
+    let sum = checksum::of(body);
+    bytes::set_u16(body, icmp::field::CHECKSUM, sum);
+    ipv4::HEADER_LEN + payload_len
 }
 
-fn icmpv6_error(original: &[u8], from: Ipv6Addr, message: ErrorMessage, out: &mut [u8]) -> usize {
-    let quoted = original.len().min(LONGEST_ERROR - ipv6::HEADER_LEN - 8);
-    let length = ipv6::HEADER_LEN + 8 + quoted;
-    let packet = &mut out[..length];
-    packet.fill(0);
-    packet[0] = 0x60;
-    field::set_u16(packet, 4, (8 + quoted) as u16);
-    packet[6] = ICMPV6;
-    packet[7] = TTL;
-    packet[8..24].copy_from_slice(&from.octets());
-    packet[24..40].copy_from_slice(&field::octets::<16>(original, 8));
+fn icmpv6_error(original: &[u8], from: Ipv6Addr, to: Ipv6Addr, message: ErrorMessage, out: &mut [u8]) -> usize {
+    let quoted = original.len().min(LONGEST_ERROR - ipv6::HEADER_LEN - icmp::HEADER_LEN);
+    let payload_len = icmp::HEADER_LEN + quoted;
+    ipv6::Repr { src: from, dst: to, next_header: ICMPV6, hop_limit: TTL, payload_len }.emit(out);
+    let body = &mut out[ipv6::HEADER_LEN..][..payload_len];
+    let mut header = [0; icmp::HEADER_LEN];
     match message {
         ErrorMessage::PacketTooBig(mtu) => {
-            packet[40] = 2;
-            field::set_u16(packet, 46, mtu);
+            header[icmp::field::KIND] = icmp::kind::V6_PACKET_TOO_BIG;
+            bytes::set(&mut header, icmp::field::MTU, &u32::from(mtu).to_be_bytes());
         }
-        ErrorMessage::TimeExceeded => packet[40] = 3,
+        ErrorMessage::TimeExceeded => header[icmp::field::KIND] = icmp::kind::V6_TIME_EXCEEDED,
     }
-    packet[48..].copy_from_slice(&original[..quoted]);
-    let sum = icmpv6_checksum(packet);
-    field::set_u16(packet, 42, sum);
-    length
+    bytes::set(body, 0, &header);
+    bytes::set(body, icmp::HEADER_LEN, &original[..quoted]);
+    let sum = checksum::of_upper(from.into(), to.into(), ICMPV6, body);
+    bytes::set_u16(body, icmp::field::CHECKSUM, sum);
+    ipv6::HEADER_LEN + payload_len
 }
 
-/// The checksum of an ICMPv6 message directly behind the fixed header, its own field zero.
-pub(super) fn icmpv6_checksum(packet: &[u8]) -> u16 {
-    let message = &packet[ipv6::HEADER_LEN..];
-    let pseudo = checksum::pseudo_header(&packet[8..24], &packet[24..40], ICMPV6, message.len() as u32);
-    !checksum::fold(checksum::add(pseudo, message))
+fn is_group(address: IpAddr) -> bool {
+    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+fn is_host(address: IpAddr) -> bool {
+    !is_group(address) && !address.is_unspecified() && !address.is_loopback()
 }
 
 /// Cuts an IPv4 packet that may be fragmented into fragments of at most `mtu` bytes, writes each into `out` and hands it
 /// to `send`. The packet's transport checksum must be complete. Returns the number of fragments; 0 when it can't be cut.
 pub fn fragment_ipv4(packet: &[u8], mtu: u16, out: &mut [u8], mut send: impl FnMut(&[u8])) -> usize {
-    let header_len = packet.first().map_or(0, |byte| usize::from(byte & 15) * 4);
-    let total = usize::from(field::u16(packet, 2));
-    let flags = field::u16(packet, 6);
+    let Ok(view) = ipv4::Packet::new_checked(packet) else { return 0 };
+    let (header_len, total) = (view.header_len(), view.total_len());
     let room = usize::from(mtu).saturating_sub(header_len) & !7;
-    let sound = header_len >= ipv4::HEADER_LEN && total > header_len && total <= packet.len() && room > 0;
-    if !sound || flags & 0x4000 != 0 || out.len() < header_len + room {
+    let Some(payload) = packet.get(header_len..total).filter(|payload| !payload.is_empty()) else { return 0 };
+    let is_sound = view.fragment_offset() + payload.len() <= usize::from(u16::MAX) && room > 0;
+    if !is_sound || view.dont_fragment() || out.len() < header_len + room {
         return 0;
     }
-    let payload = &packet[header_len..total];
-    let offset = flags & 0x1fff;
+    let flags = bytes::u16(packet, ipv4::field::FRAGMENT);
     let mut count = 0;
     for (index, chunk) in payload.chunks(room).enumerate() {
-        let last = (index + 1) * room >= payload.len();
-        let fragment = &mut out[..header_len + chunk.len()];
-        fragment[..header_len].copy_from_slice(&packet[..header_len]);
-        fragment[header_len..].copy_from_slice(chunk);
-        let more = if last { flags & 0x2000 } else { 0x2000 };
-        field::set_u16(fragment, 2, (header_len + chunk.len()) as u16);
-        field::set_u16(fragment, 6, more | (offset + (index * room / 8) as u16));
-        field::set_u16(fragment, 10, 0);
-        let sum = checksum::of(&fragment[..header_len]);
-        field::set_u16(fragment, 10, sum);
-        send(fragment);
+        let (header, rest) = out.split_at_mut(header_len);
+        header.copy_from_slice(view.header());
+        if index > 0 {
+            clear_uncopied_options(&mut header[ipv4::HEADER_LEN..]);
+        }
+        let is_last = (index + 1) * room >= payload.len();
+        let more = if is_last { flags & ipv4::MORE_FRAGMENTS } else { ipv4::MORE_FRAGMENTS };
+        let offset = (flags & ipv4::OFFSET) + (index * room / 8) as u16;
+        bytes::set_u16(header, ipv4::field::TOTAL_LEN, (header_len + chunk.len()) as u16);
+        bytes::set_u16(header, ipv4::field::FRAGMENT, more | offset);
+        ipv4::fill_checksum(header);
+        rest[..chunk.len()].copy_from_slice(chunk);
+        send(&out[..header_len + chunk.len()]);
         count += 1;
     }
     count
 }
 
+/// Overwrites the options that only the first fragment carries (RFC 791).
+fn clear_uncopied_options(mut options: &mut [u8]) {
+    while let Ok(Some(option)) = Opt::first(options) {
+        let (this, rest) = options.split_at_mut(option.len);
+        if !option.is_copied() {
+            this.fill(Opt::NO_OPERATION);
+        }
+        options = rest;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::super::{PacketHeader, testing};
+    use proptest::prelude::*;
+
+    use super::super::testing;
     use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn error(original: &[u8], from: &str) -> Option<Vec<u8>> {
+        let mut out = [0xaa; LONGEST_ERROR];
+        let length = icmp_error(original, ip(from), ErrorMessage::TimeExceeded, &mut out)?;
+        Some(out[..length].to_vec())
+    }
 
     #[test]
     fn errors_are_packets_whose_checksums_hold() {
-        let v4 = testing::udp(("10.0.1.17".parse().unwrap(), "198.51.100.10".parse().unwrap()), (1, 2), &[7; 3000]);
-        let v6 = testing::udp(("2001:db8::17".parse().unwrap(), "2001:db8:ffff::10".parse().unwrap()), (1, 2), &[7; 3000]);
-        let mut out = [0; LONGEST_ERROR];
-        for (packet, from) in [(&v4, "10.0.1.1"), (&v6, "fe80::1")] {
+        let v4 = testing::udp((ip("10.0.1.17"), ip("198.51.100.10")), (1, 2), &[7; 3000]);
+        let v6 = testing::udp((ip("2001:db8::17"), ip("2001:db8:ffff::10")), (1, 2), &[7; 3000]);
+        let mut out = [0xaa; LONGEST_ERROR];
+        for (packet, from, longest) in [(&v4, "10.0.1.1", 576), (&v6, "fe80::1", 1280)] {
             for message in [ErrorMessage::PacketTooBig(1500), ErrorMessage::TimeExceeded] {
-                let length = icmp_error(packet, from.parse().unwrap(), message, &mut out).unwrap();
+                let length = icmp_error(packet, ip(from), message, &mut out).unwrap();
+                assert_eq!(length, longest);
                 let header = PacketHeader::parse(&out[..length], None).unwrap();
                 let original = PacketHeader::parse(packet, None).unwrap();
                 assert!(header.is_icmp_error());
-                assert_eq!(header.dst, original.src);
+                assert_eq!((header.src, header.dst), (ip(from), original.src));
                 let inner = header.inner.unwrap();
                 assert_eq!((inner.src, inner.dst, inner.transport), (original.src, original.dst, original.transport));
                 testing::assert_checksums(&out[..length]);
@@ -149,24 +173,87 @@ mod tests {
     }
 
     #[test]
-    fn fragments_add_up_to_the_packet() {
-        let packet = testing::udp(("10.0.1.17".parse().unwrap(), "198.51.100.10".parse().unwrap()), (1, 2), &[7; 4000]);
-        let mut out = [0; 1500];
-        let mut payload = Vec::new();
-        let mut infos = Vec::new();
-        let count = fragment_ipv4(&packet, 1500, &mut out, |fragment| {
-            assert!(fragment.len() <= 1500);
-            infos.push(PacketHeader::parse(fragment, None).unwrap().fragment.unwrap());
-            payload.extend_from_slice(&fragment[20..]);
-        });
-        assert_eq!((count, payload.as_slice()), (3, &packet[20..]));
-        assert!(infos[0].first && !infos[0].last && !infos[1].last && infos[2].last);
+    fn a_small_packet_is_quoted_whole() {
+        let packet = testing::udp((ip("10.0.1.17"), ip("198.51.100.10")), (1, 2), b"data");
+        assert_eq!(error(&packet, "10.0.1.1").unwrap()[28..], packet);
+    }
+
+    #[test]
+    fn the_mtu_stands_where_hosts_look_for_it() {
+        let mut out = [0; LONGEST_ERROR];
+        let v4 = testing::udp((ip("10.0.1.17"), ip("198.51.100.10")), (1, 2), b"data");
+        icmp_error(&v4, ip("10.0.1.1"), ErrorMessage::PacketTooBig(1500), &mut out).unwrap();
+        assert_eq!(out[20..28][..2], [3, 4]);
+        assert_eq!(out[24..28], [0, 0, 5, 220]);
+        let v6 = testing::udp((ip("2001:db8::17"), ip("2001:db8::18")), (1, 2), b"data");
+        icmp_error(&v6, ip("fe80::1"), ErrorMessage::PacketTooBig(1500), &mut out).unwrap();
+        assert_eq!((out[40], &out[44..48]), (2, &[0, 0, 5, 220][..]));
+    }
+
+    #[test]
+    fn errors_are_not_sent_where_the_rfcs_want_silence() {
+        let (host, peer) = (ip("10.0.1.17"), ip("198.51.100.10"));
+        let packet = testing::udp((host, peer), (1, 2), &[7; 32]);
+        let about_an_error = testing::icmp_error((host, peer), 3, 3, &packet);
+        let later_fragment = testing::fragment(&packet, 16, false);
+        let cases = [
+            about_an_error,
+            later_fragment,
+            testing::udp((host, ip("224.0.0.1")), (1, 2), b""),
+            testing::udp((host, ip("255.255.255.255")), (1, 2), b""),
+            testing::udp((ip("0.0.0.0"), peer), (1, 2), b""),
+            testing::udp((ip("127.0.0.1"), peer), (1, 2), b""),
+            testing::udp((ip("224.0.0.1"), peer), (1, 2), b""),
+            b"no packet at all".to_vec(),
+        ];
+        for original in cases {
+            assert_eq!(error(&original, "10.0.1.1"), None, "{original:02x?}");
+        }
+        assert!(error(&testing::fragment(&packet, 0, true), "10.0.1.1").is_some(), "a first fragment");
+        assert!(error(&packet, "fe80::1").is_none(), "from the other family");
+        let unspecified = testing::udp((ip("::"), ip("2001:db8::18")), (1, 2), b"");
+        assert_eq!(error(&unspecified, "fe80::1"), None);
     }
 
     #[test]
     fn a_packet_that_must_not_be_cut_is_not() {
-        let mut packet = testing::udp(("10.0.1.17".parse().unwrap(), "10.0.2.2".parse().unwrap()), (1, 2), &[7; 4000]);
+        let mut packet = testing::udp((ip("10.0.1.17"), ip("10.0.2.2")), (1, 2), &[7; 4000]);
         packet[6] |= 0x40;
         assert_eq!(fragment_ipv4(&packet, 1500, &mut [0; 1500], |_| panic!("a fragment")), 0);
+    }
+
+    #[test]
+    fn only_options_that_ask_for_it_are_in_every_fragment() {
+        // A timestamp (68) is for the first fragment alone, a security label (130) for all.
+        let options = [68, 8, 5, 0, 0, 0, 0, 0, 130, 3, 7, 0];
+        let packet = testing::with_ipv4_options(&testing::udp((ip("10.0.1.17"), ip("10.0.2.2")), (1, 2), &[7; 4000]), &options);
+        let mut seen = Vec::new();
+        fragment_ipv4(&packet, 1500, &mut [0; 1500], |fragment| {
+            testing::assert_checksums(fragment);
+            seen.push(fragment[20..32].to_vec());
+        });
+        assert_eq!(seen[0], options);
+        assert_eq!(seen[1..], [[1, 1, 1, 1, 1, 1, 1, 1, 130, 3, 7, 0], [1, 1, 1, 1, 1, 1, 1, 1, 130, 3, 7, 0]]);
+    }
+
+    proptest! {
+        #[test]
+        fn fragments_add_up_to_the_packet(length in 0..9000usize, mtu in 68..9001u16) {
+            let packet = testing::udp((ip("10.0.1.17"), ip("198.51.100.10")), (1, 2), &vec![7; length]);
+            let mut payload = Vec::new();
+            let mut infos = Vec::new();
+            let count = fragment_ipv4(&packet, mtu, &mut [0; 9001], |fragment| {
+                assert!(fragment.len() <= usize::from(mtu));
+                let header = PacketHeader::parse(fragment, None).unwrap();
+                assert_eq!(bytes::u16(fragment, ipv4::field::FRAGMENT) & ipv4::OFFSET, (payload.len() / 8) as u16);
+                infos.extend(header.fragment);
+                payload.extend_from_slice(&fragment[20..]);
+            });
+            prop_assert_eq!(&payload, &packet[20..]);
+            if count > 1 {
+                prop_assert_eq!(infos.len(), count);
+                prop_assert!(infos.iter().enumerate().all(|(index, info)| info.first == (index == 0) && info.last == (index + 1 == count)));
+            }
+        }
     }
 }

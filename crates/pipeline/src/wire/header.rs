@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{ipv4, ipv6};
+use super::{icmp, ipv4, ipv6};
+
+#[cfg(test)]
+mod tests;
 
 /// An IP packet in the terms that rules and routes speak. `Copy`, and independent of the packet's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +68,7 @@ impl PacketHeader {
 
     /// Whether it is an ICMP or ICMPv6 error message, about which no error may be sent.
     pub fn is_icmp_error(&self) -> bool {
-        match (self.protocol, self.transport) {
-            (ICMP, Transport::Icmp { kind, .. }) => matches!(kind, 3 | 4 | 5 | 11 | 12),
-            (ICMPV6, Transport::Icmp { kind, .. }) => kind < 128,
-            _ => false,
-        }
+        matches!(self.transport, Transport::Icmp { kind, .. } if icmp::is_error(self.protocol, kind))
     }
 }
 
@@ -92,7 +91,7 @@ pub enum Transport {
         /// Destination port.
         dst: u16,
     },
-    /// ICMP or ICMPv6.
+    /// ICMP over IPv4 or ICMPv6 over IPv6.
     Icmp {
         /// The message's type.
         kind: u8,
@@ -200,7 +199,8 @@ pub struct Gso {
 pub enum Malformed {
     /// The IPv4 header's checksum is wrong.
     Checksum,
-    /// A fragment that would overlap the transport header, or a first one too short to hold it.
+    /// A fragment that would overlap the transport header, a first one too short to hold it, or one that can't be put
+    /// together with any other.
     Fragment,
     /// A length field contradicts another or the packet's.
     Length,

@@ -2,10 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::header::{ICMP, ICMPV6, TCP, UDP};
-use super::{checksum, field, ipv4, ipv6};
+use super::checksum::Difference;
+use super::header::{ICMP, ICMPV6, TCP, Transport, UDP};
+use super::transport::Family;
+use super::{bytes, icmp, ipv4, ipv6, tcp, udp};
+
+#[cfg(test)]
+mod tests;
 
 /// What changes in a packet's headers on its way. The default changes nothing.
+///
+/// An ICMP error quotes a packet that went the other way, and its receiver knows that packet only by the addresses and
+/// ports that it sees itself. So where an error's source changes, the destination of the packet that it quotes changes as
+/// well if it is the same address, and the other way round; a new source port becomes the quoted destination port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rewrite {
     /// The new source address, of the same family.
@@ -30,208 +39,198 @@ impl Rewrite {
     /// its field holds the sum of the pseudo-header alone.
     ///
     /// The packet must have passed [`super::PacketHeader::parse`]; any other bytes come out in an unspecified state, but
-    /// never panic.
+    /// never panic. An address of the other family is not written.
     pub fn apply(&self, packet: &mut [u8], partial: bool) {
-        match packet.first().map(|byte| byte >> 4) {
-            Some(4) if packet.len() >= ipv4::HEADER_LEN => self.apply_ipv4(packet, partial),
-            Some(6) if packet.len() >= ipv6::HEADER_LEN => self.apply_ipv6(packet, partial),
-            _ => {}
-        }
-    }
-
-    fn apply_ipv4(&self, packet: &mut [u8], partial: bool) {
-        let header_len = (usize::from(packet[0] & 15) * 4).min(packet.len());
-        let protocol = packet[9];
-        let first = field::u16(packet, 6) & 0x1fff == 0;
-        let mut covered = [0; 12];
-        covered.copy_from_slice(&packet[8..20]);
-        packet[8] = packet[8].saturating_sub(self.ttl_decrement);
-        let changes = [(12, self.src), (16, self.dst)].map(|(at, address)| AddressChange::make(packet, at, address));
-        // The header's own checksum, itself at 10, covers everything changed between 8 and 20.
-        let sum = field::u16(packet, 10);
-        let updated = checksum::updated(sum, &covered, &packet[8..20]);
-        field::set_u16(packet, 10, updated);
-        if first {
-            self.apply_transport(protocol, &mut packet[header_len..], &changes, partial);
-        }
-    }
-
-    fn apply_ipv6(&self, packet: &mut [u8], partial: bool) {
-        packet[7] = packet[7].saturating_sub(self.ttl_decrement);
-        let walk = ipv6::walk(packet);
-        let changes = [(8, self.src), (24, self.dst)].map(|(at, address)| AddressChange::make(packet, at, address));
-        if let Ok(walk) = walk
-            && !walk.is_later_fragment()
-        {
-            let at = walk.offset.min(packet.len());
-            self.apply_transport(walk.protocol, &mut packet[at..], &changes, partial);
-        }
-    }
-
-    fn apply_transport(&self, protocol: u8, segment: &mut [u8], changes: &[AddressChange; 2], partial: bool) {
-        let (sum_at, has_ports) = match protocol {
-            TCP => (16, true),
-            UDP => (6, true),
-            ICMPV6 => (2, false),
-            ICMP => {
-                rewrite_quoted(segment, changes);
-                return;
-            }
-            _ => return,
-        };
-        if segment.len() < sum_at + 2 || (protocol == UDP && field::u16(segment, sum_at) == 0 && !partial) {
-            self.set_ports(segment, has_ports);
+        if self.is_identity() {
             return;
         }
-        let mut sum = field::u16(segment, sum_at);
-        let old_ports: [u8; 4] = field::octets(segment, 0);
-        self.set_ports(segment, has_ports);
-        for change in changes {
-            let (old, new) = (&change.old[..change.len], &change.new[..change.len]);
-            sum = if partial { checksum::updated_partial(sum, old, new) } else { checksum::updated(sum, old, new) };
+        let Some(layout) = Layout::of(packet) else { return };
+        let header = self.change_header(&layout, packet);
+        let Some(upper) = layout.upper.and_then(|at| packet.get_mut(at..)) else { return };
+        let inside = match quotation(&layout, upper) {
+            Some(quotation) => self.change_quotation(&layout, quotation),
+            None => self.change_ports(layout.protocol, upper),
+        };
+        let Some(place) = ChecksumPlace::of(&layout) else { return };
+        if partial && place.covers_addresses {
+            // The sum of the pseudo-header, of which ports are no part.
+            let sum = header.addresses.apply_to_sum(bytes::u16(upper, place.at));
+            bytes::set_u16(upper, place.at, sum);
+        } else {
+            place.update(upper, header.addresses, inside);
         }
-        if has_ports && !partial {
-            sum = checksum::updated(sum, &old_ports, &segment[..4]);
-        }
-        // Zero would say that there is no checksum.
-        if protocol == UDP && sum == 0 && !partial {
-            sum = 0xffff;
-        }
-        field::set_u16(segment, sum_at, sum);
     }
 
-    fn set_ports(&self, segment: &mut [u8], has_ports: bool) {
-        if has_ports {
-            if let Some(port) = self.src_port {
-                field::set_u16(segment, 0, port);
-            }
-            if let Some(port) = self.dst_port {
-                field::set_u16(segment, 2, port);
+    /// Changes the packet that an ICMP error quotes, and returns all that changed in it.
+    fn change_quotation(&self, error: &Layout, quotation: &mut [u8]) -> Difference {
+        let Some(quoted) = Layout::of(quotation).filter(|quoted| quoted.family == error.family) else {
+            return Difference::default();
+        };
+        let inverse = Self {
+            src: self.dst.filter(|_| quoted.src == error.dst),
+            dst: self.src.filter(|_| quoted.dst == error.src),
+            src_port: self.dst_port,
+            dst_port: self.src_port,
+            ttl_decrement: 0,
+        };
+        let header = inverse.change_header(&quoted, quotation);
+        let mut all = header.all;
+        if let Some(upper) = quoted.upper.and_then(|at| quotation.get_mut(at..)) {
+            let ports = inverse.change_ports(quoted.protocol, upper);
+            all.merge(ports);
+            // The checksum may lie behind the end of the quotation.
+            if let Some(place) = ChecksumPlace::of(&quoted).filter(|place| place.at + 2 <= upper.len()) {
+                all.merge(place.update(upper, header.addresses, ports));
             }
         }
+        all
     }
-}
 
-/// An address before and after; of length 0 where it stays.
-struct AddressChange {
-    old: [u8; 16],
-    new: [u8; 16],
-    len: usize,
-}
+    fn change_header(&self, layout: &Layout, packet: &mut [u8]) -> HeaderChange {
+        let mut addresses = Difference::default();
+        let mut all = Difference::default();
+        let (src, dst) = layout.family.address_places();
+        for (at, address) in [(src, self.src), (dst, self.dst)] {
+            match (address, layout.family) {
+                (Some(IpAddr::V4(v4)), Family::Ipv4) => write(packet, at, &v4.octets(), &mut addresses),
+                (Some(IpAddr::V6(v6)), Family::Ipv6) => write(packet, at, &v6.octets(), &mut addresses),
+                _ => {}
+            }
+        }
+        all.merge(addresses);
+        match layout.family {
+            Family::Ipv4 => {
+                let [ttl, protocol] = bytes::octets(packet, ipv4::field::TTL);
+                write(packet, ipv4::field::TTL, &[ttl.saturating_sub(self.ttl_decrement), protocol], &mut all);
+                let sum = all.apply(bytes::u16(packet, ipv4::field::CHECKSUM));
+                write(packet, ipv4::field::CHECKSUM, &sum.to_be_bytes(), &mut all);
+            }
+            Family::Ipv6 => {
+                let [next, hops] = bytes::octets(packet, ipv6::field::NEXT_HEADER);
+                write(packet, ipv6::field::NEXT_HEADER, &[next, hops.saturating_sub(self.ttl_decrement)], &mut all);
+            }
+        }
+        HeaderChange { addresses, all }
+    }
 
-impl AddressChange {
-    /// Writes the new address at its place.
-    fn make(packet: &mut [u8], at: usize, address: Option<IpAddr>) -> Self {
-        let mut change = Self { old: [0; 16], new: [0; 16], len: 0 };
-        let Some(address) = address else {
-            return change;
-        };
-        change.len = match address {
-            IpAddr::V4(v4) => {
-                change.new[..4].copy_from_slice(&v4.octets());
-                4
+    fn change_ports(&self, protocol: u8, upper: &mut [u8]) -> Difference {
+        let mut change = Difference::default();
+        if matches!(protocol, TCP | UDP) && upper.len() >= 4 {
+            for (at, port) in [(tcp::field::SRC_PORT, self.src_port), (tcp::field::DST_PORT, self.dst_port)] {
+                if let Some(port) = port {
+                    write(upper, at, &port.to_be_bytes(), &mut change);
+                }
             }
-            IpAddr::V6(v6) => {
-                change.new = v6.octets();
-                16
-            }
-        };
-        if let Some(place) = packet.get_mut(at..at + change.len) {
-            change.old[..change.len].copy_from_slice(place);
-            place.copy_from_slice(&change.new[..change.len]);
         }
         change
     }
 }
 
-/// In an ICMP error, the quoted packet went the other way: what is now the new source was its destination. Its receiver
-/// knows it only by the addresses that receiver sees, so they change in the quotation too.
-fn rewrite_quoted(message: &mut [u8], changes: &[AddressChange; 2]) {
-    const QUOTED: usize = 8;
-    if message.len() < QUOTED + ipv4::HEADER_LEN || !matches!(message[0], 3 | 4 | 5 | 11 | 12) || message[QUOTED] >> 4 != 4 {
-        return;
-    }
-    let mut before = [0; 12];
-    before.copy_from_slice(&message[QUOTED + 8..QUOTED + 20]);
-    for (change, at) in changes.iter().zip([QUOTED + 16, QUOTED + 12]) {
-        if change.len == 4 && message[at..at + 4] == change.old[..4] {
-            message[at..at + 4].copy_from_slice(&change.new[..4]);
-        }
-    }
-    let header_sum = field::u16(message, QUOTED + 10);
-    let header_sum = checksum::updated(header_sum, &before, &message[QUOTED + 8..QUOTED + 20]);
-    field::set_u16(message, QUOTED + 10, header_sum);
-    let sum = checksum::updated(field::u16(message, 2), &before, &message[QUOTED + 8..QUOTED + 20]);
-    field::set_u16(message, 2, sum);
+/// What changed in an IP header.
+struct HeaderChange {
+    /// In the addresses, which transport checksums cover as well.
+    addresses: Difference,
+    /// In the whole header.
+    all: Difference,
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+/// What of a packet a rewrite depends on.
+struct Layout {
+    family: Family,
+    src: IpAddr,
+    dst: IpAddr,
+    protocol: u8,
+    /// Where the transport header begins. None in a fragment that has none.
+    upper: Option<usize>,
+}
 
-    use super::super::testing;
-    use super::*;
+impl Layout {
+    fn of(packet: &[u8]) -> Option<Self> {
+        if packet.first()? >> 4 == 4 {
+            let view = ipv4::Packet::new_checked(packet).ok()?;
+            return Some(Self {
+                family: Family::Ipv4,
+                src: view.src().into(),
+                dst: view.dst().into(),
+                protocol: view.protocol(),
+                upper: (view.fragment_offset() == 0).then(|| view.header_len()),
+            });
+        }
+        let view = ipv6::Packet::new_checked(packet).ok()?;
+        let walk = view.walk().ok();
+        Some(Self {
+            family: Family::Ipv6,
+            src: view.src().into(),
+            dst: view.dst().into(),
+            protocol: walk.map_or(view.next_header(), |walk| walk.protocol),
+            upper: walk.filter(|walk| !walk.is_later_fragment()).map(|walk| walk.offset),
+        })
+    }
+}
 
-    fn nat() -> Rewrite {
-        Rewrite {
-            src: Some("203.0.113.9".parse().unwrap()),
-            dst: Some("198.51.100.10".parse().unwrap()),
-            ttl_decrement: 1,
-            ..Rewrite::default()
+impl Family {
+    /// Where a header has its source and its destination.
+    fn address_places(self) -> (usize, usize) {
+        match self {
+            Self::Ipv4 => (ipv4::field::SRC, ipv4::field::DST),
+            Self::Ipv6 => (ipv6::field::SRC, ipv6::field::DST),
         }
     }
+}
 
-    fn assert_checksums(packet: &[u8]) {
-        let sliced = SlicedPacket::from_ip(packet).unwrap();
-        let Some(NetSlice::Ipv4(ip)) = sliced.net else { panic!("no IPv4 packet") };
-        let header = ip.header().to_header();
-        assert_eq!(header.header_checksum, header.calc_header_checksum());
-        match sliced.transport.unwrap() {
-            TransportSlice::Tcp(tcp) => {
-                let calculated = tcp.to_header().calc_checksum_ipv4(&header, tcp.payload()).unwrap();
-                assert_eq!(tcp.checksum(), calculated);
-            }
-            TransportSlice::Udp(udp) if udp.checksum() != 0 => {
-                let calculated = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).unwrap();
-                assert_eq!(udp.checksum(), calculated);
-            }
-            _ => {}
+/// A checksum in a transport header.
+struct ChecksumPlace {
+    at: usize,
+    covers_addresses: bool,
+    /// Zero says that there is none.
+    is_optional: bool,
+}
+
+impl ChecksumPlace {
+    fn of(layout: &Layout) -> Option<Self> {
+        const DCCP: u8 = 33;
+        const UDP_LITE: u8 = 136;
+        let (at, covers_addresses) = match (layout.protocol, layout.family) {
+            (TCP, _) => (tcp::field::CHECKSUM, true),
+            (UDP | UDP_LITE | DCCP, _) => (udp::field::CHECKSUM, true),
+            (ICMP, Family::Ipv4) => (icmp::field::CHECKSUM, false),
+            (ICMPV6, Family::Ipv6) => (icmp::field::CHECKSUM, true),
+            _ => return None,
+        };
+        Some(Self { at, covers_addresses, is_optional: layout.protocol == UDP })
+    }
+
+    /// Updates the checksum of a segment of which `inside` changed, and returns what changed in the field itself.
+    fn update(&self, upper: &mut [u8], addresses: Difference, inside: Difference) -> Difference {
+        let mut covered = inside;
+        if self.covers_addresses {
+            covered.merge(addresses);
         }
-    }
-
-    #[test]
-    fn every_checksum_is_right_after_nat() {
-        let addresses = ("10.0.1.17".parse().unwrap(), "10.9.8.7".parse().unwrap());
-        for ports in [(1, 2), (40000, 443), (65535, 65535)] {
-            for payload in [&b""[..], b"x", b"some bytes"] {
-                for mut packet in [testing::tcp(addresses, ports, 0x18, payload), testing::udp(addresses, ports, payload)] {
-                    let rewrite = Rewrite { src_port: Some(1024), dst_port: Some(80), ..nat() };
-                    rewrite.apply(&mut packet, false);
-                    assert_checksums(&packet);
-                    assert_eq!(packet[8], 63);
-                }
-            }
+        let mut change = Difference::default();
+        let before = bytes::u16(upper, self.at);
+        if !(self.is_optional && before == 0) {
+            let after = match covered.apply(before) {
+                0 if self.is_optional => 0xffff,
+                after => after,
+            };
+            write(upper, self.at, &after.to_be_bytes(), &mut change);
         }
+        change
     }
+}
 
-    #[test]
-    fn an_absent_udp_checksum_stays_absent() {
-        let mut packet = testing::udp(("10.0.1.17".parse().unwrap(), "10.9.8.7".parse().unwrap()), (1, 2), b"data");
-        packet[26..28].fill(0);
-        nat().apply(&mut packet, false);
-        assert_eq!(packet[26..28], [0, 0]);
+/// The packet that an ICMP error quotes.
+fn quotation<'a>(layout: &Layout, upper: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    let is_icmp = matches!((layout.protocol, layout.family), (ICMP, Family::Ipv4) | (ICMPV6, Family::Ipv6));
+    let message = icmp::Message::new_checked(upper).ok().filter(|_| is_icmp)?;
+    match message.transport(layout.protocol) {
+        Transport::Icmp { kind, .. } if icmp::is_error(layout.protocol, kind) => upper.get_mut(icmp::HEADER_LEN..),
+        _ => None,
     }
+}
 
-    #[test]
-    fn an_icmp_error_quotes_the_addresses_that_its_receiver_knows() {
-        let original = testing::udp(("198.51.100.10".parse().unwrap(), "10.0.1.17".parse().unwrap()), (53, 99), b"data");
-        let mut error = testing::icmp_error(("10.0.1.17".parse().unwrap(), "198.51.100.10".parse().unwrap()), 3, 3, &original);
-        let out = Rewrite { src: Some("203.0.113.9".parse().unwrap()), ..Rewrite::default() };
-        out.apply(&mut error, false);
-        assert_eq!(error[28 + 16..28 + 20], [203, 0, 113, 9]);
-        assert_eq!(checksum::of(&error[20..]), 0, "ICMP checksum");
-        assert_eq!(checksum::of(&error[28..48]), 0, "quoted header's checksum");
-        assert_eq!(checksum::of(&error[..20]), 0, "header checksum");
-    }
+/// Writes a field, and adds the change to those that a checksum covers.
+fn write<const N: usize>(packet: &mut [u8], at: usize, new: &[u8; N], change: &mut Difference) {
+    change.add(&bytes::octets::<N>(packet, at), new);
+    bytes::set(packet, at, new);
 }

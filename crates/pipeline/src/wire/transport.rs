@@ -1,7 +1,17 @@
-//! The header above IP: ports, ICMP messages, and the packets that ICMP errors quote.
+//! What follows the IP headers: ports, ICMP messages, and the packets that ICMP errors quote.
 
 use super::header::{ICMP, ICMPV6, InnerHeader, Malformed, TCP, TcpInfo, Transport, UDP};
-use super::{field, ipv4, ipv6};
+use super::icmp::{self, Message};
+use super::tcp::{self, Segment};
+use super::udp::{self, Datagram};
+use super::{ipv4, ipv6};
+
+/// The two versions of IP, each with an ICMP of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Ipv4,
+    Ipv6,
+}
 
 /// What the transport header of a whole packet, or of a first fragment, says.
 pub(super) struct Parsed {
@@ -13,61 +23,53 @@ pub(super) struct Parsed {
 }
 
 /// Reads the transport header. `payload` is everything behind the IP headers.
-pub(super) fn parse(protocol: u8, payload: &[u8]) -> Result<Parsed, Malformed> {
+///
+/// ICMP over IPv6 and ICMPv6 over IPv4 mean nothing to any receiver and are packets of an unknown protocol, lest a packet of
+/// one family passes as an answer about a flow of the other.
+pub(super) fn parse(family: Family, protocol: u8, payload: &[u8], is_fragment: bool) -> Result<Parsed, Malformed> {
     let plain = |transport, header_len| Parsed { transport, tcp: None, inner: None, header_len };
-    match protocol {
-        TCP => {
-            if payload.len() < 20 {
-                return Err(Malformed::Truncated);
-            }
-            let header_len = usize::from(payload[12] >> 4) * 4;
-            if header_len < 20 || header_len > payload.len() {
-                return Err(Malformed::Length);
-            }
-            let tcp = TcpInfo {
-                flags: payload[13],
-                seq: field::u32(payload, 4),
-                ack: field::u32(payload, 8),
-                payload_len: (payload.len() - header_len) as u32,
-            };
-            Ok(Parsed { tcp: Some(tcp), ..plain(ports(payload), header_len) })
+    Ok(match (protocol, family) {
+        (TCP, _) => {
+            let segment = Segment::new_checked(payload)?;
+            Parsed { tcp: Some(segment.info()), ..plain(segment.ports(), segment.header_len()) }
         }
-        UDP => {
-            if payload.len() < 8 {
-                return Err(Malformed::Truncated);
-            }
-            Ok(plain(ports(payload), 8))
-        }
-        ICMP | ICMPV6 => {
-            if payload.len() < 8 {
-                return Err(Malformed::Truncated);
-            }
-            let (kind, code) = (payload[0], payload[1]);
-            let (echo, error) = match protocol {
-                ICMP => (matches!(kind, 0 | 8 | 13..=18), matches!(kind, 3 | 4 | 5 | 11 | 12)),
-                _ => (matches!(kind, 128 | 129), kind < 128),
+        (UDP, _) => plain(Datagram::new_checked(payload, is_fragment)?.ports(), udp::HEADER_LEN),
+        (ICMP, Family::Ipv4) | (ICMPV6, Family::Ipv6) => {
+            let message = Message::new_checked(payload)?;
+            let transport = message.transport(protocol);
+            let inner = match (transport, family) {
+                (Transport::Icmp { kind, .. }, _) if !icmp::is_error(protocol, kind) => None,
+                (_, Family::Ipv4) => ipv4::quoted(message.quotation()),
+                (_, Family::Ipv6) => ipv6::quoted(message.quotation()),
             };
-            let id = if echo { field::u16(payload, 4) } else { 0 };
-            let inner = match (error, protocol) {
-                (false, _) => None,
-                (true, ICMP) => ipv4::quoted(&payload[8..]),
-                (true, _) => ipv6::quoted(&payload[8..]),
-            };
-            Ok(Parsed { inner, ..plain(Transport::Icmp { kind, code, id }, 8) })
+            Parsed { inner, ..plain(transport, icmp::HEADER_LEN) }
         }
-        _ => Ok(plain(Transport::Opaque, 0)),
-    }
+        _ => plain(Transport::Opaque, 0),
+    })
 }
 
 /// As much of a transport header as an ICMP error quotes.
-pub(super) fn quoted(protocol: u8, payload: &[u8]) -> Transport {
-    match protocol {
-        TCP | UDP if payload.len() >= 4 => ports(payload),
-        ICMP | ICMPV6 if payload.len() >= 6 => Transport::Icmp { kind: payload[0], code: payload[1], id: field::u16(payload, 4) },
+pub(super) fn quoted(family: Family, protocol: u8, payload: &[u8]) -> Transport {
+    match (protocol, family) {
+        (TCP | UDP, _) if payload.len() >= 4 => tcp::ports(payload),
+        (ICMP, Family::Ipv4) | (ICMPV6, Family::Ipv6) => {
+            Message::new_checked(payload).map_or(Transport::Opaque, |message| message.transport(protocol))
+        }
         _ => Transport::Opaque,
     }
 }
 
-fn ports(payload: &[u8]) -> Transport {
-    Transport::Ports { src: field::u16(payload, 0), dst: field::u16(payload, 2) }
+/// Refuses fragments that only attackers send. `offset` and the length of `payload` are in bytes.
+///
+/// A fragment that begins within the transport header could overwrite what the filters saw in the first one (RFC 1858,
+/// RFC 3128); one that ends beyond 64 KiB overflows its receiver; one that isn't the last and no multiple of eight bytes
+/// long, or empty, can't be put together.
+pub(super) fn check_fragment(protocol: u8, offset: usize, payload: &[u8], is_last: bool) -> Result<(), Malformed> {
+    let is_within_header = protocol == TCP && offset > 0 && offset < tcp::HEADER_LEN;
+    let is_too_long = offset + payload.len() > usize::from(u16::MAX);
+    let is_uneven = !is_last && !payload.len().is_multiple_of(8);
+    match is_within_header || is_too_long || is_uneven || payload.is_empty() {
+        true => Err(Malformed::Fragment),
+        false => Ok(()),
+    }
 }
