@@ -167,7 +167,9 @@ impl Aggregator {
 
     fn position(&mut self, index: u32, identify: impl FnOnce() -> Option<EniId>) -> Option<usize> {
         let index = usize::try_from(index).ok()?;
-        if let Some(Some(position)) = self.by_index.get(index) {
+        if let Some(Some(position)) = self.by_index.get(index)
+            && self.slots[*position].is_some()
+        {
             return Some(*position);
         }
         let position = *self.by_id.get(&identify()?)?;

@@ -216,6 +216,19 @@ fn a_new_interface_is_covered_and_a_deleted_one_keeps_its_last_record() {
 }
 
 #[test]
+fn an_interface_that_comes_back_is_counted_again() {
+    let mut lab = Lab::new([own(1, TrafficType::All)]);
+    lab.packet(WEB, flow(80, true), 100);
+    let network = std::mem::take(&mut lab.network);
+    lab.sync();
+    lab.network = network;
+    lab.sync();
+    lab.packet(WEB, flow(80, true), 7);
+    let total: u64 = lab.flush().iter().flat_map(|batch| &batch.records).map(bytes).sum();
+    assert_eq!(total, 107);
+}
+
+#[test]
 fn what_records_say_of_the_interface_is_as_it_was_then() {
     let mut lab = Lab::new([own(1, TrafficType::All)]);
     lab.packet(WEB, flow(80, true), 100);
