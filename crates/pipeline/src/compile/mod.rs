@@ -20,9 +20,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use openvpc_model::interface::MacAddress;
-use openvpc_model::{EniId, NaclId, Network, RouteTableId, SecurityGroupId, SubnetId, VpcId};
+use openvpc_model::{EniId, InternetGatewayId, NaclId, Network, RouteTableId, SecurityGroupId, SubnetId, VpcId};
 
-use crate::Map;
+use crate::{Map, Set};
 use slots::Slots;
 
 pub use entry::{EniEntry, EniIndex, MTU, NextHop};
@@ -210,33 +210,50 @@ impl Tables {
     }
 
     fn compile_vpcs(&mut self, network: &Network, previous: &Self) {
-        let written = vpc::written_since(network, previous);
-        let mut members: Map<VpcId, vpc::Members<'_>> = Map::default();
-        for eni in network.enis.values().filter(|eni| written.contains(&eni.vpc)) {
-            let Some(index) = self.enis.index(&eni.id).map(EniIndex) else { continue };
-            let Some(groups) = self.groups.get(&eni.groups) else { continue };
-            members.entry(eni.vpc).or_default().enis.push((index, eni, &groups.classes));
-        }
-        for subnet in network.subnets.values().filter(|subnet| written.contains(&subnet.vpc)) {
-            members.entry(subnet.vpc).or_default().subnets.push(subnet);
-        }
+        let mut stale = vpc::written_since(network, previous);
         let gateways: Map<VpcId, _> = network.internet_gateways.values().filter_map(|g| Some((g.vpc?, g.id))).collect();
         let edges = vpc::edge_tables(network);
-        let mut all_kept = self.vpcs.len() == previous.vpcs.len();
+        let edge_of = |gateway: Option<InternetGatewayId>| self.routes.get(edges.get(&gateway?)?).cloned();
+        let ways: Map<VpcId, _> = network
+            .vpcs
+            .values()
+            .map(|vpc| {
+                let gateway = gateways.get(&vpc.id).copied();
+                (vpc.id, (gateway, edge_of(gateway)))
+            })
+            .collect();
         for vpc in network.vpcs.values() {
-            let gateway = gateways.get(&vpc.id).copied();
-            let edge = gateway.and_then(|id| self.routes.get(edges.get(&id)?)).cloned();
+            let (gateway, edge) = &ways[&vpc.id];
+            if !previous.vpcs.find(&vpc.id).is_some_and(|kept| kept.is_same(vpc, *gateway, edge.as_ref())) {
+                stale.insert(vpc.id);
+            }
+        }
+        let mut members = self.members(network, &stale);
+        for vpc in network.vpcs.values() {
             let index = self.vpcs.reserve(vpc.id);
-            let kept =
-                previous.vpcs.at(index).filter(|kept| !written.contains(&vpc.id) && kept.is_same(vpc, gateway, edge.as_ref()));
-            all_kept &= kept.is_some();
-            let table = kept.cloned().unwrap_or_else(|| {
-                let none = vpc::Members::default();
-                Arc::new(VpcTable::compile(vpc, gateway, edge, members.get(&vpc.id).unwrap_or(&none)))
+            let kept = previous.vpcs.at(index).filter(|_| !stale.contains(&vpc.id)).cloned();
+            let table = kept.unwrap_or_else(|| {
+                let (gateway, edge) = ways[&vpc.id].clone();
+                Arc::new(VpcTable::compile(vpc, gateway, edge, &members.remove(&vpc.id).unwrap_or_default()))
             });
             self.vpcs.set(index, table);
         }
-        all_kept &= self.vpcs.iter().count() == previous.vpcs.iter().count();
-        self.internet = if all_kept { previous.internet.clone() } else { Arc::new(Internet::compile(self.vpcs.iter())) };
+        let gone = previous.vpcs.iter().any(|(_, table)| !network.vpcs.contains_key(&table.vpc.id));
+        let same = stale.is_empty() && !gone;
+        self.internet = if same { previous.internet.clone() } else { Arc::new(Internet::compile(self.vpcs.iter())) };
+    }
+
+    /// The interfaces and subnets of some VPCs.
+    fn members<'a>(&self, network: &'a Network, vpcs: &Set<VpcId>) -> Map<VpcId, vpc::Members<'a>> {
+        let mut members: Map<VpcId, vpc::Members<'_>> = Map::default();
+        for eni in network.enis.values().filter(|eni| vpcs.contains(&eni.vpc)) {
+            if let (Some(index), Some(groups)) = (self.enis.index(&eni.id), self.groups.get(&eni.groups)) {
+                members.entry(eni.vpc).or_default().enis.push((EniIndex(index), eni, groups.classes.clone()));
+            }
+        }
+        for subnet in network.subnets.values().filter(|subnet| vpcs.contains(&subnet.vpc)) {
+            members.entry(subnet.vpc).or_default().subnets.push(subnet);
+        }
+        members
     }
 }

@@ -70,7 +70,10 @@ impl Users {
     pub fn of(network: &Network) -> Self {
         let routes = network.route_tables.values().flat_map(|table| {
             table.associations.iter().filter_map(|association| match association.user {
-                TableUser::Subnet(subnet) => Some((subnet, table.id)),
+                TableUser::Subnet(subnet) => {
+                    let same_vpc = network.subnets.get(&subnet).is_some_and(|subnet| subnet.vpc == table.vpc);
+                    same_vpc.then_some((subnet, table.id))
+                }
                 TableUser::Main | TableUser::InternetGateway(_) => None,
             })
         });

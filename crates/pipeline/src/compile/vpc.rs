@@ -48,7 +48,7 @@ pub(super) struct Members<'a> {
 }
 
 /// An interface and the classes of its security groups.
-type Member<'a> = (EniIndex, &'a NetworkInterface, &'a Arc<[ClassId]>);
+type Member<'a> = (EniIndex, &'a NetworkInterface, Arc<[ClassId]>);
 
 impl VpcTable {
     pub(super) fn compile(
@@ -137,11 +137,14 @@ pub(super) fn written_since(network: &Network, previous: &Tables) -> Set<VpcId> 
     written
 }
 
-/// The gateway route table of each internet gateway.
+/// The gateway route table of each internet gateway that is attached to the table's VPC.
 pub(super) fn edge_tables(network: &Network) -> Map<InternetGatewayId, RouteTableId> {
     let associations = network.route_tables.values().flat_map(|table| {
         table.associations.iter().filter_map(|association| match association.user {
-            TableUser::InternetGateway(gateway) => Some((gateway, table.id)),
+            TableUser::InternetGateway(gateway) => {
+                let attached = network.internet_gateways.get(&gateway).is_some_and(|gateway| gateway.vpc == Some(table.vpc));
+                attached.then_some((gateway, table.id))
+            }
             TableUser::Main | TableUser::Subnet(_) => None,
         })
     });
