@@ -100,9 +100,8 @@ impl NeighborDiscovery {
             let is_detection = is_solicited_node(destination) && link.is_none();
             return (!source.is_unspecified() || is_detection).then_some(Self::Solicitation { source, target, link });
         }
-        let answers_nobody = destination.is_multicast() && bytes::u8(message, field::FLAGS) & SOLICITED != 0;
         let link = link(options, option::TARGET_LINK).ok()?;
-        (!answers_nobody).then_some(Self::Advertisement { source, target, link })
+        Some(Self::Advertisement { source, target, link })
     }
 
     /// Whether an IPv6 packet is of one of neighbour discovery's ICMPv6 types, well-formed or not.
@@ -237,7 +236,6 @@ mod tests {
             solicitation("fe80::2", "ff02::1:ff00:17", &[1, 2, 2, 0, 0, 0, 0, 9]),
             solicitation("fe80::2", "ff02::1:ff00:17", &[1, 1, 2]),
             message("fe80::2", "ff02::1", 135, 0, &ip("ff02::1").octets()),
-            message("fe80::2", "ff02::1", 136, SOLICITED, &target),
             message("fe80::2", "ff02::1", 136, 0, &target[..15]),
         ];
         for packet in cases {
