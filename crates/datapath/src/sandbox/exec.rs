@@ -91,9 +91,10 @@ pub fn exec(target: &ProcessRecord, command: &ExecCommand) -> Result<u8, ExecErr
 }
 
 /// The environment of every process inside.
-pub(super) fn base_environment() -> [(OsString, OsString); 4] {
+pub(super) fn base_environment() -> [(OsString, OsString); 5] {
     let home = if fs::read_dir("/root").is_ok() { "/root" } else { "/" };
-    [("PATH", PATH), ("HOME", home), ("USER", "root"), ("LOGNAME", "root")].map(|(name, value)| (name.into(), value.into()))
+    [("OPENVPC", super::PROGRAM), ("PATH", PATH), ("HOME", home), ("USER", "root"), ("LOGNAME", "root")]
+        .map(|(name, value)| (name.into(), value.into()))
 }
 
 fn join(pid: i32, process: impl AsFd) -> Result<(), ExecError> {

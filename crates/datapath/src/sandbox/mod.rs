@@ -55,6 +55,9 @@ pub use fabric::Fabric;
 pub use launch::{Helper, Prepared, launch};
 pub use process::{Process, ProcessRecord};
 
+/// Where this program is found inside, whatever the host calls it; the variable `OPENVPC` says so.
+pub const PROGRAM: &str = "/run/openvpc/openvpc";
+
 /// What an instance's sandbox consists of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SandboxSpec {

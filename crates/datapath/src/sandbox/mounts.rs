@@ -11,7 +11,7 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change, mount_remount, move_mount, open_tree,
 };
 
-use super::{SandboxSpec, console};
+use super::{PROGRAM, SandboxSpec, console};
 use crate::DatapathError;
 use crate::error::Attempt;
 
@@ -28,12 +28,22 @@ pub(super) fn arrange(spec: &SandboxSpec) -> Result<Vec<String>, DatapathError> 
     let etc = ["hostname", "hosts", "resolv.conf"].map(|name| (name, state(&format!("etc/{name}"))));
     let console = state(console::PIPE)?;
     let devices = Devices::pick_up()?;
+    // By its name: what /proc/self/exe leads to is a mount of the host's namespace, which can't be picked up here.
+    let program = std::env::current_exe().attempt(|| "find this program").and_then(|path| Tree::of(&path));
 
     mount_proc()?;
     mount_sys(&mut notes)?;
     tmp.put(Path::new("/tmp"))?;
     run.put(Path::new("/run"))?;
     make_dir_all("/run/lock", 0o1777)?;
+    // It may lie where the sandbox can't see, as below /tmp; it may also be gone since an upgrade.
+    match program {
+        Ok(program) => {
+            make_target(Path::new(PROGRAM)).attempt(|| format!("make {PROGRAM}"))?;
+            program.put(Path::new(PROGRAM))?;
+        }
+        Err(error) => notes.push(format!("{PROGRAM} is missing: {error}")),
+    }
     devices.put_down(console)?;
     for (name, file) in etc {
         let target = Path::new("/etc").join(name);

@@ -8,7 +8,12 @@ use crate::cli::quoted;
 pub fn command(action: &str, parameters: &Value) -> String {
     let mut command = format!("aws ec2 {}", kebab(action));
     for (name, value) in parameters.as_object().into_iter().flatten() {
-        let flag = flag(action, name);
+        // The aws CLI has one `--count` for both.
+        let flag = match (action, name.as_str()) {
+            ("RunInstances", "MinCount") => continue,
+            ("RunInstances", "MaxCount") => "count".to_owned(),
+            _ => kebab(name),
+        };
         match value {
             Value::Bool(true) => command += &format!(" --{flag}"),
             Value::Bool(false) => command += &format!(" --no-{flag}"),
@@ -21,14 +26,6 @@ pub fn command(action: &str, parameters: &Value) -> String {
         }
     }
     command
-}
-
-/// The aws CLI's name of a parameter. It renames a few; those that labs use are here.
-fn flag(action: &str, parameter: &str) -> String {
-    match (action, parameter) {
-        ("RunInstances", "MinCount" | "MaxCount") => "count".to_owned(),
-        _ => kebab(parameter),
-    }
 }
 
 /// `Ipv6CidrBlock` as `ipv6-cidr-block`, `AmazonProvidedIpv6CidrBlock` as `amazon-provided-ipv6-cidr-block`.

@@ -1,13 +1,18 @@
 //! `openvpc demo`: the first lab on a daemon of its own, which is gone afterwards.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use flate2::read::GzDecoder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{find, runner};
 use crate::cli::{Failure, Target};
+
+/// How much of a flow-log file is shown.
+const SHOWN_LINES: usize = 12;
 
 /// Runs the demo.
 pub fn demo() -> Result<ExitCode, Failure> {
@@ -24,13 +29,21 @@ pub fn demo() -> Result<ExitCode, Failure> {
     told
 }
 
-/// Lists the flow-log files while they are there, with the first lines of one.
+/// Lists the flow-log files while they are there, and shows the records of the last one as AWS writes them.
 fn show_files(data_dir: &Path) {
     let mut files = Vec::new();
     collect(&data_dir.join("s3"), &mut files);
-    println!("\nThe flow-log files, as AWS lays them out in a bucket (they go with the demo):");
+    println!("\nThe flow-log files, laid out as AWS does in a bucket (they go with the demo):");
     for file in &files {
         println!("  {}", file.display());
+    }
+    let Some(file) = files.last().and_then(|path| File::open(path).ok()) else {
+        return;
+    };
+    println!("\nWhat is in it:");
+    // A file that can't be read to its end shows what could be read.
+    for line in BufReader::new(GzDecoder::new(file)).lines().map_while(Result::ok).take(SHOWN_LINES) {
+        println!("  {line}");
     }
 }
 

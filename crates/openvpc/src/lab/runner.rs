@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::IpNet;
 use openvpc_api::client::{self, ClientError};
+use openvpc_datapath::sandbox::PROGRAM;
 use serde_json::{Value, json};
 
 use super::awscli;
@@ -165,7 +166,7 @@ impl Runner {
         loop {
             let mut command = Command::new(&executable);
             command.args(["exec", "--endpoint", &self.target.endpoint, "--region", &self.target.region]);
-            command.args(["--account", &self.target.account, from, "--"]).arg(&executable);
+            command.args(["--account", &self.target.account, from, "--", PROGRAM]);
             command.args(["toolbox", tool, to, "--timeout", &patience.as_millis().to_string()]);
             match (tool, port) {
                 ("fetch", Some(port)) => command.args(["--port", &port.to_string()]),
