@@ -118,6 +118,9 @@ pub fn replace_association(
     if table.vpc != old_vpc {
         return Err(ControlError::invalid_value(format!("The route table '{id}' does not belong to {old_vpc}.")));
     }
+    if old == id {
+        return Ok(association);
+    }
     match user {
         TableUser::InternetGateway(_) => check_edge_table(tx, &table)?,
         TableUser::Main if is_edge(&table) => {
