@@ -1,6 +1,9 @@
 //! From protocol and port to the first rule that matches: sorted segments and a binary search.
 
-use crate::wire::Transport;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::wire::{ICMP, ICMPV6, TCP, Transport, UDP};
 
 /// What a rule says of protocol and ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub enum PortMatch {
     },
     /// An ICMP type and code; none stands for any.
     Icmp {
-        /// The type.
+        /// The type; when none, the code is none as well.
         kind: Option<u8>,
         /// The code.
         code: Option<u8>,
@@ -45,43 +48,24 @@ pub enum PortMatch {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PortMap {
     any: Option<u32>,
+    /// Sorted by protocol number.
     protocols: Vec<(u8, Segments)>,
-}
-
-/// Piecewise constant over ports, or over ICMP types and codes as one 16-bit number.
-#[derive(Clone, Debug, Default)]
-struct Segments {
-    /// The least rule that takes the whole protocol, and so fragments without ports as well.
-    whole: Option<u32>,
-    starts: Vec<u16>,
-    best: Vec<Option<u32>>,
 }
 
 impl PortMap {
     /// Builds the map from rules and their indexes, lower index first.
     pub(crate) fn new(rules: &[(u32, RuleMatch)]) -> Self {
-        let least = |rules: &mut dyn Iterator<Item = u32>| rules.min();
-        let any = least(&mut rules.iter().filter(|(_, rule)| rule.protocol == ProtocolMatch::Any).map(|(index, _)| *index));
-        let mut numbers: Vec<u8> = rules
-            .iter()
-            .filter_map(|(_, rule)| match rule.protocol {
-                ProtocolMatch::Number(number) => Some(number),
-                ProtocolMatch::Any => None,
-            })
-            .collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let protocols = numbers
-            .into_iter()
-            .map(|number| {
-                let ranges: Vec<_> = rules
-                    .iter()
-                    .filter(|(_, rule)| rule.protocol == ProtocolMatch::Number(number))
-                    .map(|(index, rule)| (*index, range(number, rule.ports)))
-                    .collect();
-                (number, Segments::new(&ranges))
-            })
-            .collect();
+        let mut any = None;
+        let mut ranges = Vec::with_capacity(rules.len());
+        for (index, rule) in rules {
+            match rule.protocol {
+                ProtocolMatch::Any => any = least_of(any, Some(*index)),
+                ProtocolMatch::Number(number) => ranges.push((number, PortRange::of(*index, number, rule.ports))),
+            }
+        }
+        ranges.sort_by_key(|(number, _)| *number);
+        let by_protocol = ranges.chunk_by(|(one, _), (other, _)| one == other);
+        let protocols = by_protocol.map(|rules| (rules[0].0, Segments::new(rules.iter().map(|(_, range)| *range)))).collect();
         Self { any, protocols }
     }
 
@@ -110,59 +94,167 @@ pub(crate) fn least_of(a: Option<u32>, b: Option<u32>) -> Option<u32> {
     }
 }
 
-/// The 16-bit numbers that a rule takes of a protocol.
-fn range(protocol: u8, ports: PortMatch) -> (u16, u16) {
-    let icmp = matches!(protocol, 1 | 58);
-    let has_ports = matches!(protocol, 6 | 17);
-    match ports {
-        PortMatch::Range { from, to } if has_ports => (from, to),
-        PortMatch::Icmp { kind: Some(kind), code: Some(code) } if icmp => {
-            let message = u16::from_be_bytes([kind, code]);
-            (message, message)
-        }
-        PortMatch::Icmp { kind: Some(kind), code: None } if icmp => {
-            (u16::from_be_bytes([kind, 0]), u16::from_be_bytes([kind, 255]))
-        }
-        // A protocol without ports is matched as a whole whatever range is given.
-        PortMatch::All | PortMatch::Range { .. } | PortMatch::Icmp { .. } => (0, u16::MAX),
+/// What a rule takes of a protocol: ports, or ICMP types and codes as one number, both ends included.
+#[derive(Clone, Copy)]
+struct PortRange {
+    from: u16,
+    to: u16,
+    index: u32,
+}
+
+impl PortRange {
+    fn of(index: u32, protocol: u8, ports: PortMatch) -> Self {
+        let (from, to) = match (ports, protocol) {
+            (PortMatch::Range { from, to }, TCP | UDP) => (from, to),
+            (PortMatch::Icmp { kind: Some(kind), code }, ICMP | ICMPV6) => {
+                (u16::from_be_bytes([kind, code.unwrap_or(0)]), u16::from_be_bytes([kind, code.unwrap_or(u8::MAX)]))
+            }
+            // A protocol without ports is matched as a whole whatever range is given.
+            (PortMatch::All | PortMatch::Range { .. } | PortMatch::Icmp { .. }, _) => (0, u16::MAX),
+        };
+        Self { from, to, index }
+    }
+
+    fn is_whole(&self) -> bool {
+        (self.from, self.to) == (0, u16::MAX)
     }
 }
 
+/// Piecewise constant over ports, or over ICMP types and codes as one number.
+#[derive(Clone, Debug, Default)]
+struct Segments {
+    /// The least rule that takes the whole protocol, and so fragments without ports as well.
+    whole: Option<u32>,
+    /// Where a segment begins, and the least rule in it. The first begins at 0.
+    steps: Vec<(u16, Option<u32>)>,
+}
+
 impl Segments {
-    fn new(ranges: &[(u32, (u16, u16))]) -> Self {
-        let whole = ranges.iter().filter(|(_, range)| *range == (0, u16::MAX)).map(|(index, _)| *index).min();
-        let mut edges: Vec<u32> = ranges.iter().flat_map(|(_, (from, to))| [u32::from(*from), u32::from(*to) + 1]).collect();
+    fn new(ranges: impl Iterator<Item = PortRange> + Clone) -> Self {
+        let whole = ranges.clone().filter(PortRange::is_whole).map(|range| range.index).min();
+        let mut edges: Vec<u16> =
+            ranges.clone().flat_map(|range| [Some(range.from), range.to.checked_add(1)]).flatten().collect();
         edges.push(0);
-        edges.retain(|edge| *edge <= u32::from(u16::MAX));
         edges.sort_unstable();
         edges.dedup();
-        // Rules open where their range starts and are dropped, lazily, once they have ended; the least open index wins.
-        let mut by_start: Vec<_> = ranges.iter().map(|(index, (from, to))| (*from, *index, *to)).collect();
-        by_start.sort_unstable();
-        let mut waiting = by_start.into_iter().peekable();
-        let mut open = std::collections::BinaryHeap::new();
-        let mut segments = Self { whole, ..Self::default() };
+        // Rules open where their range begins and are dropped, lazily, once they have ended; the least open index wins.
+        let mut waiting: Vec<PortRange> = ranges.collect();
+        waiting.sort_unstable_by_key(|range| range.from);
+        let mut waiting = waiting.into_iter().peekable();
+        let mut open = BinaryHeap::new();
+        let mut steps: Vec<(u16, Option<u32>)> = Vec::new();
         for edge in edges {
-            // The edges are those of ports, or were cut off above.
-            let edge = edge as u16;
-            while let Some((_, index, to)) = waiting.next_if(|(from, ..)| *from <= edge) {
-                open.push(std::cmp::Reverse((index, to)));
+            while let Some(range) = waiting.next_if(|range| range.from <= edge) {
+                open.push(Reverse((range.index, range.to)));
             }
-            while open.peek().is_some_and(|std::cmp::Reverse((_, to))| *to < edge) {
+            while open.peek().is_some_and(|Reverse((_, to))| *to < edge) {
                 open.pop();
             }
-            let best = open.peek().map(|std::cmp::Reverse((index, _))| *index);
-            if segments.best.last() != Some(&best) {
-                segments.starts.push(edge);
-                segments.best.push(best);
+            let best = open.peek().map(|Reverse((index, _))| *index);
+            if steps.last().is_none_or(|(_, last)| *last != best) {
+                steps.push((edge, best));
             }
         }
-        segments
+        Self { whole, steps }
     }
 
     #[inline]
     fn best_at(&self, port: u16) -> Option<u32> {
-        let after = self.starts.partition_point(|start| *start <= port);
-        self.best[after.checked_sub(1)?]
+        let after = self.steps.partition_point(|(start, _)| *start <= port);
+        self.steps[after.checked_sub(1)?].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(rules: &[(u8, PortMatch)]) -> PortMap {
+        let rules: Vec<_> = rules
+            .iter()
+            .enumerate()
+            .map(|(index, (number, ports))| (index as u32, RuleMatch { protocol: ProtocolMatch::Number(*number), ports: *ports }))
+            .collect();
+        PortMap::new(&rules)
+    }
+
+    fn port(dst: u16) -> Transport {
+        Transport::Ports { src: 40000, dst }
+    }
+
+    fn message(kind: u8, code: u8) -> Transport {
+        Transport::Icmp { kind, code, id: 9 }
+    }
+
+    #[test]
+    fn of_overlapping_ranges_the_first_rule_counts() {
+        let map = map(&[
+            (TCP, PortMatch::Range { from: 80, to: 90 }),
+            (TCP, PortMatch::Range { from: 0, to: 85 }),
+            (TCP, PortMatch::Range { from: 85, to: u16::MAX }),
+        ]);
+        let cases = [(0, 1), (79, 1), (80, 0), (85, 0), (90, 0), (91, 2), (u16::MAX, 2)];
+        for (dst, rule) in cases {
+            assert_eq!(map.first(TCP, &port(dst)), Some(rule), "port {dst}");
+            assert_eq!(map.first(UDP, &port(dst)), None);
+        }
+    }
+
+    #[test]
+    fn a_port_between_ranges_matches_nothing() {
+        let map = map(&[(UDP, PortMatch::Range { from: 53, to: 53 }), (UDP, PortMatch::Range { from: 55, to: 55 })]);
+        let found: Vec<_> = (52..57).map(|dst| map.first(UDP, &port(dst))).collect();
+        assert_eq!(found, [None, Some(0), None, Some(1), None]);
+    }
+
+    #[test]
+    fn icmp_rules_look_at_type_and_code() {
+        let map = map(&[
+            (ICMP, PortMatch::Icmp { kind: Some(3), code: Some(4) }),
+            (ICMP, PortMatch::Icmp { kind: Some(8), code: None }),
+        ]);
+        let found = [(3, 4), (3, 3), (3, 5), (8, 0), (8, 255), (7, 255), (9, 0)]
+            .map(|(kind, code)| map.first(ICMP, &message(kind, code)));
+        assert_eq!(found, [Some(0), None, None, Some(1), Some(1), None, None]);
+        assert_eq!(map.first(ICMPV6, &message(8, 0)), None);
+    }
+
+    #[test]
+    fn a_protocol_without_ports_matches_whatever_range_is_given() {
+        let map = map(&[(47, PortMatch::Range { from: 80, to: 80 }), (50, PortMatch::Icmp { kind: Some(8), code: None })]);
+        assert_eq!(map.first(47, &Transport::Opaque), Some(0));
+        assert_eq!(map.first(50, &Transport::Opaque), Some(1));
+        assert_eq!(map.first(47, &Transport::Fragment), Some(0));
+    }
+
+    #[test]
+    fn a_fragment_without_ports_matches_rules_for_all_ports_only() {
+        let map = map(&[
+            (TCP, PortMatch::Range { from: 1, to: u16::MAX }),
+            (TCP, PortMatch::Range { from: 0, to: u16::MAX }),
+            (UDP, PortMatch::Range { from: 53, to: 53 }),
+            (ICMP, PortMatch::Icmp { kind: None, code: None }),
+        ]);
+        let found = [TCP, UDP, ICMP].map(|protocol| map.first(protocol, &Transport::Fragment));
+        assert_eq!(found, [Some(1), None, Some(3)]);
+    }
+
+    #[test]
+    fn a_rule_for_every_protocol_competes_by_its_place() {
+        let any = RuleMatch { protocol: ProtocolMatch::Any, ports: PortMatch::All };
+        let web = RuleMatch { protocol: ProtocolMatch::Number(TCP), ports: PortMatch::Range { from: 80, to: 80 } };
+        for (rules, expected) in [([(3, any), (5, web)], 3), ([(3, web), (5, any)], 3)] {
+            let map = PortMap::new(&rules);
+            assert_eq!(map.first(TCP, &port(80)), Some(expected));
+            assert_eq!(
+                map.first(132, &Transport::Fragment),
+                rules.iter().find(|(_, rule)| *rule == any).map(|(index, _)| *index)
+            );
+        }
+    }
+
+    #[test]
+    fn no_rules_match_nothing() {
+        assert_eq!(PortMap::new(&[]).first(TCP, &port(80)), None);
     }
 }
