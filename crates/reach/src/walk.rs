@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use openvpc_model::{Network, NetworkInterface, Protocol};
 use openvpc_pipeline::{
-    Code, Drop, Egress, FlowState, Hop, HopAction, Ingress, Nanos, NextHop, Outcome, PacketHeader, Tables, Tracer, Transport, step,
+    Code, Drop, Egress, EniIndex, FlowState, Hop, HopAction, Ingress, Nanos, NextHop, Outcome, PacketHeader, ResourceId, Tables,
+    Tracer, Transport, step,
 };
 
 use crate::explanation::{Blocker, Explanation, HopView, Way};
@@ -13,6 +14,8 @@ use crate::words;
 
 /// Any moment will do: a question is about a new connection, and its answer comes at once.
 const NOW: Nanos = Nanos(0);
+/// A packet that has passed more than these goes in a circle.
+const MOST_MIDDLEBOXES: usize = 8;
 
 /// Answers a question. `tables` must be those compiled from `network`.
 ///
@@ -21,7 +24,13 @@ const NOW: Nanos = Nanos(0);
 pub fn explain(network: &Network, tables: &Tables, question: &Question) -> Result<Explanation, QuestionError> {
     let (from, to) = question.addresses(network)?;
     let mut state = FlowState::new(4);
-    let request = Probe { source: from, destination: to, protocol: question.protocol, answer: false, ports: (question.source_port, question.port) };
+    let request = Probe {
+        source: from,
+        destination: to,
+        protocol: question.protocol,
+        answer: false,
+        ports: (question.source_port, question.port),
+    };
     let ingress = match question.start {
         Start::Internet(_) => Ingress::Internet,
         Start::Eni(id) => {
@@ -48,9 +57,14 @@ pub fn explain(network: &Network, tables: &Tables, question: &Question) -> Resul
 }
 
 /// How an instance sends to an address: to the hardware address that answers for it, which is the router's outside the subnet.
-fn at_eni(tables: &Tables, eni: openvpc_pipeline::EniIndex, destination: IpAddr) -> Ingress {
+fn at_eni(tables: &Tables, eni: EniIndex, destination: IpAddr) -> Ingress {
     let next_hop = tables.resolve(eni, destination).and_then(|mac| tables.next_hop(eni, mac)).unwrap_or(NextHop::Router);
     Ingress::Eni { eni, next_hop }
+}
+
+/// Whether the packet has arrived at whom it is for; else the interface is a middlebox's, which sends it on.
+fn owns(tables: &Tables, eni: EniIndex, destination: IpAddr) -> bool {
+    tables.eni(eni).is_none_or(|entry| entry.eni.owns(destination))
 }
 
 /// AWS's own reason when a private address of another VPC is asked for: nothing connects the two.
@@ -61,7 +75,8 @@ fn disconnected(network: &Network, question: &Question, forward: &Way) -> Option
     let vpc = |id| network.get::<NetworkInterface>(&id).map(|eni| eni.vpc);
     let (from, to) = (vpc(from)?, vpc(to)?);
     (from != to && !forward.reachable).then(|| {
-        let drop = Drop { resource: openvpc_pipeline::ResourceId::Vpc(from), rule: None, code: Code::DisconnectedVpcs, direction: None, reply: None };
+        let drop =
+            Drop { resource: ResourceId::Vpc(from), rule: None, code: Code::DisconnectedVpcs, direction: None, reply: None };
         blocker(&drop, format!("{from} and {to} have no connection to each other"))
     })
 }
@@ -77,31 +92,57 @@ struct Probe {
 }
 
 impl Probe {
-    /// Walks it; says where it arrived, and as what.
+    /// Walks it, through middleboxes that forward it, to whoever it is for; says where it arrived, and as what.
     fn walk(self, network: &Network, tables: &Tables, state: &mut FlowState, ingress: Ingress) -> (Way, Option<(Egress, Self)>) {
+        let mut way = Way::default();
+        let (mut probe, mut ingress) = (self, ingress);
+        for _ in 0..MOST_MIDDLEBOXES {
+            match probe.pass(network, tables, state, ingress, &mut way) {
+                Some((Egress::Eni(eni), arrived)) if !owns(tables, eni, arrived.destination) => {
+                    probe = arrived;
+                    ingress = at_eni(tables, eni, arrived.destination);
+                }
+                end => {
+                    way.reachable = end.is_some();
+                    return (way, end);
+                }
+            }
+        }
+        let resource = way.hops.last().map_or(ResourceId::Internet, |hop| hop.hop.resource);
+        let drop = Drop { resource, rule: None, code: Code::RoutingLoop, direction: None, reply: None };
+        way.blockers.push(blocker(&drop, words::reason(network, &drop, &probe.header())));
+        (way, None)
+    }
+
+    /// Walks it to the next port.
+    fn pass(
+        self,
+        network: &Network,
+        tables: &Tables,
+        state: &mut FlowState,
+        ingress: Ingress,
+        way: &mut Way,
+    ) -> Option<(Egress, Self)> {
         let header = self.header();
         let mut recorder = Recorder::default();
         let verdict = step(tables, state, ingress, &header, NOW, &mut recorder);
-        let mut way = Way { reachable: false, hops: recorder.hops.iter().map(|hop| view(hop)).collect(), blockers: Vec::new() };
+        way.hops.extend(recorder.hops.iter().map(view));
         for hop in recorder.hops.iter().filter(|hop| hop.action == HopAction::Deny) {
-            let drop = Drop { resource: hop.resource, rule: hop.rule, code: hop.code.unwrap_or(Code::UnknownDestination), direction: hop.direction, reply: None };
+            let code = hop.code.unwrap_or(Code::UnknownDestination);
+            let drop = Drop { resource: hop.resource, rule: hop.rule, code, direction: hop.direction, reply: None };
             way.blockers.push(blocker(&drop, words::reason(network, &drop, &header)));
         }
         match verdict.outcome {
             Outcome::Deliver(delivery) => {
-                way.reachable = true;
-                let arrived = Self {
-                    source: delivery.rewrite.src.unwrap_or(self.source),
-                    destination: delivery.rewrite.dst.unwrap_or(self.destination),
-                    ..self
-                };
-                (way, Some((delivery.to, arrived)))
+                let source = delivery.rewrite.src.unwrap_or(self.source);
+                let destination = delivery.rewrite.dst.unwrap_or(self.destination);
+                Some((delivery.to, Self { source, destination, ..self }))
             }
             Outcome::Drop(drop) => {
                 if way.blockers.is_empty() {
                     way.blockers.push(blocker(&drop, words::reason(network, &drop, &header)));
                 }
-                (way, None)
+                None
             }
         }
     }

@@ -9,8 +9,12 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
     let what = kind(packet);
     let (src, dst) = (packet.src, packet.dst);
     match drop.code {
-        Code::AddressNotForwarded => format!("{dst} is a broadcast, multicast, link-local or reserved address, which the VPC router doesn't forward"),
-        Code::BadStateRoute => format!("the route {} of {resource} is a blackhole: its target is gone or isn't running", rule(drop)),
+        Code::AddressNotForwarded => {
+            format!("{dst} is a broadcast, multicast, link-local or reserved address, which the VPC router doesn't forward")
+        }
+        Code::BadStateRoute => {
+            format!("the route {} of {resource} is a blackhole: its target is gone or isn't running", rule(drop))
+        }
         Code::ConnectionClosed => "the connection was closed before; only a new one (SYN) may use its ports".to_owned(),
         Code::ConntrackFull => format!("the connection-tracking allowance of {resource} is used up"),
         Code::DisconnectedVpcs => "the two VPCs have no connection to each other".to_owned(),
@@ -26,13 +30,25 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
         Code::GatewayRejectsSpoofedTraffic => format!("{resource} doesn't take packets from {src}"),
         Code::HopLimitExceeded => format!("the packet's hop limit is used up at {resource}"),
         Code::IgwDestinationAddressInVpcCidrs => format!("{dst} isn't an address of the VPC of {resource}"),
-        Code::IgwDestinationAddressNotInRfc1918Egress => format!("{dst} is a private address (RFC 1918), which {resource} doesn't send to the internet"),
-        Code::IgwDestinationAddressNotInRfc6598Egress => format!("{dst} is a shared address (RFC 6598), which {resource} doesn't send to the internet"),
+        Code::IgwDestinationAddressNotInRfc1918Egress => {
+            format!("{dst} is a private address (RFC 1918), which {resource} doesn't send to the internet")
+        }
+        Code::IgwDestinationAddressNotInRfc6598Egress => {
+            format!("{dst} is a shared address (RFC 6598), which {resource} doesn't send to the internet")
+        }
         Code::IgwPrivateIpAssociationForIngress => format!("no running interface has the public address {dst}"),
-        Code::IgwPublicIpAssociationForEgress => format!("{src} has no public IPv4 address, without which {resource} lets nothing out; associate an Elastic IP"),
-        Code::IgwSourceAddressNotInRfc1918Ingress => format!("{src} is a private address (RFC 1918), which can't come from the internet"),
-        Code::IgwSourceAddressNotInRfc6598Ingress => format!("{src} is a shared address (RFC 6598), which can't come from the internet"),
-        Code::IngressRtbNoPublicIp => format!("the interface that the gateway's route table names has no public address ({resource})"),
+        Code::IgwPublicIpAssociationForEgress => {
+            format!("{src} has no public IPv4 address, without which {resource} lets nothing out; associate an Elastic IP")
+        }
+        Code::IgwSourceAddressNotInRfc1918Ingress => {
+            format!("{src} is a private address (RFC 1918), which can't come from the internet")
+        }
+        Code::IgwSourceAddressNotInRfc6598Ingress => {
+            format!("{src} is a shared address (RFC 6598), which can't come from the internet")
+        }
+        Code::IngressRtbNoPublicIp => {
+            format!("the interface that the gateway's route table names has no public address ({resource})")
+        }
         Code::InstanceNotRunning => format!("{resource} isn't in a running instance"),
         Code::InternetUnreachable => format!("nothing on the internet has the address {dst}"),
         Code::MtuExceeded => format!("the packet is larger than {resource} takes and must not be fragmented"),
@@ -42,9 +58,15 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
             Some(Direction::Egress) => format!("{} has no outbound rules at all", groups(network, resource)),
             _ => format!("{} has no inbound rules at all", groups(network, resource)),
         },
-        Code::SgReferencesNotPreserved => format!("a rule of {resource} names a security group, but the packet doesn't come straight from one of its interfaces"),
+        Code::SgReferencesNotPreserved => format!(
+            "a rule of {resource} names a security group, but the packet doesn't come straight from one of its interfaces"
+        ),
         Code::SubnetAclRestriction => {
-            let way = if drop.direction == Some(Direction::Egress) { format!("outbound rule {} denies {what} to {dst}", rule(drop)) } else { format!("inbound rule {} denies {what} from {src}", rule(drop)) };
+            let way = if drop.direction == Some(Direction::Egress) {
+                format!("outbound rule {} denies {what} to {dst}", rule(drop))
+            } else {
+                format!("inbound rule {} denies {what} from {src}", rule(drop))
+            };
             format!("{way} in {resource}")
         }
         Code::UnknownDestination => format!("no interface has the address {dst}"),
@@ -55,7 +77,9 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
 /// The packet in a word or two: `tcp port 22`, `icmp type 8`.
 fn kind(packet: &PacketHeader) -> String {
     let protocol = match Protocol::Number(packet.protocol) {
-        Protocol::Number(number) if !Protocol::Number(number).has_ports() && !Protocol::Number(number).is_icmp() => format!("protocol {number}"),
+        Protocol::Number(number) if !Protocol::Number(number).has_ports() && !Protocol::Number(number).is_icmp() => {
+            format!("protocol {number}")
+        }
         known => known.to_string(),
     };
     match packet.transport {
@@ -72,7 +96,9 @@ fn rule(drop: &Drop) -> String {
 /// A group with its name.
 fn groups(network: &Network, resource: ResourceId) -> String {
     match resource {
-        ResourceId::SecurityGroup(id) => network.security_groups.get(&id).map_or_else(|| id.to_string(), |group| format!("{id} \"{}\"", group.name)),
+        ResourceId::SecurityGroup(id) => {
+            network.security_groups.get(&id).map_or_else(|| id.to_string(), |group| format!("{id} \"{}\"", group.name))
+        }
         ResourceId::Eni(id) => format!("the security groups of {id}"),
         other => other.to_string(),
     }

@@ -19,7 +19,8 @@ pub struct Client {
 impl Client {
     /// A client for the daemon that the arguments name.
     pub fn new(target: &Target) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).proxy(None).timeout_connect(Some(Duration::from_secs(5)));
+        let config =
+            Agent::config_builder().http_status_as_error(false).proxy(None).timeout_connect(Some(Duration::from_secs(5)));
         Self { agent: config.build().into(), target: target.clone() }
     }
 
@@ -70,7 +71,8 @@ impl Client {
     /// When the daemon can't be reached or refuses the name.
     pub fn create_bucket(&self, name: &str) -> Result<(), Failure> {
         let request = self.agent.put(format!("{}/{name}", self.target.endpoint.trim_end_matches('/')));
-        let request = request.header("authorization", self.authorization("s3")).header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+        let request =
+            request.header("authorization", self.authorization("s3")).header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
         let response = request.send_empty().map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() || response.status().as_u16() == 409 {
             return Ok(());

@@ -97,7 +97,8 @@ impl Rows {
         let answer = client.post("flows/query", &json!({ "sql": sql }))?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let columns = answer["columns"].as_array().into_iter().flatten().map(text).collect();
-        let rows = answer["rows"].as_array().into_iter().flatten().map(|row| row.as_array().cloned().unwrap_or_default()).collect();
+        let rows =
+            answer["rows"].as_array().into_iter().flatten().map(|row| row.as_array().cloned().unwrap_or_default()).collect();
         Ok(Self { columns, rows })
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 use openvpc_control::{Caller, Control, Environment};
-use openvpc_flowlogs::{FlowLogs, Format};
 use openvpc_flowlogs::record::Record;
+use openvpc_flowlogs::{FlowLogs, Format};
 use openvpc_gateways::s3;
 use openvpc_model::{AccountId, Instance, InstanceId, InstanceState, Network, Owner, Region};
 use openvpc_reach::Question;
@@ -239,7 +239,8 @@ pub fn json_body(body: &[u8]) -> Result<Value, AdminError> {
 }
 
 fn shown(network: &Network, instance: &Instance) -> Value {
-    let addresses: Vec<String> = network.enis_of(instance.id).iter().flat_map(|eni| eni.addresses().map(|a| a.to_string()).collect::<Vec<_>>()).collect();
+    let addresses: Vec<String> =
+        network.enis_of(instance.id).iter().flat_map(|eni| eni.addresses().map(|a| a.to_string()).collect::<Vec<_>>()).collect();
     json!({ "id": instance.id.to_string(), "state": instance.state.as_str(), "addresses": addresses })
 }
 

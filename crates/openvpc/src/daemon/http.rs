@@ -38,11 +38,7 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/flows/tail", get(tail))
         .route("/reset", post(reset))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST));
-    Router::new()
-        .nest("/_openvpc", own)
-        .route("/moto-api/reset", post(reset))
-        .fallback(aws)
-        .with_state(services)
+    Router::new().nest("/_openvpc", own).route("/moto-api/reset", post(reset)).fallback(aws).with_state(services)
 }
 
 type Shared = State<Arc<Services>>;

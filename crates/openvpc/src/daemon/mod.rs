@@ -38,8 +38,8 @@ use host::DaemonHost;
 use http::Services;
 use reconcile::Reconciler;
 
-pub use options::UpOptions;
 use options::Datapath;
+pub use options::UpOptions;
 
 /// The lab internet's addresses, where its HTTP server listens.
 const LAB_INTERNET: [&str; 2] = ["198.51.100.10:80", "[2001:db8:ffff::10]:80"];
@@ -95,7 +95,8 @@ pub fn cleanup(data_dir: Option<PathBuf>) -> Result<ExitCode, Failure> {
     }
     let _unused = RedbStore::open(&data_dir.join("state.redb"))
         .map_err(|error| Failure::new(format!("a daemon still uses {} ({error}); stop it first", data_dir.display())))?;
-    privileges::acquire(&Machine::fabric_dir(&dir), &Machine::instances_dir(&dir)).map_err(|error| Failure::new(error.to_string()))?;
+    privileges::acquire(&Machine::fabric_dir(&dir), &Machine::instances_dir(&dir))
+        .map_err(|error| Failure::new(error.to_string()))?;
     Machine::cleanup(&dir).map_err(|error| Failure::new(error.to_string()))?;
     println!("removed what a daemon had left running for {}", data_dir.display());
     Ok(ExitCode::SUCCESS)

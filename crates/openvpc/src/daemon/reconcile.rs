@@ -94,7 +94,8 @@ fn move_on(control: &Control, report: &Report) {
 fn prune(control: &Control) {
     let network = control.snapshot();
     let now = control.now();
-    let Some(owner) = network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|i| i.owner.clone()) else {
+    let Some(owner) = network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|i| i.owner.clone())
+    else {
         return;
     };
     let pruned = control.transact(&Caller { owner }, |tx| {

@@ -71,15 +71,17 @@ struct Daemon {
 
 impl Daemon {
     fn start(data_dir: &Path) -> Result<Self, Failure> {
-        let executable = std::env::current_exe().map_err(|error| Failure::new(format!("this program can't be found: {error}")))?;
+        let executable =
+            std::env::current_exe().map_err(|error| Failure::new(format!("this program can't be found: {error}")))?;
         let mut command = Command::new(executable);
         command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| Failure::new(format!("the demo's daemon can't be started: {error}")))?;
         let stdout = child.stdout.take().ok_or_else(|| Failure::new("the demo's daemon has no output"))?;
         // On failure the daemon has said why on standard error, which is ours too.
-        let ready = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("openvpc ready: ").map(str::to_owned)
-        });
+        let ready = BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("openvpc ready: ").map(str::to_owned));
         let mut daemon = Self { child, endpoint: String::new(), data_dir: data_dir.to_owned() };
         match ready {
             Some(endpoint) => {

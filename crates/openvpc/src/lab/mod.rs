@@ -50,8 +50,12 @@ fn find(name: &str) -> Result<Story, Failure> {
             let path = Path::new(name).join("lab.yaml");
             std::fs::read_to_string(&path).map_err(|error| {
                 let known: Vec<_> = BUILT_IN.iter().map(|(known, _)| *known).collect();
-                Failure::new(format!("no lab is called {name} (there are: {}), and {}: {error}", known.join(", "), path.display()))
-                    .with_status(2)
+                Failure::new(format!(
+                    "no lab is called {name} (there are: {}), and {}: {error}",
+                    known.join(", "),
+                    path.display()
+                ))
+                .with_status(2)
             })?
         }
     };

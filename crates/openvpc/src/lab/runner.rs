@@ -112,7 +112,8 @@ impl Runner {
         }
         for (name, path) in &call.save {
             let path = self.fill(path)?;
-            let value = at_path(answer, &path).ok_or_else(|| broken(&call.action, &format!("the answer has no {path}: {answer}")))?;
+            let value =
+                at_path(answer, &path).ok_or_else(|| broken(&call.action, &format!("the answer has no {path}: {answer}")))?;
             println!("{}", self.paint.dim(&format!("  {name} = {value}")));
             self.names.save(name, value);
         }
@@ -159,7 +160,8 @@ impl Runner {
             (How::Udp, Some(port)) => ("udp", Some(port)),
             (_, None) => return Err(broken(&probe.what, "it names no port")),
         };
-        let executable = std::env::current_exe().map_err(|error| Failure::new(format!("this program can't be found: {error}")))?;
+        let executable =
+            std::env::current_exe().map_err(|error| Failure::new(format!("this program can't be found: {error}")))?;
         let answered = probe.expect == Outcome::Answered;
         let patience = if answered { Duration::from_secs(2) } else { SILENCE };
         let started = Instant::now();
@@ -223,7 +225,12 @@ impl Runner {
     fn flows(&mut self, question: &FlowQuestion) -> Result<(), Failure> {
         self.client.post("flows/flush", &Value::Null)?;
         let sql = self.fill(&question.sql)?;
-        println!("\n{}\n{} {}", self.paint.bold(&question.ask), self.paint.dim("$"), self.paint.cyan(&format!("openvpc flows query \"{sql}\"")));
+        println!(
+            "\n{}\n{} {}",
+            self.paint.bold(&question.ask),
+            self.paint.dim("$"),
+            self.paint.cyan(&format!("openvpc flows query \"{sql}\""))
+        );
         let rows = Rows::read(&self.client, &sql)?;
         print!("{}", rows.table());
         let found = rows.texts();
