@@ -94,7 +94,7 @@ fn create_route(ctx: &Ctx<'_>, request: shapes::CreateRouteRequest) -> Result<sh
 fn replace_route(ctx: &Ctx<'_>, request: shapes::ReplaceRouteRequest) -> Result<Done, ApiError> {
     let id: RouteTableId = ids::parse_required(&request.route_table_id, "RouteTableId")?;
     let destination = targets::destination!(request)?;
-    let local = request.local_target.unwrap_or(false).then(|| Ok(routes::Target::Local));
+    let local = request.local_target.unwrap_or(false).then_some(Ok(routes::Target::Local));
     let target = targets::the_one(targets::named!(request).into_iter().chain([local]))?;
     ctx.mutate(|tx| routes::replace(tx, id, destination, target))?;
     Ok(Done)
