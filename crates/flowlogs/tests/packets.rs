@@ -69,7 +69,7 @@ impl Lab {
         self.count(&sent, bytes);
     }
 
-    fn from_internet(&mut self, packet: openvpc_pipeline::PacketHeader, bytes: u64) {
+    fn arrive(&mut self, packet: openvpc_pipeline::PacketHeader, bytes: u64) {
         let sent = self.world.send_from_internet(packet);
         self.count(&sent, bytes);
     }
@@ -86,7 +86,7 @@ fn a_ping_is_accepted_in_and_its_reply_rejected_out_by_the_network_acl() {
     let mut lab = Lab::new();
     lab.world.nacl(lab.public, &["100 in allow all 0.0.0.0/0", "90 out deny icmp 0.0.0.0/0", "100 out allow all 0.0.0.0/0"]);
     for _ in 0..4 {
-        lab.from_internet(ping("198.51.100.10", "203.0.113.5"), 84);
+        lab.arrive(ping("198.51.100.10", "203.0.113.5"), 84);
         lab.out(lab.web.eni, icmp("10.0.1.10", "198.51.100.10", 0, 0), 84);
         lab.world.advance(1);
     }
@@ -104,12 +104,12 @@ fn a_ping_is_accepted_in_and_its_reply_rejected_out_by_the_network_acl() {
 #[test]
 fn a_ping_allowed_by_both_is_two_accepts_and_one_refused_inbound_a_single_reject() {
     let mut lab = Lab::new();
-    lab.from_internet(ping("198.51.100.10", "203.0.113.5"), 84);
+    lab.arrive(ping("198.51.100.10", "203.0.113.5"), 84);
     lab.out(lab.web.eni, icmp("10.0.1.10", "198.51.100.10", 0, 0), 84);
     assert_eq!(lab.ask("action"), [json!(["ACCEPT"]), json!(["ACCEPT"])]);
     let mut lab = Lab::new();
     lab.world.rules(lab.web_group, &["in tcp 80 from 0.0.0.0/0"]);
-    lab.from_internet(ping("198.51.100.10", "203.0.113.5"), 84);
+    lab.arrive(ping("198.51.100.10", "203.0.113.5"), 84);
     assert_eq!(lab.ask("action"), [json!(["REJECT"])]);
 }
 
@@ -145,7 +145,7 @@ fn what_is_refused_at_the_source_is_one_reject_and_never_seen_at_the_destination
 #[test]
 fn egress_to_the_internet_is_path_8_also_for_the_reply() {
     let mut lab = Lab::new();
-    lab.from_internet(tcp("198.51.100.10:50000", "203.0.113.5:80"), 60);
+    lab.arrive(tcp("198.51.100.10:50000", "203.0.113.5:80"), 60);
     lab.out(lab.web.eni, segment("10.0.1.10:80", "198.51.100.10:50000", 0x12), 60);
     let records = lab.ask("srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, tcp_flags, traffic_path");
     assert_eq!(
