@@ -23,6 +23,7 @@ use rtnetlink::packet_route::link::{
     State,
 };
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rtnetlink::{AddressMessageBuilder, LinkUnspec, RouteMessageBuilder};
@@ -159,9 +160,12 @@ impl Netlink {
     ///
     /// The kernel adds the route to the prefix on the link by itself.
     pub fn add_address(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
-        let mut message = address_message(link, address);
-        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        self.create(RouteNetlinkMessage::NewAddress(message), || format!("add address {address} to link {}", link.0))
+        self.add_address_with(AddressFlags::Nodad, link, address)
+    }
+
+    /// The same, without the route to the prefix.
+    pub fn add_address_without_route(&mut self, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
+        self.add_address_with(AddressFlags::Nodad | AddressFlags::Noprefixroute, link, address)
     }
 
     /// Takes an address from a link.
@@ -180,6 +184,47 @@ impl Netlink {
             }
         })
         .map(drop)
+    }
+
+    /// Installs a route as [`Self::set_route`] does, in the table of that number instead of the main one.
+    pub fn set_route_in(&mut self, table: u8, route: RouteSpec) -> Result<(), DatapathError> {
+        let mut message = route_message(&route);
+        message.header.table = table;
+        self.request(RouteNetlinkMessage::NewRoute(message), NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &|| {
+            format!("route {} on link {} in table {table}", route.destination, route.link.0)
+        })
+        .map(drop)
+    }
+
+    /// Routes what is sent from these addresses, or by sockets bound to the link of that name, by the table of that number,
+    /// and nothing else.
+    pub fn set_table_users(&mut self, table: u8, link: &str, addresses: &[IpAddr]) -> Result<(), DatapathError> {
+        self.forget_table_users(table)?;
+        let sources = addresses.iter().map(|address| {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            rule_message(table, family_of(*address), length, RuleAttribute::Source(*address))
+        });
+        let bound = [AddressFamily::Inet, AddressFamily::Inet6]
+            .map(|family| rule_message(table, family, 0, RuleAttribute::Oifname(link.to_owned())));
+        for rule in sources.chain(bound) {
+            self.create(RouteNetlinkMessage::NewRule(rule), || format!("route what is sent by {link} by table {table}"))?;
+        }
+        Ok(())
+    }
+
+    /// Routes nothing by the table of that number any more.
+    pub fn forget_table_users(&mut self, table: u8) -> Result<(), DatapathError> {
+        let rules = self.request(RouteNetlinkMessage::GetRule(RuleMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, &|| {
+            "list routing rules".into()
+        })?;
+        for rule in rules {
+            if let RouteNetlinkMessage::NewRule(rule) = rule
+                && rule.header.table == table
+            {
+                self.change(RouteNetlinkMessage::DelRule(rule), || format!("remove a rule for table {table}"))?;
+            }
+        }
+        Ok(())
     }
 
     /// All links of the namespace.
@@ -300,6 +345,12 @@ impl Netlink {
         self.change(RouteNetlinkMessage::SetLink(message), || format!("keep link {} without an IPv6 address", link.0))
     }
 
+    fn add_address_with(&mut self, flags: AddressFlags, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
+        let mut message = address_message(link, address);
+        message.attributes.push(AddressAttribute::Flags(flags));
+        self.create(RouteNetlinkMessage::NewAddress(message), || format!("add address {address} to link {}", link.0))
+    }
+
     fn create(&mut self, message: RouteNetlinkMessage, action: impl Fn() -> String) -> Result<(), DatapathError> {
         self.request(message, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &action).map(drop)
     }
@@ -389,16 +440,30 @@ fn address_message(link: LinkIndex, address: IpNet) -> AddressMessage {
     }
 }
 
+fn family_of(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+fn rule_message(table: u8, family: AddressFamily, source_length: u8, selector: RuleAttribute) -> RuleMessage {
+    let mut rule = RuleMessage::default();
+    rule.header.family = family;
+    rule.header.src_len = source_length;
+    rule.header.table = table;
+    rule.header.action = RuleAction::ToTable;
+    rule.attributes = vec![selector, RuleAttribute::Priority(RULE_PRIORITY)];
+    rule
+}
+
 fn route_message(route: &RouteSpec) -> RouteMessage {
     let address = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => RouteAddress::Inet(ip),
         IpAddr::V6(ip) => RouteAddress::Inet6(ip),
     };
     let mut message = RouteMessageBuilder::<IpAddr>::new().output_interface(route.link.0).protocol(RouteProtocol::Static).build();
-    message.header.address_family = match route.destination {
-        IpNet::V4(_) => AddressFamily::Inet,
-        IpNet::V6(_) => AddressFamily::Inet6,
-    };
+    message.header.address_family = family_of(route.destination.addr());
     message.header.destination_prefix_length = route.destination.prefix_len();
     if route.destination.prefix_len() > 0 {
         message.attributes.push(RouteAttribute::Destination(address(route.destination.network())));
@@ -433,3 +498,6 @@ const FIRST_WIRE: u32 = 1000;
 
 /// Packets that may wait on a link whose other side is busy.
 const TRANSMIT_QUEUE: u32 = 10_000;
+
+/// Before the kernel's own rule for the main table, which has 32766.
+const RULE_PRIORITY: u32 = 10_000;

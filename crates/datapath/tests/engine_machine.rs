@@ -144,10 +144,14 @@ fn interfaces_come_and_go_at_run_time() {
         let eni = lab.second_eni(a.instance, 2, 7);
         rig.reconcile(&mut lab);
         assert_eq!(names(&rig), ["eth0", "eth1"]);
-        assert!(pings(&rig.ns(b), ipv4(2, 7).into()));
+        assert!(pings(&rig.ns(b), ipv4(2, 7).into()), "the answer leaves by the interface that was asked");
+        assert!(pings(&rig.ns(b), ipv4(1, 4).into()));
+        let rules = exec_in(&rig, a, "ip rule");
+        assert!(rules.contains("from 10.0.2.7 lookup 101") && rules.contains("oif eth1 lookup 101"), "{rules}");
         lab.world.edit::<NetworkInterface>(eni, |eni| eni.attachment = None);
         rig.reconcile(&mut lab);
         assert_eq!(names(&rig), ["eth0"]);
+        assert!(!exec_in(&rig, a, "ip rule").contains("101"));
 
         // Root inside throws its interface away; the next reconcile gives it a new one.
         exec_in(&rig, a, "ip link del eth0");

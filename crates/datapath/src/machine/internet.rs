@@ -78,7 +78,7 @@ fn setup() -> LinkSetup {
         addresses: vec![net(HOST_IPV4.into(), 24), net(HOST_IPV6.into(), 64)],
         blocks: Vec::new(),
         gateways: vec![ROUTER_IPV4.into(), ROUTER_IPV6.into()],
-        primary: true,
+        device_index: 0,
     }
 }
 

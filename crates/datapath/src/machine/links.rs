@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::EniId;
 
 use super::plan::LinkSetup;
@@ -41,9 +41,7 @@ impl HostLink {
             let link = inside.link(&setup.name)?.map(|link| link.index);
             let link = link.ok_or(rustix::io::Errno::NODEV).attempt(|| format!("find {} inside", setup.name))?;
             inside.set_up(link)?;
-            for address in &setup.addresses {
-                add_address(&mut inside, link, *address)?;
-            }
+            add_addresses(&mut inside, link, setup)?;
             route(&mut inside, link, setup)?;
             // A host that never gets ready still has a link; its first packets may be lost.
             inside.wait_until_ready(link, READY_PATIENCE)?;
@@ -78,6 +76,14 @@ impl HostLink {
         self.apply(&mut Netlink::open(host)?, setup)
     }
 
+    /// Forgets, in the instance, the rules that a secondary link had.
+    pub(super) fn withdraw(&self, host: &NetNs) -> Result<(), DatapathError> {
+        match self.setup.is_primary() {
+            true => Ok(()),
+            false => Netlink::open(host)?.forget_table_users(self.setup.table()),
+        }
+    }
+
     /// Whether a set-up can be reached by changing this link rather than making another.
     pub(super) fn is_same_link(&self, setup: &LinkSetup) -> bool {
         (&self.setup.name, self.setup.mac) == (&setup.name, setup.mac)
@@ -90,9 +96,7 @@ impl HostLink {
                 _ => {}
             }
         }
-        for address in &setup.addresses {
-            add_address(inside, self.inside, *address)?;
-        }
+        add_addresses(inside, self.inside, setup)?;
         route(inside, self.inside, setup)?;
         self.setup = setup.clone();
         Ok(())
@@ -118,23 +122,44 @@ pub(super) fn remove(fabric: &mut Netlink, wire: LinkIndex) -> Result<(), Datapa
     }
 }
 
-fn add_address(inside: &mut Netlink, link: LinkIndex, address: IpNet) -> Result<(), DatapathError> {
-    match inside.add_address(link, address) {
-        Err(error) if !error.is_present() => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn route(inside: &mut Netlink, link: LinkIndex, setup: &LinkSetup) -> Result<(), DatapathError> {
-    if !setup.primary {
-        return Ok(());
-    }
-    for gateway in &setup.gateways {
-        let destination = match gateway {
-            IpAddr::V4(_) => IpNet::V4(ipnet::Ipv4Net::default()),
-            IpAddr::V6(_) => IpNet::V6(ipnet::Ipv6Net::default()),
+fn add_addresses(inside: &mut Netlink, link: LinkIndex, setup: &LinkSetup) -> Result<(), DatapathError> {
+    for address in &setup.addresses {
+        let added = match setup.is_primary() {
+            true => inside.add_address(link, *address),
+            false => inside.add_address_without_route(link, *address),
         };
-        inside.set_route(RouteSpec { destination, gateway: Some(*gateway), link, source: None })?;
+        match added {
+            Err(error) if !error.is_present() => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// Routes what leaves by a link. Of several interfaces the primary one has the routes of the main table; a secondary one
+/// has a table of its own, for what is sent from its addresses or by sockets bound to it. So no packet leaves by one
+/// interface with the address of another, which would be dropped as spoofed. Amazon Linux sets up the like; see
+/// "Configure your Amazon Linux instance for multiple network interfaces" in the EC2 User Guide.
+fn route(inside: &mut Netlink, link: LinkIndex, setup: &LinkSetup) -> Result<(), DatapathError> {
+    let to_gateways = setup.gateways.iter().map(|gateway| RouteSpec {
+        destination: match gateway {
+            IpAddr::V4(_) => IpNet::V4(Ipv4Net::default()),
+            IpAddr::V6(_) => IpNet::V6(Ipv6Net::default()),
+        },
+        gateway: Some(*gateway),
+        link,
+        source: None,
+    });
+    if setup.is_primary() {
+        return to_gateways.into_iter().try_for_each(|route| inside.set_route(route));
+    }
+    let table = setup.table();
+    for block in &setup.blocks {
+        inside.set_route_in(table, RouteSpec { destination: *block, gateway: None, link, source: None })?;
+    }
+    for route in to_gateways {
+        inside.set_route_in(table, route)?;
+    }
+    let addresses: Vec<_> = setup.addresses.iter().map(IpNet::addr).collect();
+    inside.set_table_users(table, &setup.name, &addresses)
 }

@@ -507,10 +507,11 @@ impl Host {
             let wire = wires.iter().any(|wire| wire.index == link.wire && wire.name == links::wire_name(*eni));
             wire && plan.links.iter().any(|plan| plan.eni == *eni && link.is_same_link(&plan.setup))
         };
-        let gone = guest.links.extract_if(.., |eni, (_, link)| !wanted(eni, link)).collect();
+        let host = guest.sandbox.net_ns()?;
+        let gone: BTreeMap<_, _> = guest.links.extract_if(.., |eni, (_, link)| !wanted(eni, link)).collect();
+        gone.values().try_for_each(|(_, link)| link.withdraw(&host))?;
         self.disconnect_all(backend, gone);
 
-        let host = guest.sandbox.net_ns()?;
         for link in &plan.links {
             match guest.links.get_mut(&link.eni) {
                 Some((_, present)) => present.change(&host, &link.setup)?,

@@ -38,8 +38,20 @@ pub(super) struct LinkSetup {
     pub(super) blocks: Vec<IpNet>,
     /// The next hops of the default routes.
     pub(super) gateways: Vec<IpAddr>,
-    /// Whether the default routes are for everything, or only for what is sent from these addresses.
-    pub(super) primary: bool,
+    /// The place among the links of the host; that of the primary one is 0.
+    pub(super) device_index: u16,
+}
+
+impl LinkSetup {
+    /// Whether its default routes are for everything, and not only for what is sent from its addresses.
+    pub(super) fn is_primary(&self) -> bool {
+        self.device_index == 0
+    }
+
+    /// The routing table of a secondary link: from 100 on, which no distribution uses, up to the kernel's own at 253.
+    pub(super) fn table(&self) -> u8 {
+        100 + (self.device_index % 150) as u8
+    }
 }
 
 /// Whether an instance in this state has a sandbox.
@@ -95,7 +107,7 @@ fn link(network: &Network, tables: &Tables, eni: &NetworkInterface) -> Option<Li
             addresses,
             blocks,
             gateways,
-            primary: attachment.device_index == 0,
+            device_index: attachment.device_index,
         },
     })
 }

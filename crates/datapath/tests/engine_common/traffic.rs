@@ -98,45 +98,61 @@ pub fn config(dir: &TempDir) -> MachineConfig {
 
 /// Whether an echo comes, if need be after some requests.
 pub fn pings(from: &NetNs, to: IpAddr) -> bool {
-    echoes(from, to, 25)
+    let pinger = Pinger::new(from, to);
+    (0..25).any(|_| pinger.ping().is_some())
 }
 
 /// Whether no echo comes, to two requests.
 pub fn is_silent(from: &NetNs, to: IpAddr) -> bool {
-    !echoes(from, to, 2)
+    let pinger = Pinger::new(from, to);
+    (0..2).all(|_| pinger.ping().is_none())
 }
 
-fn echoes(from: &NetNs, to: IpAddr, requests: usize) -> bool {
-    let (family, protocol, request, reply) = match to {
-        IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP, 8, 0),
-        IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6, 128, 129),
-    };
-    let socket: OwnedFd = from.within(|| socket(family, SocketType::RAW, Some(protocol)).unwrap()).unwrap();
-    let mut message = [request, 0, 0, 0, 0x12, 0x34, 0, 1, 0xab, 0xcd];
-    if to.is_ipv4() {
-        let sum: u32 = message.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
-        message[2..4].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+/// How long echoes took to come, those that came.
+pub fn round_trips(from: &NetNs, to: IpAddr, requests: usize) -> Vec<Duration> {
+    let pinger = Pinger::new(from, to);
+    (0..requests).filter_map(|_| pinger.ping()).collect()
+}
+
+struct Pinger {
+    socket: OwnedFd,
+    to: IpAddr,
+}
+
+impl Pinger {
+    fn new(from: &NetNs, to: IpAddr) -> Self {
+        let (family, protocol) = match to {
+            IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+            IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
+        };
+        Self { socket: from.within(|| socket(family, SocketType::RAW, Some(protocol)).unwrap()).unwrap(), to }
     }
-    for _ in 0..requests {
-        // A host without a route says so at once, which is no as well.
-        if sendto(&socket, &message, SendFlags::empty(), &SocketAddr::new(to, 0)).is_err() {
-            return false;
+
+    fn ping(&self) -> Option<Duration> {
+        let (request, reply) = if self.to.is_ipv4() { (8, 0) } else { (128, 129) };
+        let mut message = [request, 0, 0, 0, 0x12, 0x34, 0, 1, 0xab, 0xcd];
+        if self.to.is_ipv4() {
+            let sum: u32 = message.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
+            message[2..4].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
         }
-        let deadline = Instant::now() + Duration::from_millis(200);
+        let begin = Instant::now();
+        // A host without a route says so at once, which is no as well.
+        sendto(&self.socket, &message, SendFlags::empty(), &SocketAddr::new(self.to, 0)).ok()?;
+        let deadline = begin + Duration::from_millis(200);
         let mut buffer = [0; 256];
         while Instant::now() < deadline {
-            let Ok((length, _)) = recv(&socket, &mut buffer, RecvFlags::DONTWAIT) else {
-                wait_readable(&socket, deadline);
+            let Ok((length, _)) = recv(&self.socket, &mut buffer, RecvFlags::DONTWAIT) else {
+                wait_readable(&self.socket, deadline);
                 continue;
             };
             let received = &buffer[..length];
-            let answer = if to.is_ipv4() { received.get(20..).unwrap_or_default() } else { received };
+            let answer = if self.to.is_ipv4() { received.get(20..).unwrap_or_default() } else { received };
             if answer.first() == Some(&reply) && answer.get(4..6) == Some(&[0x12, 0x34]) {
-                return true;
+                return Some(begin.elapsed());
             }
         }
+        None
     }
-    false
 }
 
 fn wait_readable(socket: &OwnedFd, until: Instant) {
