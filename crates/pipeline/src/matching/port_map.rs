@@ -45,16 +45,48 @@ pub enum PortMatch {
 }
 
 /// The least rule index for every protocol and port.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PortMap {
-    any: Option<u32>,
-    /// Sorted by protocol number.
-    protocols: Vec<(u8, Segments)>,
+#[derive(Clone, Debug)]
+pub(crate) enum PortMap {
+    /// Of a single rule, as most blocks of long lists have.
+    One(ProtocolMatch, PortRange),
+    Table(Table),
 }
 
 impl PortMap {
     /// Builds the map from rules and their indexes, lower index first.
     pub(crate) fn new(rules: &[(u32, RuleMatch)]) -> Self {
+        match rules {
+            [(index, RuleMatch { protocol: ProtocolMatch::Number(number), ports })] => {
+                Self::One(ProtocolMatch::Number(*number), PortRange::of(*index, *number, *ports))
+            }
+            [(index, RuleMatch { protocol: ProtocolMatch::Any, .. })] => {
+                Self::One(ProtocolMatch::Any, PortRange { from: 0, to: u16::MAX, index: *index })
+            }
+            _ => Self::Table(Table::new(rules)),
+        }
+    }
+
+    /// The least index of a rule that matches.
+    #[inline]
+    pub(crate) fn first(&self, protocol: u8, transport: &Transport) -> Option<u32> {
+        match self {
+            Self::One(ProtocolMatch::Number(number), _) if *number != protocol => None,
+            Self::One(_, range) => range.holds(transport).then_some(range.index),
+            Self::Table(table) => table.first(protocol, transport),
+        }
+    }
+}
+
+/// The map of several rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    any: Option<u32>,
+    /// Sorted by protocol number.
+    protocols: Vec<(u8, Segments)>,
+}
+
+impl Table {
+    fn new(rules: &[(u32, RuleMatch)]) -> Self {
         let mut any = None;
         let mut ranges = Vec::with_capacity(rules.len());
         for (index, rule) in rules {
@@ -69,19 +101,27 @@ impl PortMap {
         Self { any, protocols }
     }
 
-    /// The least index of a rule that matches.
     #[inline]
-    pub(crate) fn first(&self, protocol: u8, transport: &Transport) -> Option<u32> {
+    fn first(&self, protocol: u8, transport: &Transport) -> Option<u32> {
         let found = self.protocols.binary_search_by_key(&protocol, |(number, _)| *number).ok();
         let specific = found.and_then(|place| {
             let segments = &self.protocols[place].1;
-            match *transport {
-                Transport::Ports { dst, .. } => segments.best_at(dst),
-                Transport::Icmp { kind, code, .. } => segments.best_at(u16::from_be_bytes([kind, code])),
-                Transport::Opaque | Transport::Fragment => segments.whole,
+            match point(transport) {
+                Some(point) => segments.best_at(point),
+                None => segments.whole,
             }
         });
         least_of(self.any, specific)
+    }
+}
+
+/// Port or ICMP message as one number. None where there is neither, or it isn't known.
+#[inline]
+fn point(transport: &Transport) -> Option<u16> {
+    match *transport {
+        Transport::Ports { dst, .. } => Some(dst),
+        Transport::Icmp { kind, code, .. } => Some(u16::from_be_bytes([kind, code])),
+        Transport::Opaque | Transport::Fragment => None,
     }
 }
 
@@ -95,8 +135,8 @@ pub(crate) fn least_of(a: Option<u32>, b: Option<u32>) -> Option<u32> {
 }
 
 /// What a rule takes of a protocol: ports, or ICMP types and codes as one number, both ends included.
-#[derive(Clone, Copy)]
-struct PortRange {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortRange {
     from: u16,
     to: u16,
     index: u32,
@@ -117,6 +157,11 @@ impl PortRange {
 
     fn is_whole(&self) -> bool {
         (self.from, self.to) == (0, u16::MAX)
+    }
+
+    #[inline]
+    fn holds(&self, transport: &Transport) -> bool {
+        point(transport).map_or(self.is_whole(), |point| (self.from..=self.to).contains(&point))
     }
 }
 

@@ -11,6 +11,9 @@ use ipnet::IpNet;
 /// A map from address blocks to values, built once.
 #[derive(Clone, Debug)]
 pub struct PrefixMap<T> {
+    /// In the order of addresses, outer prefixes before inner ones.
+    prefixes: Vec<IpNet>,
+    /// One for each prefix; apart from them, because a lookup needs these alone and they are to be near one another.
     entries: Vec<Entry<T>>,
     ipv4: Intervals<u32>,
     ipv6: Intervals<u128>,
@@ -18,53 +21,56 @@ pub struct PrefixMap<T> {
 
 #[derive(Clone, Debug)]
 struct Entry<T> {
-    prefix: IpNet,
     value: T,
     parent: Option<u32>,
 }
 
 impl<T> Default for PrefixMap<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), ipv4: Intervals::default(), ipv6: Intervals::default() }
+        Self { prefixes: Vec::new(), entries: Vec::new(), ipv4: Intervals::default(), ipv6: Intervals::default() }
     }
 }
 
 impl<T> PrefixMap<T> {
     /// Builds the map. Host bits are cleared; of two equal prefixes the later one counts.
     pub fn new(prefixes: impl IntoIterator<Item = (IpNet, T)>) -> Self {
-        let mut entries: Vec<_> =
-            prefixes.into_iter().map(|(prefix, value)| Entry { prefix: prefix.trunc(), value, parent: None }).collect();
-        // Outer prefixes come before the inner ones that start at the same address. The sort is stable, so the later of
-        // two equal prefixes stays behind the earlier one and replaces it below.
-        entries.sort_by_key(|entry| (entry.prefix.network(), entry.prefix.prefix_len()));
-        entries.reverse();
-        entries.dedup_by(|later_in_order, kept| later_in_order.prefix == kept.prefix);
-        entries.reverse();
-        let mut ipv4 = Intervals::default();
-        let mut ipv6 = Intervals::default();
+        let mut given: Vec<(IpNet, T)> = prefixes.into_iter().map(|(prefix, value)| (prefix.trunc(), value)).collect();
+        // The sort is stable, so the later of two equal prefixes comes first after the reversal, and stays.
+        given.sort_by_key(|(prefix, _)| (prefix.network(), prefix.prefix_len()));
+        given.reverse();
+        given.dedup_by_key(|(prefix, _)| *prefix);
+        given.reverse();
+        let mut map = Self::default();
         let mut open: Vec<u32> = Vec::new();
-        for index in 0..entries.len() {
-            let prefix = entries[index].prefix;
-            while let Some(&outer) = open.last() {
-                let outer_prefix = entries[outer as usize].prefix;
-                if outer_prefix.contains(&prefix) {
-                    break;
-                }
-                open.pop();
-                let parent = entries[outer as usize].parent;
-                close(&mut ipv4, &mut ipv6, outer_prefix, parent);
+        for (index, (prefix, value)) in (0..).zip(given) {
+            while let Some(outer) = open.pop_if(|outer| !map.prefixes[*outer as usize].contains(&prefix)) {
+                map.close(outer);
             }
-            entries[index].parent = open.last().copied();
             match prefix {
-                IpNet::V4(v4) => ipv4.start(u32::from(v4.network()), Some(index as u32)),
-                IpNet::V6(v6) => ipv6.start(u128::from(v6.network()), Some(index as u32)),
+                IpNet::V4(v4) => map.ipv4.start(u32::from(v4.network()), Some(index)),
+                IpNet::V6(v6) => map.ipv6.start(u128::from(v6.network()), Some(index)),
             }
-            open.push(index as u32);
+            map.prefixes.push(prefix);
+            map.entries.push(Entry { value, parent: open.last().copied() });
+            open.push(index);
         }
         while let Some(outer) = open.pop() {
-            close(&mut ipv4, &mut ipv6, entries[outer as usize].prefix, entries[outer as usize].parent);
+            map.close(outer);
         }
-        Self { entries, ipv4, ipv6 }
+        map
+    }
+
+    /// Calls `f` with the value of every prefix and that of the longest prefix around it, from the outside in.
+    pub fn inherit(&mut self, mut f: impl FnMut(&mut T, &T)) {
+        for index in 0..self.entries.len() {
+            // Outer prefixes come before inner ones.
+            let (before, after) = self.entries.split_at_mut(index);
+            if let Some(entry) = after.first_mut()
+                && let Some(outer) = entry.parent.and_then(|parent| before.get(parent as usize))
+            {
+                f(&mut entry.value, &outer.value);
+            }
+        }
     }
 
     /// The longest prefix that holds the address, and its value.
@@ -80,24 +86,41 @@ impl<T> PrefixMap<T> {
             IpAddr::V4(v4) => self.ipv4.find(u32::from(v4)),
             IpAddr::V6(v6) => self.ipv6.find(u128::from(v6)),
         };
-        Chain { entries: &self.entries, next }
+        Chain { map: self, next }
     }
 
     /// All prefixes and values, in the order of addresses.
     pub fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
-        self.entries.iter().map(|entry| (entry.prefix, &entry.value))
+        self.prefixes.iter().copied().zip(self.entries.iter().map(|entry| &entry.value))
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// Behind a prefix its parent is innermost again; behind the last address of the family there is nothing.
+    fn close(&mut self, index: u32) {
+        let parent = self.entries[index as usize].parent;
+        match self.prefixes[index as usize] {
+            IpNet::V4(v4) => {
+                if let Some(next) = u32::from(v4.broadcast()).checked_add(1) {
+                    self.ipv4.start(next, parent);
+                }
+            }
+            IpNet::V6(v6) => {
+                if let Some(next) = u128::from(v6.broadcast()).checked_add(1) {
+                    self.ipv6.start(next, parent);
+                }
+            }
+        }
+    }
 }
 
 /// The prefixes that hold an address, longest first.
 #[derive(Clone, Debug)]
 pub struct Chain<'a, T> {
-    entries: &'a [Entry<T>],
+    map: &'a PrefixMap<T>,
     next: Option<u32>,
 }
 
@@ -106,9 +129,10 @@ impl<'a, T> Iterator for Chain<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = &self.entries[self.next? as usize];
+        let index = self.next? as usize;
+        let entry = &self.map.entries[index];
         self.next = entry.parent;
-        Some((entry.prefix, &entry.value))
+        Some((self.map.prefixes[index], &entry.value))
     }
 }
 
@@ -142,22 +166,6 @@ impl<A: Ord + Copy> Intervals<A> {
     fn find(&self, address: A) -> Option<u32> {
         let after = self.starts.partition_point(|start| *start <= address);
         self.innermost[after.checked_sub(1)?]
-    }
-}
-
-/// Behind a prefix its parent is innermost again; behind the last address of the family there is nothing.
-fn close(ipv4: &mut Intervals<u32>, ipv6: &mut Intervals<u128>, prefix: IpNet, parent: Option<u32>) {
-    match prefix {
-        IpNet::V4(v4) => {
-            if let Some(next) = u32::from(v4.broadcast()).checked_add(1) {
-                ipv4.start(next, parent);
-            }
-        }
-        IpNet::V6(v6) => {
-            if let Some(next) = u128::from(v6.broadcast()).checked_add(1) {
-                ipv6.start(next, parent);
-            }
-        }
     }
 }
 
@@ -201,19 +209,43 @@ mod tests {
         assert!(map.lookup("255.255.255.255".parse().unwrap()).is_some());
     }
 
+    #[test]
+    fn the_ends_of_the_address_space_hold() {
+        let map = map(&["255.255.255.255/32", "0.0.0.0/32", "255.0.0.0/8", "ffff::/16", "::/128", "::/0"]);
+        assert_eq!(chain(&map, "255.255.255.255"), ["255.255.255.255/32", "255.0.0.0/8"]);
+        assert_eq!(chain(&map, "255.255.255.254"), ["255.0.0.0/8"]);
+        assert_eq!(chain(&map, "0.0.0.0"), ["0.0.0.0/32"]);
+        assert!(chain(&map, "0.0.0.1").is_empty());
+        assert_eq!(chain(&map, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ["ffff::/16", "::/0"]);
+        assert_eq!(chain(&map, "::"), ["::/128", "::/0"]);
+    }
+
+    #[test]
+    fn values_are_inherited_from_the_outside_in() {
+        let mut map = map(&["10.0.1.0/24", "10.0.0.0/8", "10.0.0.0/16", "11.0.0.0/8", "::/0"]);
+        map.inherit(|inner, outer| *inner += outer);
+        let sums: Vec<_> = map.iter().map(|(prefix, sum)| format!("{prefix} {sum}")).collect();
+        assert_eq!(sums, ["10.0.0.0/8 1", "10.0.0.0/16 3", "10.0.1.0/24 3", "11.0.0.0/8 3", "::/0 4"]);
+    }
+
     proptest! {
         #[test]
         fn a_lookup_finds_what_a_scan_finds(
-            prefixes in prop::collection::vec((any::<u8>(), any::<u8>(), 0..=32u8), 0..60),
-            addresses in prop::collection::vec((any::<u8>(), any::<u8>()), 1..30),
+            prefixes in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u8>(), any::<bool>()), 0..60),
+            addresses in prop::collection::vec((any::<u8>(), any::<u8>(), any::<bool>()), 1..30),
         ) {
             // Few distinct bits, so that prefixes nest and touch.
-            let address = |a: u8, b: u8| std::net::Ipv4Addr::new(a & 0xc3, 0, b & 0x0f, b);
-            let nets: Vec<IpNet> = prefixes.iter()
-                .map(|(a, b, length)| IpNet::new(address(*a, *b).into(), *length).unwrap().trunc()).collect();
+            let address = |a: u8, b: u8, six: bool| match six {
+                false => IpAddr::from([a & 0xc3, 0, b & 0x0f, b]),
+                true => IpAddr::from([a & 0xc3, 0, 0, 0, 0, 0, 0, a, 0, 0, 0, 0, 0, 0, b & 0x0f, b]),
+            };
+            let nets: Vec<IpNet> = prefixes.iter().map(|(a, b, length, six)| {
+                let longest = if *six { 128 } else { 32 };
+                IpNet::new(address(*a, *b, *six), length % (longest + 1)).unwrap().trunc()
+            }).collect();
             let map = PrefixMap::new(nets.iter().copied().zip(0..));
-            for (a, b) in addresses {
-                let address: IpAddr = address(a, b).into();
+            for (a, b, six) in addresses {
+                let address = address(a, b, six);
                 let mut expected: Vec<IpNet> = nets.iter().copied().filter(|net| net.contains(&address)).collect();
                 expected.sort_by_key(|net| std::cmp::Reverse(net.prefix_len()));
                 expected.dedup();

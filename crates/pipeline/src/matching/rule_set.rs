@@ -24,7 +24,7 @@ pub enum PeerMatch {
 /// Compiled rules. A rule's index is its place in the list it was built from, and its priority: lower first.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
-    blocks: PrefixMap<PortMap>,
+    blocks: PrefixMap<Block>,
     classes: HashMap<u32, PortMap, foldhash::fast::RandomState>,
     len: u32,
 }
@@ -42,7 +42,7 @@ impl RuleSet {
             }
         }
         Self {
-            blocks: PrefixMap::new(blocks.into_iter().map(|(block, rules)| (block, PortMap::new(&rules)))),
+            blocks: Block::map(blocks.into_iter().map(|(block, rules)| (block, Block::new(&rules)))),
             classes: classes.into_iter().map(|(class, rules)| (class, PortMap::new(&rules))).collect(),
             len: rules.len() as u32,
         }
@@ -51,12 +51,18 @@ impl RuleSet {
     /// The index of the first rule that matches a peer's address, the classes the address belongs to, and the packet.
     #[inline]
     pub fn first_match(&self, address: IpAddr, classes: &[u32], protocol: u8, transport: &Transport) -> Option<u32> {
-        let by_block = self.blocks.chain(address).fold(None, |best, (_, ports)| least_of(best, ports.first(protocol, transport)));
+        let mut best = None;
+        for (_, block) in self.blocks.chain(address) {
+            if best.is_some_and(|best| best < block.least_around) {
+                break;
+            }
+            best = least_of(best, block.ports.first(protocol, transport));
+        }
         if self.classes.is_empty() {
-            return by_block;
+            return best;
         }
         let ports = classes.iter().filter_map(|class| self.classes.get(class));
-        ports.fold(by_block, |best, ports| least_of(best, ports.first(protocol, transport)))
+        ports.fold(best, |best, ports| least_of(best, ports.first(protocol, transport)))
     }
 
     /// How many rules there are.
@@ -67,5 +73,26 @@ impl RuleSet {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+/// The rules for one block.
+#[derive(Clone, Debug)]
+struct Block {
+    ports: PortMap,
+    /// The least index of the rules for this block and all blocks around it: where a search may stop.
+    least_around: u32,
+}
+
+impl Block {
+    fn new(rules: &[(u32, RuleMatch)]) -> Self {
+        let least = rules.iter().map(|(index, _)| *index).min();
+        Self { ports: PortMap::new(rules), least_around: least.unwrap_or(u32::MAX) }
+    }
+
+    fn map(blocks: impl Iterator<Item = (IpNet, Self)>) -> PrefixMap<Self> {
+        let mut map = PrefixMap::new(blocks);
+        map.inherit(|inner, outer| inner.least_around = inner.least_around.min(outer.least_around));
+        map
     }
 }
