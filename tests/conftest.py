@@ -11,6 +11,7 @@ import time
 
 import boto3
 import botocore.config
+import botocore.exceptions
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -80,9 +81,13 @@ class Daemon:
             config=config,
         )
 
+    def command(self, name, *arguments, region=REGION, account=ACCOUNT):
+        """A command line for this daemon."""
+        return [*self.prefix, BINARY, name, "--endpoint", self.endpoint, "--region", region, "--account", account, *arguments]
+
     def run(self, *arguments, region=REGION, account=ACCOUNT, check=False, **options):
         """The command line against this daemon."""
-        command = [*self.prefix, BINARY, *arguments[:1], "--endpoint", self.endpoint, "--region", region, "--account", account, *arguments[1:]]
+        command = self.command(*arguments, region=region, account=account)
         return subprocess.run(command, capture_output=True, text=options.pop("text", True), check=check, timeout=60, **options)
 
     def exec(self, instance, *command, **options):
@@ -158,6 +163,14 @@ def api(tmp_path_factory):
     daemon.stop()
 
 
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A daemon with packets, shared by tests that use an account of their own and take down what they build."""
+    daemon = Daemon(tmp_path_factory.mktemp("world") / "data").start()
+    yield daemon
+    daemon.stop()
+
+
 @pytest.fixture
 def ec2(api):
     """An EC2 client of an account that nobody used before."""
@@ -170,8 +183,6 @@ ec2.account = 500000000000
 
 def error_code(call, **parameters):
     """The error code that a boto3 call fails with."""
-    import botocore.exceptions
-
     with pytest.raises(botocore.exceptions.ClientError) as failure:
         call(**parameters)
     return failure.value.response["Error"]["Code"]

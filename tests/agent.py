@@ -1,0 +1,289 @@
+"""Runs inside an instance, on nothing but Python's own library: takes a line of JSON on standard input, does what it
+says, answers with a line of JSON. `network.Agent` is its other end."""
+
+import json
+import queue
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+
+PACKET_OUTGOING = 4
+SOL_PACKET = 263
+PACKET_VNET_HDR = 15
+
+
+class Echo(threading.Thread):
+    """Answers what arrives on its ports with the same, until the process ends."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.selector = selectors.DefaultSelector()
+        self.wake, sleeper = socket.socketpair()
+        self.selector.register(sleeper, selectors.EVENT_READ, lambda woken: woken.recv(100))
+        self.servers = {}
+        self.start()
+
+    def serve(self, kind, port, family):
+        listener = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        if kind == "tcp":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(("", port))
+        listener.setblocking(False)
+        if kind == "tcp":
+            listener.listen(256)
+        self.selector.register(listener, selectors.EVENT_READ, self.accept if kind == "tcp" else self.answer)
+        self.wake.send(b".")
+
+    def accept(self, listener):
+        connection, _ = listener.accept()
+        self.selector.register(connection, selectors.EVENT_READ, self.echo)
+
+    def echo(self, connection):
+        try:
+            data = connection.recv(1 << 16)
+            connection.setblocking(True)
+            connection.sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self.selector.unregister(connection)
+            connection.close()
+
+    def answer(self, server):
+        data, client = server.recvfrom(1 << 16)
+        server.sendto(data, client)
+
+    def run(self):
+        while True:
+            for key, _ in self.selector.select():
+                try:
+                    key.data(key.fileobj)
+                except OSError:
+                    pass
+
+
+class Probe:
+    """One connection attempt, datagram or ping, and what comes of it: `answered`, `refused` by the host itself,
+    `silence`, or the name of the sender's own error."""
+
+    def __init__(self, spec):
+        self.spec, self.outcome, self.socket = spec, "silence", None
+        self.family = socket.AF_INET6 if ":" in spec["to"] else socket.AF_INET
+        try:
+            getattr(self, "send_" + spec["kind"])()
+        except OSError as error:
+            self.fail(error)
+
+    def fail(self, error):
+        self.outcome = "refused" if isinstance(error, ConnectionRefusedError) else type(error).__name__ + ": " + str(error)
+
+    def open(self, kind, protocol=0):
+        self.socket = socket.socket(self.family, kind, protocol)
+        self.socket.setblocking(False)
+        if kind != socket.SOCK_RAW:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind((self.spec.get("from", ""), self.spec.get("source_port", 0)))
+
+    def send_tcp(self):
+        self.open(socket.SOCK_STREAM)
+        self.event = selectors.EVENT_WRITE
+        # Closed with a reset, so that no port stays in use.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        error = self.socket.connect_ex((self.spec["to"], self.spec["port"]))
+        if error not in (0, 115):
+            raise OSError(error, "connect")
+
+    def send_udp(self):
+        self.open(socket.SOCK_DGRAM)
+        self.event = selectors.EVENT_READ
+        self.socket.connect((self.spec["to"], self.spec["port"]))
+        self.socket.send(b"?" * self.spec.get("size", 8))
+
+    def send_ping(self):
+        six = self.family == socket.AF_INET6
+        self.open(socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+        self.event = selectors.EVENT_READ
+        message = struct.pack(">BBHHH", 128 if six else 8, 0, 0, self.spec["id"], 1) + bytes(self.spec.get("size", 56))
+        if not six:
+            message = message[:2] + struct.pack(">H", checksum(message)) + message[4:]
+        self.socket.sendto(message, (self.spec["to"], 0))
+
+    def ready(self):
+        """Reads what there is; says whether the outcome is known now."""
+        try:
+            if self.spec["kind"] == "tcp":
+                error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if error:
+                    raise OSError(error, "connect")
+                self.outcome = "answered"
+                return True
+            data = self.socket.recv(1 << 16)
+            if self.spec["kind"] == "ping":
+                data = data[(data[0] & 15) * 4:] if self.family == socket.AF_INET else data
+                reply = 129 if self.family == socket.AF_INET6 else 0
+                if len(data) < 8 or data[0] != reply or struct.unpack(">H", data[4:6])[0] != self.spec["id"]:
+                    return False
+            self.outcome = "answered"
+        except OSError as error:
+            self.fail(error)
+        return True
+
+
+def probe(probes, timeout):
+    """Sends all at once; returns the outcomes in order."""
+    selector = selectors.DefaultSelector()
+    probes = [Probe(spec) for spec in probes]
+    waiting = 0
+    for attempt in probes:
+        if attempt.outcome == "silence":
+            selector.register(attempt.socket, attempt.event, attempt)
+            waiting += 1
+    end = time.monotonic() + timeout
+    while waiting and (left := end - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            if key.data.ready():
+                selector.unregister(key.fileobj)
+                waiting -= 1
+    for attempt in probes:
+        if attempt.socket:
+            attempt.socket.close()
+    return [attempt.outcome for attempt in probes]
+
+
+class Capture(threading.Thread):
+    """Keeps the frames that pass eth0: those that come in, and with `both` those that go out too. With `count` it keeps
+    sums by flow instead, of packets as they are on a wire: a super-packet is the segments it becomes."""
+
+    def __init__(self, both=False, count=False):
+        super().__init__(daemon=True)
+        self.both, self.count, self.frames, self.sums = both, count, queue.SimpleQueue(), {}
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.bind(("eth0", 3))
+        self.start()
+
+    def run(self):
+        while True:
+            data, where = self.socket.recvfrom(1 << 17)
+            if where[2] == PACKET_OUTGOING and not self.both:
+                continue
+            if self.count:
+                self.add(data, where[2] == PACKET_OUTGOING)
+            else:
+                self.frames.put(data[10:].hex())
+
+    def add(self, data, outgoing):
+        gso_type, segment = data[1], struct.unpack("<H", data[4:6])[0]
+        packet = data[24:]
+        ethertype = data[22:24]
+        if ethertype == b"\x08\x00":
+            header, protocol = (packet[0] & 15) * 4, packet[9]
+            length = struct.unpack(">H", packet[2:4])[0] or len(packet)
+            ends = socket.inet_ntop(socket.AF_INET, packet[12:16]), socket.inet_ntop(socket.AF_INET, packet[16:20])
+        elif ethertype == b"\x86\xdd":
+            header, protocol = 40, packet[6]
+            length = (struct.unpack(">H", packet[4:6])[0] or len(packet) - 40) + 40
+            ends = socket.inet_ntop(socket.AF_INET6, packet[8:24]), socket.inet_ntop(socket.AF_INET6, packet[24:40])
+        else:
+            return
+        if protocol == 58 and packet[header] in range(133, 138):
+            return
+        ports = struct.unpack(">HH", packet[header:header + 4]) if protocol in (6, 17) else (0, 0)
+        packets = 1
+        if gso_type:
+            headers = header + (packet[header + 12] >> 4) * 4 if protocol == 6 else header + 8
+            packets = -(-(length - headers) // segment)
+            length += (packets - 1) * headers
+        key = json.dumps(["egress" if outgoing else "ingress", *ends, *ports, protocol])
+        sums = self.sums.setdefault(key, [0, 0])
+        sums[0] += packets
+        sums[1] += length
+
+    def taken(self):
+        frames = []
+        while not self.frames.empty():
+            frames.append(self.frames.get())
+        return frames
+
+    def lost(self):
+        return struct.unpack("II", self.socket.getsockopt(SOL_PACKET, 6, 8))[1]
+
+
+class Agent:
+    """What can be asked for, by the member `do`."""
+
+    def __init__(self):
+        self.echo, self.capture, self.open = Echo(), None, {}
+
+    def serve(self, tcp=(), udp=()):
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for kind, ports in (("tcp", tcp), ("udp", udp)):
+                for port in ports:
+                    self.echo.serve(kind, port, family)
+
+    def probe(self, probes, timeout):
+        return probe(probes, timeout)
+
+    def connect(self, name, kind, to, port, timeout=2, source_port=0):
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        connection.settimeout(timeout)
+        connection.bind(("", source_port))
+        connection.connect((to, port))
+        self.open[name] = connection
+
+    def talk(self, name, size=8, timeout=2):
+        """Sends on a connection; says whether the same came back."""
+        connection = self.open[name]
+        connection.settimeout(timeout)
+        connection.send(b"!" * size)
+        received = 0
+        try:
+            while received < size:
+                received += len(connection.recv(1 << 16))
+        except TimeoutError:
+            return False
+        return True
+
+    def start_capture(self, **options):
+        self.capture = Capture(**options)
+
+    def captured(self):
+        return self.capture.taken()
+
+    def sums(self):
+        return [json.loads(key) + sums for key, sums in list(self.capture.sums.items())], self.capture.lost()
+
+    def send(self, frames):
+        sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sender.bind(("eth0", 0))
+        for frame in frames:
+            sender.send(bytes.fromhex(frame))
+
+
+def checksum(data):
+    total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def main():
+    agent = Agent()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"answer": getattr(agent, request.pop("do"))(**request)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other end wants to know
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+main()
