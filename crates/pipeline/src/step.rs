@@ -22,7 +22,7 @@ pub enum Ingress {
     Internet,
 }
 
-/// Takes a packet from where it enters to where it leaves or is dropped. See "Evaluation order by path" in ARCHITECTURE.md.
+/// Takes a packet from where it enters to where it leaves or is dropped. The order of the stages is told in `walk.rs`.
 ///
 /// An appliance ends the walk: the packet is delivered to it, and what it sends on is another packet.
 pub fn step<T: Tracer>(

@@ -1,8 +1,22 @@
 //! The order of the stages: one packet's way from where it enters to where it leaves or is dropped.
+//!
+//! | path | stages |
+//! |---|---|
+//! | out of an interface | running? source check, addresses that are never forwarded, security groups out |
+//! | … to the same subnet | (nothing between) |
+//! | … to another subnet | network ACL out, route table |
+//! | … to the internet | network ACL out, route table, internet gateway: checks, hop limit, MTU, translation |
+//! | in from the internet | internet gateway: checks, translation, hop limit, MTU; gateway route table if there is one |
+//! | in at an interface | running? network ACL in (unless from the same subnet), destination check, security groups in |
+//!
+//! Between public addresses the way out of one gateway continues with the way in of the other. The route is looked up before
+//! the network ACL is asked, because only the route says whether the packet leaves the subnet; it is reported, and drops,
+//! after it.
 
 use std::net::IpAddr;
 
 use openvpc_model::Direction;
+use openvpc_model::internet::is_given_out;
 
 use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, SubnetTable, Tables, VpcTable};
 use crate::flow::FlowState;
@@ -194,6 +208,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         self.pass_gateway(gateway, egress, before);
         match self.answering_vpc() {
             Some((vpc_index, public)) => self.enter_vpc(vpc_index, public),
+            None if is_given_out(destination) => Err(self.halt(ResourceId::Internet, None, Code::InternetUnreachable, egress)),
             None => {
                 self.report(ResourceId::Internet, None, HopAction::Deliver, None, self.view);
                 Ok(Egress::Internet)

@@ -137,3 +137,71 @@ pub(crate) const HALF_CLOSED: u32 = 3_600;
 pub(crate) const CLOSING: u32 = 60;
 /// How long a closed connection is remembered, so that late packets are refused as AWS's flow logs show it.
 pub(crate) const CLOSED: u32 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYN: u8 = TcpInfo::SYN;
+    const FIN: u8 = TcpInfo::FIN;
+    const ACK: u8 = TcpInfo::ACK;
+
+    fn segment(flags: u8, seq: u32, ack: u32, payload_len: u32) -> Segment {
+        Segment::from(TcpInfo { flags, seq, ack, payload_len })
+    }
+
+    fn established() -> Connection {
+        let mut connection = Connection::opening();
+        connection.advance(Side::Responder, segment(SYN | ACK, 500, 101, 0));
+        connection.advance(Side::Originator, segment(ACK, 101, 501, 0));
+        connection
+    }
+
+    #[test]
+    fn each_phase_has_its_timeout() {
+        let settings = TrackingTimeouts { tcp_established: Some(1000), ..TrackingTimeouts::default() };
+        let mut connection = Connection::opening();
+        assert_eq!(connection.timeout(&settings), OPENING);
+        connection.advance(Side::Responder, segment(SYN | ACK, 500, 101, 0));
+        assert_eq!(connection.timeout(&settings), OPENING);
+        connection.advance(Side::Originator, segment(ACK, 101, 501, 0));
+        assert_eq!(connection.timeout(&settings), 1000);
+        assert_eq!(connection.timeout(&TrackingTimeouts::default()), ESTABLISHED);
+        connection.advance(Side::Responder, segment(FIN | ACK, 501, 101, 0));
+        assert_eq!(connection.timeout(&TrackingTimeouts::default()), HALF_CLOSED);
+        assert_eq!(connection.timeout(&settings), 1000);
+        connection.advance(Side::Originator, segment(FIN | ACK, 101, 502, 0));
+        assert_eq!(connection.timeout(&settings), CLOSING);
+        connection.advance(Side::Responder, segment(ACK, 502, 102, 0));
+        assert!(connection.is_closed());
+        assert_eq!(connection.timeout(&settings), CLOSED);
+    }
+
+    #[test]
+    fn a_fin_with_data_is_acknowledged_behind_the_data_even_where_numbers_wrap() {
+        let mut connection = established();
+        let end = u32::MAX - 10;
+        connection.advance(Side::Originator, segment(FIN | ACK, end, 501, 100));
+        connection.advance(Side::Responder, segment(FIN | ACK, 501, end, 0));
+        connection.advance(Side::Originator, segment(ACK, end.wrapping_add(101), 502, 0));
+        assert!(!connection.is_closed(), "the data isn't acknowledged");
+        connection.advance(Side::Responder, segment(ACK, 502, end.wrapping_add(101), 0));
+        assert!(connection.is_closed());
+    }
+
+    #[test]
+    fn a_reset_closes_in_any_phase() {
+        for mut connection in [Connection::opening(), established()] {
+            connection.advance(Side::Responder, segment(TcpInfo::RST | ACK, 0, 101, 0));
+            assert!(connection.is_closed());
+        }
+    }
+
+    #[test]
+    fn an_answer_alone_does_not_establish() {
+        let mut connection = Connection::opening();
+        connection.advance(Side::Originator, segment(ACK, 101, 501, 0));
+        connection.advance(Side::Responder, segment(ACK, 501, 101, 0));
+        assert_eq!(connection.timeout(&TrackingTimeouts::default()), OPENING);
+    }
+}

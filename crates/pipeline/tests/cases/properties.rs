@@ -41,7 +41,7 @@ fn next_start(arrived: Option<EniId>) -> Start {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::default())]
 
     /// Compiled tables, kept parts and all, say what a scan of the model says: verdict, translation and legs, packet by
     /// packet through conversations and changes.
