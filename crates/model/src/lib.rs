@@ -15,6 +15,7 @@ pub mod ids;
 pub mod insights;
 pub mod instance;
 pub mod interface;
+pub mod internet;
 pub mod nacl;
 pub mod network;
 pub mod owner;

@@ -103,6 +103,13 @@ fn a_host_without_a_public_address_is_unknown_to_the_internet() {
 }
 
 #[test]
+fn an_address_of_the_public_pool_that_nobody_has_is_on_nobodys_side() {
+    let Site { mut world, web, .. } = site(&["out all to 0.0.0.0/0"], &[]);
+    let answer = ask(&mut world, Start::Eni(web.eni), Destination::Address("203.0.113.200".parse().unwrap()), 80);
+    assert_eq!(codes(&answer), ["OPENVPC_INTERNET_UNREACHABLE"]);
+}
+
+#[test]
 fn two_vpcs_without_a_connection_are_disconnected() {
     let Site { mut world, web, .. } = site(&["out all to 0.0.0.0/0"], &[]);
     let other = world.vpc("10.9.0.0/16");

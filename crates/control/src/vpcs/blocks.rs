@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_model::internet::{AMAZON_IPV6, LAB_IPV6};
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{RouteOrigin, RouteTable, Subnet, Vpc, VpcCidrAssociationId, VpcId};
 
@@ -22,7 +23,7 @@ pub fn associate_ipv4(tx: &mut Tx, id: VpcId, block: Ipv4Net) -> Result<VpcBlock
     if let Some(other) = vpc.ipv4_blocks.iter().find(|b| b.block.contains(&block) || block.contains(&b.block)) {
         return Err(conflict(format!("The CIDR '{block}' overlaps the block {} of the vpc '{id}'", other.block)));
     }
-    if let Some(present) = vpc.ipv4_blocks.iter().map(|b| b.block).find(|present| is_restricted(*present, block)) {
+    if let Some(present) = restricting(&vpc, block) {
         return Err(ControlError::new(
             "InvalidVpc.Range",
             format!(
@@ -121,17 +122,13 @@ pub(super) fn amazon_ipv6(tx: &Tx) -> Result<VpcBlock<Ipv6Net>, ControlError> {
         tx.network().all::<Vpc>().flat_map(|vpc| &vpc.ipv6_blocks).map(|block| block.block.network()).collect();
     let first = tx.random();
     // The 24 bits between the pool's /32 and a /56.
-    let at = |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
-    let free = |network: &Ipv6Addr| network.segments()[2] != LAB_HOSTS && !taken.contains(network);
+    let at = |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6.network()) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
+    let free = |network: &Ipv6Addr| !LAB_IPV6.contains(network) && !taken.contains(network);
     let network = (0..1 << 24).map(at).find(free).ok_or_else(|| {
-        ControlError::new("InsufficientCidrBlocks", "There are not enough free IPv6 CIDR blocks in 2001:db8::/32")
+        ControlError::new("InsufficientCidrBlocks", format!("There are not enough free IPv6 CIDR blocks in {AMAZON_IPV6}"))
     })?;
     Ok(VpcBlock { association: tx.new_id(), block: Ipv6Net::new_assert(network, 56) })
 }
-
-/// The block that Amazon-provided IPv6 blocks come from on the lab internet, and the /48 of it that hosts there use.
-const AMAZON_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0);
-const LAB_HOSTS: u16 = 0xffff;
 
 const TEN: Ipv4Net = net(10, 0, 8);
 const TEN_LOW: Ipv4Net = net(10, 0, 15);
@@ -148,8 +145,16 @@ const fn net(a: u8, b: u8, length: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), length)
 }
 
-/// Whether a VPC that has a block may not get another: the table of association restrictions, row by row. AWS keeps the
-/// ranges apart for its own plumbing between VPCs.
+/// The block of a VPC that forbids another: the table of association restrictions, row by row. AWS keeps the ranges apart
+/// for its own plumbing between VPCs. A public block beside a private one forbids nothing more than the private one does:
+/// a VPC of 10.4.0.0/16 and 100.64.0.0/16 may have 10.5.0.0/16, which the table's rows leave open between them.
+fn restricting(vpc: &Vpc, block: Ipv4Net) -> Option<Ipv4Net> {
+    let present = || vpc.ipv4_blocks.iter().map(|b| b.block);
+    let is_own = |block: &Ipv4Net| [TEN, SIXTEEN, EIGHTEEN, PLUMBING].iter().any(|range| range.contains(block));
+    let has_own = present().any(|block| is_own(&block));
+    present().filter(|block| is_own(block) || !has_own).find(|present| is_restricted(*present, block))
+}
+
 fn is_restricted(present: Ipv4Net, block: Ipv4Net) -> bool {
     let in_any = |ranges: &[Ipv4Net]| ranges.iter().any(|range| range.contains(&block));
     if TEN.contains(&present) {

@@ -30,6 +30,10 @@ pub fn run(target: &Target, command: Flows) -> Result<ExitCode, Failure> {
         Flows::Flush => {
             let answer = client.post("flows/flush", &Value::Null)?;
             print(&format!("{} records in {} files\n", answer["records"], answer["objects"]))?;
+            if let Some((flow_log, reason)) = answer["failures"].as_object().and_then(|failures| failures.iter().next()) {
+                let reason = reason.as_str().unwrap_or_default();
+                return Err(Failure::new(format!("{flow_log} can't be delivered ({reason}); does its bucket still exist?")));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

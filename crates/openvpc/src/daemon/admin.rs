@@ -168,19 +168,17 @@ impl Admin {
         serde_json::to_value(target).map_err(AdminError::internal)
     }
 
-    /// Closes the open windows and delivers.
+    /// Closes the open windows and delivers. Records whose bucket can't be written stay, and are named as failures.
     ///
     /// # Errors
-    /// When a bucket can't be written.
+    /// None; the form is that of the other questions.
     pub fn flush(&self) -> Result<Value, AdminError> {
         // Counters are read between two batches of frames, so what was received before this is counted before the flush.
         self.enforcement.counters();
         let delivered = self.flow_logs.flush(environment::Machine.now());
-        if let Some((flow_log, reason)) = delivered.failures.iter().next() {
-            return Err(AdminError::internal(format!("{flow_log} can't be delivered: {reason}")));
-        }
         let records: usize = delivered.files.iter().map(|file| file.records).sum();
-        Ok(json!({ "records": records, "objects": delivered.files.len() }))
+        let failures: serde_json::Map<_, _> = delivered.failures.iter().map(|(id, reason)| (id.to_string(), (*reason).into())).collect();
+        Ok(json!({ "records": records, "objects": delivered.files.len(), "failures": failures }))
     }
 
     /// Answers SQL.

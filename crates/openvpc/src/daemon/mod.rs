@@ -238,7 +238,7 @@ fn open_failure(error: &OpenError) -> Failure {
 }
 
 fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("OPENVPC_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OPENVPC_LOG").unwrap_or_else(|_| "warn,s3s=off".into());
     // Only a second daemon in the same process could have set one before.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

@@ -22,7 +22,9 @@ pub(super) fn tcp(server: SocketAddr, patience: Duration) -> Report {
 pub(super) fn fetch(server: SocketAddr, path: &str, patience: Duration) -> Report {
     let talk = || -> io::Result<String> {
         let stream = connect(server, patience)?;
-        write!(&stream, "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+        // In one piece, so that it is one packet.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+        (&stream).write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         // A page of a lab is a line; the limit keeps a wrong server from filling the memory.
         (&stream).take(1 << 20).read_to_end(&mut answer)?;

@@ -54,16 +54,13 @@ fn answer_http(stream: &TcpStream, name: &str) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let body = format!("Hello from {name}. You are {}.\n", unmapped(stream.peer_addr()?).ip());
-    write!(
-        &mut &*stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    (&mut &*stream).write_all((head + &body).as_bytes())
 }
 
 fn answer_lines(stream: &TcpStream) -> io::Result<()> {
     for line in BufReader::new(stream).lines() {
-        writeln!(&mut &*stream, "{}", line?)?;
+        (&mut &*stream).write_all((line? + "\n").as_bytes())?;
     }
     Ok(())
 }
