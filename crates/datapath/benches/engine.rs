@@ -99,7 +99,9 @@ fn tcp(pair: &Pair, streams: usize) -> f64 {
             let (mut accepted, _) = listener.accept().unwrap();
             scope.spawn(|| {
                 let chunk = vec![7; 128 << 10];
-                while !stop.load(Ordering::Relaxed) && stream.write_all(&chunk).is_ok() {}
+                while !stop.load(Ordering::Relaxed) {
+                    stream.write_all(&chunk).unwrap();
+                }
                 drop(stream);
             });
             scope.spawn(|| {
@@ -125,7 +127,11 @@ fn udp(pair: &Pair) -> f64 {
     let stop = Arc::new(AtomicBool::new(false));
     let sending = thread::spawn({
         let stop = Arc::clone(&stop);
-        move || while !stop.load(Ordering::Relaxed) && sender.send(&[7; 64]).is_ok() {}
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                sender.send(&[7; 64]).unwrap();
+            }
+        }
     });
     let begin = Instant::now();
     let mut received = 0;

@@ -73,8 +73,9 @@ pub struct EngineCore<P, S> {
     unusable: u64,
 }
 
+/// A port and what passed it. Counters outlast the port: an interface goes from instance to instance, and back.
 struct Connected<P> {
-    port: P,
+    port: Option<P>,
     counters: PortCounters,
 }
 
@@ -105,9 +106,15 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    /// Judges everything from now on by other tables; tracked flows stay.
+    /// Judges everything from now on by other tables; tracked flows stay. What was counted of interfaces that are gone is
+    /// forgotten.
     pub fn swap(&mut self, tables: Arc<Tables>) {
         self.flows.sync(&tables);
+        for (index, place) in self.enis.iter_mut().enumerate() {
+            let is_gone =
+                |connected: &mut Box<Connected<P>>| connected.port.is_none() && tables.eni(EniIndex(index as u32)).is_none();
+            place.take_if(is_gone);
+        }
         self.tables = tables;
     }
 
@@ -117,21 +124,24 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         if place >= self.enis.len() {
             self.enis.resize_with(place + 1, || None);
         }
-        match &mut self.enis[place] {
-            Some(connected) => connected.port = port,
-            empty => *empty = Some(Box::new(Connected { port, counters: PortCounters::default() })),
-        }
+        let fresh = || Box::new(Connected { port: None, counters: PortCounters::default() });
+        self.enis[place].get_or_insert_with(fresh).port = Some(port);
     }
 
     /// Disconnects an interface and returns its port.
     pub fn remove_port(&mut self, eni: EniIndex) -> Option<P> {
-        Some(self.enis.get_mut(eni.0 as usize)?.take()?.port)
+        self.enis.get_mut(eni.0 as usize)?.as_mut()?.port.take()
     }
 
     /// Connects the internet.
     pub fn set_uplink(&mut self, uplink: Uplink, port: P) {
         let counters = self.uplink.take().map(|(_, connected)| connected.counters).unwrap_or_default();
-        self.uplink = Some((uplink, Connected { port, counters }));
+        self.uplink = Some((uplink, Connected { port: Some(port), counters }));
+    }
+
+    /// Whether flows are tracked, which [`Self::sweep`] is to look at from time to time.
+    pub fn has_flows(&self) -> bool {
+        !self.flows.is_empty()
     }
 
     /// Forgets idle flows, a part of them at each call.
@@ -147,8 +157,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Receives one batch from a port and deals with it.
     pub fn take_batch(&mut self, from: PortId, batch: &mut FrameBatch, now: Now) {
         let unusable = batch.unusable();
-        let Some(connected) = self.connected_mut(from) else { return };
-        connected.port.receive(batch);
+        let Some(port) = self.connected_mut(from).and_then(|connected| connected.port.as_mut()) else { return };
+        port.receive(batch);
         self.unusable += batch.unusable() - unusable;
 
         self.fates.clear();
@@ -166,8 +176,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         self.send(fate, header, frame);
     }
 
-    /// Notes that a batch of this port was lost to a bug.
-    pub fn count_panic(&mut self, port: PortId) {
+    /// Notes that a batch of this port was lost to a bug, and mends what it may have left in pieces.
+    pub fn recover(&mut self, port: PortId) {
+        self.scratch.resize(FrameBatch::FRAME, 0);
         self.count_drop(port, LinkDrop::Panic, 1);
     }
 
@@ -175,7 +186,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     pub fn counters(&mut self) -> EngineCounters {
         let uplink = self.uplink.iter_mut().map(|(_, connected)| connected);
         let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(uplink);
-        self.overruns += ports.map(|connected| connected.port.take_overruns()).sum::<u64>();
+        self.overruns += ports.filter_map(|connected| connected.port.as_mut()).map(P::take_overruns).sum::<u64>();
         let enis = self.enis.iter().enumerate();
         EngineCounters {
             enis: enis.filter_map(|(index, place)| Some((EniIndex(index as u32), place.as_ref()?.counters.clone()))).collect(),
@@ -364,7 +375,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         let (to, destination, source) = match delivery.to {
             Egress::Eni(eni) => {
                 let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
-                self.connected(PortId::Eni(eni)).ok_or(LinkDrop::NotConnected)?;
+                if !self.is_connected(eni) {
+                    return Err(LinkDrop::NotConnected);
+                }
                 // Within a subnet a frame keeps its sender; what was routed comes from the router.
                 let source = match ingress {
                     Ingress::Eni { next_hop: NextHop::Eni(_), .. } => ethernet.source,
@@ -409,10 +422,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Sends a frame of the engine's own.
     fn answer(&mut self, to: PortId, frame: &[u8]) {
-        if let Some(connected) = self.connected_mut(to) {
-            match connected.port.send(&VnetHeader::default(), frame) {
-                true => connected.counters.answers += 1,
-                false => connected.counters.drops.count(LinkDrop::SendQueueFull.into(), 1),
+        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
+            match port.send(&VnetHeader::default(), frame) {
+                true => counters.answers += 1,
+                false => counters.drops.count(LinkDrop::SendQueueFull.into(), 1),
             }
         }
     }
@@ -443,13 +456,13 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             _ => None,
         });
         let run = lengths.clone().count();
-        if let Some(connected) = self.connected_mut(to) {
+        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
             let frames = lengths.enumerate().filter_map(|(index, length)| {
                 let (header, frame) = batch.frame(first + index)?;
                 Some((header, frame.get(..length)?))
             });
-            let refused = connected.port.send_all(frames);
-            connected.counters.drops.count(LinkDrop::SendQueueFull.into(), refused);
+            let refused = port.send_all(frames);
+            counters.drops.count(LinkDrop::SendQueueFull.into(), refused);
         }
         run
     }
@@ -462,7 +475,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         };
         let Some(frame) = frame.get_mut(..length) else { return };
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some(Connected { port, counters }) = self.connected_mut(to) {
+        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
             let mut send = |header: &VnetHeader, frame: &[u8]| {
                 if !port.send(header, frame) {
                     counters.drops.count(LinkDrop::SendQueueFull.into(), 1);
@@ -482,11 +495,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    fn connected(&self, port: PortId) -> Option<&Connected<P>> {
-        match port {
-            PortId::Eni(eni) => self.enis.get(eni.0 as usize)?.as_deref(),
-            PortId::Uplink => self.uplink.as_ref().map(|(_, connected)| connected),
-        }
+    fn is_connected(&self, eni: EniIndex) -> bool {
+        self.enis.get(eni.0 as usize).and_then(Option::as_ref).is_some_and(|connected| connected.port.is_some())
     }
 
     fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {

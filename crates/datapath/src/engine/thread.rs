@@ -67,7 +67,7 @@ impl<S: FlowSink + 'static> Engine<S> {
         })?
     }
 
-    /// Disconnects an interface. Its counters are gone with it.
+    /// Disconnects an interface.
     pub fn remove_port(&self, eni: EniIndex) -> Result<(), DatapathError> {
         self.mailbox.ask(move |worker| drop(worker.core.remove_port(eni)))
     }
@@ -150,7 +150,7 @@ impl<S> Mailbox<S> {
             let _ = answer.send(work(worker));
         };
         self.post(Box::new(command)).attempt(|| "reach the engine")?;
-        outcome.recv().map_err(|_| io::Error::other("its thread has ended")).attempt(|| "reach the engine")
+        outcome.recv().map_err(|_| io::Error::other("it ended without an answer")).attempt(|| "reach the engine")
     }
 }
 
@@ -176,9 +176,10 @@ impl<S: FlowSink> Worker<S> {
         let mut events = Vec::with_capacity(EVENTS);
         let mut sweep_at = self.clock.now().monotonic;
         while !self.stop {
-            let idle = Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() };
+            let sweep = Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() };
+            let patience = self.core.has_flows().then_some(&sweep);
             events.clear();
-            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&idle)) {
+            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), patience) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "the engine can't wait for frames and stops; no packet passes any more");
@@ -204,7 +205,10 @@ impl<S: FlowSink> Worker<S> {
         // Read before the commands: one that is posted meanwhile wakes the thread again.
         let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
         while let Ok(command) = self.commands.try_recv() {
-            command(self);
+            // Who asked finds out by getting no answer.
+            if panic::catch_unwind(AssertUnwindSafe(|| command(self))).is_err() {
+                tracing::error!("a command made the engine panic");
+            }
         }
     }
 
@@ -215,7 +219,7 @@ impl<S: FlowSink> Worker<S> {
         // A packet that finds a bug loses itself and its batch, not the machine's network.
         if panic::catch_unwind(AssertUnwindSafe(|| core.take_batch(port, batch, now))).is_err() {
             tracing::error!(?port, "a frame made the engine panic; its batch is lost");
-            self.core.count_panic(port);
+            self.core.recover(port);
         }
     }
 

@@ -286,14 +286,15 @@ impl Host {
         exits: &Exits,
     ) -> Result<(Netlink, Option<LabInternet>), DatapathError> {
         let mut netlink = Netlink::open(fabric.net_ns())?;
-        let internet = match lab_internet {
-            true => Some(LabInternet::open(config, backend, fabric.net_ns(), &mut netlink)?),
-            false => None,
-        };
-        if let Some(internet) = &internet {
-            exits.watch(internet.sandbox.process())?;
+        if !lab_internet {
+            return Ok((netlink, None));
         }
-        Ok((netlink, internet))
+        let internet = LabInternet::open(config, backend, fabric.net_ns(), &mut netlink)?;
+        if let Err(error) = exits.watch(internet.sandbox.process()) {
+            internet.sandbox.stop(PATIENCE)?;
+            return Err(error);
+        }
+        Ok((netlink, Some(internet)))
     }
 
     fn reconcile(
