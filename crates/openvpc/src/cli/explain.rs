@@ -31,7 +31,8 @@ pub fn told(answer: &Value, paint: Paint) -> String {
     let mut text = format!("{verdict}\n");
     for (name, key) in [("forward", "forward"), ("return", "return")] {
         let path = &answer[key];
-        if path.is_null() {
+        // When the packet doesn't arrive, there is no answer to tell of.
+        if path["hops"].as_array().is_none_or(Vec::is_empty) {
             continue;
         }
         text += &format!("{}\n", paint.bold(name));

@@ -202,7 +202,7 @@ impl Runner {
         let port = if probe.how == How::Fetch { probe.port.or(Some(80)) } else { probe.port };
         let answer = self.client.post("explain", &json!({ "from": from, "to": to, "protocol": protocol, "port": port }))?;
         for way in ["forward", "return"] {
-            if !answer[way].is_null() {
+            if !answer[way]["hops"].as_array().is_none_or(Vec::is_empty) {
                 println!("  {}", self.paint.dim(way));
                 print!("{}", self.names.annotate(&told_way(&answer[way], self.paint)));
             }
