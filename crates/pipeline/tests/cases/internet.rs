@@ -119,6 +119,7 @@ fn an_unknown_public_address_is_nobodys() {
     lab.world.send_from_internet(ping("2001:db8:ffff::10", "2001:db8:0:101::1")).dropped(Code::AddressNotForwarded);
     lab.world.send_from_internet(ping("2001:db8:ffff::10", "2001:db8:0:200::1")).dropped(Code::InternetUnreachable);
     lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
+    lab.world.send(a.eni, ping("10.0.1.10", "203.0.113.99")).dropped(Code::InternetUnreachable);
     lab.world.send_from_internet(ping("198.51.100.10", "203.0.113.10")).delivered_to(a.eni);
     lab.world.edit::<InternetGateway>(gateway, |gateway| gateway.vpc = None);
     lab.world.send_from_internet(ping("198.51.100.10", "203.0.113.10")).dropped(Code::IgwPrivateIpAssociationForIngress);
@@ -200,7 +201,8 @@ fn ipv6_addresses_of_two_vpcs_reach_each_other_across_the_internet() {
     let open = lab.world.open_group(other);
     let z = lab.world.host(subnet, "10.9.1.10 2001:db8:0:901::10", &[open]);
     let syn = tcp("[2001:db8:0:101::10]:40000", "[2001:db8:0:901::10]:80");
-    lab.world.send(a.eni, syn).delivered_to_internet();
+    let nobody = lab.world.send(a.eni, syn).dropped(Code::InternetUnreachable);
+    assert_eq!(nobody.resource, ResourceId::Internet, "no gateway answers for the block");
     lab.world.gateway(other);
     let arrived = lab.world.send(a.eni, syn).delivered_to(z.eni);
     assert_eq!((arrived.src, arrived.dst, arrived.ttl), (syn.src, syn.dst, 62));

@@ -155,7 +155,11 @@ impl<'a> Reference<'a> {
         self.straight = false;
         self.hop()?;
         self.size(1500)?;
-        if self.home().is_some() { self.come_in() } else { Ok((None, self.packet.src, self.packet.dst, self.packet.ttl)) }
+        if self.home().is_some() {
+            return self.come_in();
+        }
+        let ours = within(dst, &["203.0.113.0/24"]) || (within(dst, &["2001:db8::/32"]) && !within(dst, &["2001:db8:ffff::/48"]));
+        if ours { Err(Code::InternetUnreachable) } else { Ok((None, self.packet.src, dst, self.packet.ttl)) }
     }
 
     /// The VPC with a gateway that answers for the destination, and the interface for a public IPv4 address.
