@@ -112,6 +112,11 @@ class Daemon:
 
     def aws(self, *arguments, region=REGION):
         """The aws CLI; its output as a value."""
+        text = self.aws_text(*arguments, "--output", "json", region=region)
+        return json.loads(text) if text.strip() else None
+
+    def aws_text(self, *arguments, region=REGION):
+        """The aws CLI; its output as text."""
         environment = {
             **os.environ,
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -121,9 +126,9 @@ class Daemon:
             "AWS_PAGER": "",
             "AWS_CONFIG_FILE": "/dev/null",
         }
-        done = subprocess.run([AWS, *arguments, "--output", "json"], capture_output=True, text=True, timeout=60, env=environment)
+        done = subprocess.run([AWS, *arguments], capture_output=True, text=True, timeout=60, env=environment)
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        return done.stdout
 
     def running(self, *instances):
         """Waits until the instances run."""
