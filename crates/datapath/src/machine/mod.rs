@@ -152,17 +152,15 @@ impl Machine {
         }
     }
 
-    /// What a process needs to enter a running instance with [`sandbox::exec`].
+    /// What a process needs to enter a running instance with [`sandbox::exec`]. Doesn't wait for a reconcile under way.
     pub fn exec_target(&self, instance: InstanceId) -> Option<ProcessRecord> {
-        let host = lock(self.host.as_ref()?);
-        let guest = host.guests.get(&instance).filter(|guest| guest.sandbox.is_running())?;
-        Some(guest.sandbox.process().record().clone())
+        let sandbox = Sandbox::find(&self.config.state_dir(instance)).ok()??;
+        Some(sandbox.process().record().clone())
     }
 
     /// The lab internet's host: what a process needs to enter it, and its namespace, for listeners.
     pub fn internet(&self) -> Option<(ProcessRecord, NetNs)> {
-        let host = lock(self.host.as_ref()?);
-        let sandbox = &host.internet.as_ref()?.sandbox;
+        let sandbox = Sandbox::find(&Self::instances_dir(&self.config.dir).join(internet::NAME)).ok()??;
         Some((sandbox.process().record().clone(), sandbox.net_ns().ok()?))
     }
 
