@@ -6,7 +6,7 @@ use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{Region, Subnet, SubnetCidrAssociationId, SubnetId, VpcId, Zone};
 
 use super::prelude::*;
-use super::vpc::{ipv4_block, ipv6_block, public_access_allowed, refuse_unsupported, switch, the_one};
+use super::vpc::{ipv4_block, ipv6_block, public_access_allowed, refuse_pools, switch, the_one};
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
@@ -21,7 +21,7 @@ pub const ACTIONS: &[Action] = &[
 
 fn create_subnet(ctx: &Ctx<'_>, request: shapes::CreateSubnetRequest) -> Result<shapes::CreateSubnetResult, ApiError> {
     let tags = tagging::on_create(&request.tag_specifications, "subnet")?;
-    refuse_unsupported(&[("Ipv4IpamPoolId", &request.ipv4_ipam_pool_id), ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
+    refuse_pools(&[("Ipv4IpamPoolId", &request.ipv4_ipam_pool_id), ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
     if request.outpost_arn.is_some() {
         return Err(ApiError::unsupported("openvpc has no Outposts"));
     }
@@ -96,7 +96,7 @@ fn associate_subnet_cidr_block(
     request: shapes::AssociateSubnetCidrBlockRequest,
 ) -> Result<shapes::AssociateSubnetCidrBlockResult, ApiError> {
     let id: SubnetId = ids::parse_required(&request.subnet_id, "SubnetId")?;
-    refuse_unsupported(&[("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
+    refuse_pools(&[("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
     let block = ipv6_block(ids::required(&request.ipv6_cidr_block, "Ipv6CidrBlock")?, "ipv6CidrBlock")?;
     let block = ctx.mutate(|tx| subnets::associate_ipv6(tx, id, block))?;
     Ok(shapes::AssociateSubnetCidrBlockResult {

@@ -21,7 +21,7 @@ pub const ACTIONS: &[Action] = &[
 
 fn create_vpc(ctx: &Ctx<'_>, request: shapes::CreateVpcRequest) -> Result<shapes::CreateVpcResult, ApiError> {
     let tags = tagging::on_create(&request.tag_specifications, "vpc")?;
-    refuse_unsupported(&[
+    refuse_pools(&[
         ("Ipv4IpamPoolId", &request.ipv4_ipam_pool_id),
         ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id),
         ("Ipv6Pool", &request.ipv6_pool),
@@ -124,7 +124,7 @@ fn associate_vpc_cidr_block(
     request: shapes::AssociateVpcCidrBlockRequest,
 ) -> Result<shapes::AssociateVpcCidrBlockResult, ApiError> {
     let id: VpcId = ids::parse_required(&request.vpc_id, "VpcId")?;
-    refuse_unsupported(&[
+    refuse_pools(&[
         ("Ipv4IpamPoolId", &request.ipv4_ipam_pool_id),
         ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id),
         ("Ipv6Pool", &request.ipv6_pool),
@@ -275,7 +275,7 @@ pub(super) fn the_one<A>(names: &str, given: impl IntoIterator<Item = Option<A>>
 }
 
 /// Address pools of IPAM and of a customer's own can't exist here.
-pub(super) fn refuse_unsupported(pools: &[(&str, &Option<String>)]) -> Result<(), ApiError> {
+pub(super) fn refuse_pools(pools: &[(&str, &Option<String>)]) -> Result<(), ApiError> {
     let named = pools.iter().find_map(|(name, pool)| pool.as_deref().map(|pool| (*name, pool)));
     match named {
         None => Ok(()),
