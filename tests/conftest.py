@@ -36,6 +36,8 @@ def until(condition, seconds=20, what="the condition"):
 class Daemon:
     """One `openvpc up` and the clients that talk to it."""
 
+    binary = BINARY
+
     def __init__(self, data_dir, *options, prefix=()):
         self.data_dir = pathlib.Path(data_dir)
         self.options = options
@@ -44,7 +46,7 @@ class Daemon:
         self.endpoint = None
 
     def start(self):
-        command = [*self.prefix, BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(self.data_dir), *self.options]
+        command = [*self.prefix, str(self.binary), "up", "--listen", "127.0.0.1:0", "--data-dir", str(self.data_dir), *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.errors = []
         threading.Thread(target=lambda: self.errors.extend(self.process.stderr), daemon=True).start()
@@ -83,7 +85,7 @@ class Daemon:
 
     def command(self, name, *arguments, region=REGION, account=ACCOUNT):
         """A command line for this daemon."""
-        return [*self.prefix, BINARY, name, "--endpoint", self.endpoint, "--region", region, "--account", account, *arguments]
+        return [*self.prefix, str(self.binary), name, "--endpoint", self.endpoint, "--region", region, "--account", account, *arguments]
 
     def run(self, *arguments, region=REGION, account=ACCOUNT, check=False, **options):
         """The command line against this daemon."""
