@@ -14,7 +14,7 @@ use openvpc_model::{Instance, InstanceId};
 use crate::{ControlError, Missing, Tx};
 
 pub(crate) use attributes::only_interface;
-pub use attributes::{Attribute, MetadataOptions, modify};
+pub use attributes::{Attribute, MetadataOptions, modify, modify_metadata_options};
 pub use launch::{LaunchInterface, RunInstances, run};
 pub use lifecycle::{Observed, StateChange, check_reboot, is_forgotten, prune, report, start, stop, terminate};
 

@@ -69,6 +69,8 @@ pub struct InstanceOptions {
     pub ebs_optimized: bool,
     /// ARN of the instance profile that was asked for.
     pub iam_instance_profile: Option<String>,
+    /// `standard` or `unlimited`, for burstable types; none for the type's default.
+    pub cpu_credits: Option<String>,
     /// `optional` or `required`.
     pub http_tokens: String,
     /// `enabled` or `disabled`.
@@ -87,6 +89,7 @@ impl Default for InstanceOptions {
             monitoring: false,
             ebs_optimized: false,
             iam_instance_profile: None,
+            cpu_credits: None,
             http_tokens: "optional".to_owned(),
             http_endpoint: "enabled".to_owned(),
             http_protocol_ipv6: "disabled".to_owned(),

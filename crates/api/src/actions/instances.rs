@@ -16,11 +16,14 @@ mod view;
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
+    action!(DescribeIamInstanceProfileAssociations, attributes::describe_iam_instance_profile_associations),
     action!(DescribeInstanceAttribute, attributes::describe_instance_attribute),
+    action!(DescribeInstanceCreditSpecifications, attributes::describe_instance_credit_specifications),
     action!(DescribeInstanceStatus, describe_instance_status),
     action!(DescribeInstances, describe_instances),
     action!(GetConsoleOutput, get_console_output),
     action!(ModifyInstanceAttribute, attributes::modify_instance_attribute),
+    action!(ModifyInstanceMetadataOptions, attributes::modify_instance_metadata_options),
     action!(RebootInstances, reboot_instances),
     action!(RunInstances, launch::run_instances),
     action!(StartInstances, start_instances),

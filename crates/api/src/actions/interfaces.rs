@@ -24,6 +24,7 @@ pub const ACTIONS: &[Action] = &[
     action!(DescribeNetworkInterfaces, describe_network_interfaces),
     action!(DetachNetworkInterface, detach_network_interface),
     action!(ModifyNetworkInterfaceAttribute, modify_network_interface_attribute),
+    action!(ResetNetworkInterfaceAttribute, reset_network_interface_attribute),
     action!(UnassignIpv6Addresses, addressing::unassign_ipv6_addresses),
     action!(UnassignPrivateIpAddresses, addressing::unassign_private_ip_addresses),
 ];
@@ -113,6 +114,17 @@ fn modify_network_interface_attribute(
         _ => ApiError::invalid_combination("Only one attribute of a network interface can be modified per call"),
     })?;
     ctx.mutate(|tx| interfaces::modify(tx, id, change))?;
+    Ok(Done)
+}
+
+/// The only attribute with a default to go back to is the source/destination check.
+fn reset_network_interface_attribute(
+    ctx: &Ctx<'_>,
+    request: shapes::ResetNetworkInterfaceAttributeRequest,
+) -> Result<Done, ApiError> {
+    let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
+    ids::required(&request.source_dest_check, "SourceDestCheck")?;
+    ctx.mutate(|tx| interfaces::modify(tx, id, Attribute::SourceDestCheck(true)))?;
     Ok(Done)
 }
 

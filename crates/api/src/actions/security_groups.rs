@@ -21,6 +21,7 @@ pub const ACTIONS: &[Action] = &[
     action!(DescribeSecurityGroupRules, rules::describe_security_group_rules),
     action!(DescribeSecurityGroups, describe_security_groups),
     action!(DescribeStaleSecurityGroups, describe_stale_security_groups),
+    action!(GetSecurityGroupsForVpc, get_security_groups_for_vpc),
     action!(ModifySecurityGroupRules, rules::modify_security_group_rules),
     action!(RevokeSecurityGroupEgress, rules::revoke_egress),
     action!(RevokeSecurityGroupIngress, rules::revoke_ingress),
@@ -113,6 +114,27 @@ fn describe_stale_security_groups(
     let stale = groups.filter_map(|group| view::stale(&network, group)).collect();
     let (stale, next_token) = page::cut(&request, false, stale, |group| group.group_id.as_deref())?;
     Ok(shapes::DescribeStaleSecurityGroupsResult { stale_security_group_set: stale, next_token })
+}
+
+fn get_security_groups_for_vpc(
+    ctx: &Ctx<'_>,
+    request: shapes::GetSecurityGroupsForVpcRequest,
+) -> Result<shapes::GetSecurityGroupsForVpcResult, ApiError> {
+    let vpc: VpcId = ids::parse_required(&request.vpc_id, "VpcId")?;
+    let network = ctx.network()?;
+    ctx.pick::<openvpc_model::Vpc>(&network, &[vpc.to_string()])?;
+    let shape = |group: &std::sync::Arc<SecurityGroup>| shapes::SecurityGroupForVpc {
+        group_id: Some(group.id.to_string()),
+        group_name: Some(group.name.clone()),
+        description: Some(group.description.clone()),
+        owner_id: Some(group.owner.account.to_string()),
+        primary_vpc_id: Some(group.vpc.to_string()),
+        tags: tagging::shapes(&group.tags),
+    };
+    let groups = network.owned::<SecurityGroup>(ctx.owner()).filter(|group| group.vpc == vpc).map(shape).collect();
+    let groups = filters::select(groups, &request.filters, &view::FOR_VPC_FIELDS)?;
+    let (security_group_for_vpcs, next_token) = page::cut(&request, false, groups, |group| group.group_id.as_deref())?;
+    Ok(shapes::GetSecurityGroupsForVpcResult { security_group_for_vpcs, next_token })
 }
 
 /// How a request names a group: by id, or by name in the default VPC.

@@ -379,6 +379,14 @@ impl Operation for DescribeFlowLogs {
     type Response = shapes::DescribeFlowLogsResult;
 }
 
+pub struct DescribeIamInstanceProfileAssociations;
+
+impl Operation for DescribeIamInstanceProfileAssociations {
+    const NAME: &'static str = "DescribeIamInstanceProfileAssociations";
+    type Request = shapes::DescribeIamInstanceProfileAssociationsRequest;
+    type Response = shapes::DescribeIamInstanceProfileAssociationsResult;
+}
+
 pub struct DescribeImages;
 
 impl Operation for DescribeImages {
@@ -393,6 +401,14 @@ impl Operation for DescribeInstanceAttribute {
     const NAME: &'static str = "DescribeInstanceAttribute";
     type Request = shapes::DescribeInstanceAttributeRequest;
     type Response = shapes::InstanceAttribute;
+}
+
+pub struct DescribeInstanceCreditSpecifications;
+
+impl Operation for DescribeInstanceCreditSpecifications {
+    const NAME: &'static str = "DescribeInstanceCreditSpecifications";
+    type Request = shapes::DescribeInstanceCreditSpecificationsRequest;
+    type Response = shapes::DescribeInstanceCreditSpecificationsResult;
 }
 
 pub struct DescribeInstanceStatus;
@@ -643,12 +659,28 @@ impl Operation for GetConsoleOutput {
     type Response = shapes::GetConsoleOutputResult;
 }
 
+pub struct GetSecurityGroupsForVpc;
+
+impl Operation for GetSecurityGroupsForVpc {
+    const NAME: &'static str = "GetSecurityGroupsForVpc";
+    type Request = shapes::GetSecurityGroupsForVpcRequest;
+    type Response = shapes::GetSecurityGroupsForVpcResult;
+}
+
 pub struct ModifyInstanceAttribute;
 
 impl Operation for ModifyInstanceAttribute {
     const NAME: &'static str = "ModifyInstanceAttribute";
     type Request = shapes::ModifyInstanceAttributeRequest;
     type Response = Done;
+}
+
+pub struct ModifyInstanceMetadataOptions;
+
+impl Operation for ModifyInstanceMetadataOptions {
+    const NAME: &'static str = "ModifyInstanceMetadataOptions";
+    type Request = shapes::ModifyInstanceMetadataOptionsRequest;
+    type Response = shapes::ModifyInstanceMetadataOptionsResult;
 }
 
 pub struct ModifyNetworkInterfaceAttribute;
@@ -729,6 +761,14 @@ impl Operation for ReplaceRouteTableAssociation {
     const NAME: &'static str = "ReplaceRouteTableAssociation";
     type Request = shapes::ReplaceRouteTableAssociationRequest;
     type Response = shapes::ReplaceRouteTableAssociationResult;
+}
+
+pub struct ResetNetworkInterfaceAttribute;
+
+impl Operation for ResetNetworkInterfaceAttribute {
+    const NAME: &'static str = "ResetNetworkInterfaceAttribute";
+    type Request = shapes::ResetNetworkInterfaceAttributeRequest;
+    type Response = Done;
 }
 
 pub struct RevokeSecurityGroupEgress;

@@ -51,8 +51,10 @@ pub const TRIPS: &[Trip] = &[
     Trip::of::<operations::DescribeAvailabilityZones>(),
     Trip::of::<operations::DescribeDhcpOptions>(),
     Trip::of::<operations::DescribeFlowLogs>(),
+    Trip::of::<operations::DescribeIamInstanceProfileAssociations>(),
     Trip::of::<operations::DescribeImages>(),
     Trip::of::<operations::DescribeInstanceAttribute>(),
+    Trip::of::<operations::DescribeInstanceCreditSpecifications>(),
     Trip::of::<operations::DescribeInstanceStatus>(),
     Trip::of::<operations::DescribeInstanceTypes>(),
     Trip::of::<operations::DescribeInstances>(),
@@ -84,7 +86,9 @@ pub const TRIPS: &[Trip] = &[
     Trip::of::<operations::DisassociateVpcCidrBlock>(),
     Trip::of::<operations::GetCallerIdentity>(),
     Trip::of::<operations::GetConsoleOutput>(),
+    Trip::of::<operations::GetSecurityGroupsForVpc>(),
     Trip::of::<operations::ModifyInstanceAttribute>(),
+    Trip::of::<operations::ModifyInstanceMetadataOptions>(),
     Trip::of::<operations::ModifyNetworkInterfaceAttribute>(),
     Trip::of::<operations::ModifySecurityGroupRules>(),
     Trip::of::<operations::ModifySubnetAttribute>(),
@@ -95,6 +99,7 @@ pub const TRIPS: &[Trip] = &[
     Trip::of::<operations::ReplaceNetworkAclEntry>(),
     Trip::of::<operations::ReplaceRoute>(),
     Trip::of::<operations::ReplaceRouteTableAssociation>(),
+    Trip::of::<operations::ResetNetworkInterfaceAttribute>(),
     Trip::of::<operations::RevokeSecurityGroupEgress>(),
     Trip::of::<operations::RevokeSecurityGroupIngress>(),
     Trip::of::<operations::RunInstances>(),
@@ -1377,6 +1382,26 @@ impl Sample for DescribeFlowLogsResult {
     }
 }
 
+impl Sample for DescribeIamInstanceProfileAssociationsRequest {
+    fn sample() -> Self {
+        Self {
+            association_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeIamInstanceProfileAssociationsResult {
+    fn sample() -> Self {
+        Self {
+            iam_instance_profile_associations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeImagesRequest {
     fn sample() -> Self {
         Self {
@@ -1408,6 +1433,27 @@ impl Sample for DescribeInstanceAttributeRequest {
             dry_run: Sample::sample(),
             instance_id: Sample::sample(),
             attribute: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeInstanceCreditSpecificationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            filters: Sample::sample(),
+            instance_ids: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeInstanceCreditSpecificationsResult {
+    fn sample() -> Self {
+        Self {
+            instance_credit_specifications: Sample::sample(),
+            next_token: Sample::sample(),
         }
     }
 }
@@ -2420,6 +2466,27 @@ impl Sample for GetConsoleOutputResult {
     }
 }
 
+impl Sample for GetSecurityGroupsForVpcRequest {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+            filters: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetSecurityGroupsForVpcResult {
+    fn sample() -> Self {
+        Self {
+            next_token: Sample::sample(),
+            security_group_for_vpcs: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for GpuDeviceInfo {
     fn sample() -> Self {
         Self {
@@ -2481,6 +2548,18 @@ impl Sample for IamInstanceProfile {
         Self {
             arn: Sample::sample(),
             id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for IamInstanceProfileAssociation {
+    fn sample() -> Self {
+        Self {
+            association_id: Sample::sample(),
+            instance_id: Sample::sample(),
+            iam_instance_profile: Sample::sample(),
+            state: Sample::sample(),
+            timestamp: Sample::sample(),
         }
     }
 }
@@ -2700,6 +2779,15 @@ impl Sample for InstanceBlockDeviceMappingSpecification {
             ebs: Sample::sample(),
             virtual_name: Sample::sample(),
             no_device: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for InstanceCreditSpecification {
+    fn sample() -> Self {
+        Self {
+            instance_id: Sample::sample(),
+            cpu_credits: Sample::sample(),
         }
     }
 }
@@ -3268,6 +3356,29 @@ impl Sample for ModifyInstanceAttributeRequest {
             ebs_optimized: Sample::sample(),
             sriov_net_support: Sample::sample(),
             ena_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyInstanceMetadataOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            instance_id: Sample::sample(),
+            http_tokens: Sample::sample(),
+            http_put_response_hop_limit: Sample::sample(),
+            http_endpoint: Sample::sample(),
+            dry_run: Sample::sample(),
+            http_protocol_ipv6: Sample::sample(),
+            instance_metadata_tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyInstanceMetadataOptionsResult {
+    fn sample() -> Self {
+        Self {
+            instance_id: Sample::sample(),
+            instance_metadata_options: Sample::sample(),
         }
     }
 }
@@ -3986,6 +4097,16 @@ impl Sample for Reservation {
     }
 }
 
+impl Sample for ResetNetworkInterfaceAttributeRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            network_interface_id: Sample::sample(),
+            source_dest_check: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for RevokeSecurityGroupEgressRequest {
     fn sample() -> Self {
         Self {
@@ -4219,6 +4340,19 @@ impl Sample for SecurityGroup {
             group_name: Sample::sample(),
             description: Sample::sample(),
             ip_permissions: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SecurityGroupForVpc {
+    fn sample() -> Self {
+        Self {
+            description: Sample::sample(),
+            group_name: Sample::sample(),
+            owner_id: Sample::sample(),
+            group_id: Sample::sample(),
+            tags: Sample::sample(),
+            primary_vpc_id: Sample::sample(),
         }
     }
 }

@@ -2249,6 +2249,53 @@ impl WriteXml for DescribeFlowLogsResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeIamInstanceProfileAssociationsRequest {
+    pub association_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeIamInstanceProfileAssociationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            association_ids: members.take("AssociationId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeIamInstanceProfileAssociationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeIamInstanceProfileAssociationsResult {
+    pub iam_instance_profile_associations: Vec<IamInstanceProfileAssociation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeIamInstanceProfileAssociationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("iamInstanceProfileAssociationSet", "item", &self.iam_instance_profile_associations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeImagesRequest {
     pub executable_users: Vec<String>,
     pub image_ids: Vec<String>,
@@ -2321,6 +2368,55 @@ impl FromQuery for DescribeInstanceAttributeRequest {
             attribute: members.take_required("Attribute")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeInstanceCreditSpecificationsRequest {
+    pub dry_run: Option<bool>,
+    pub filters: Vec<Filter>,
+    pub instance_ids: Vec<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeInstanceCreditSpecificationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            filters: members.take("Filter")?,
+            instance_ids: members.take("InstanceId")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeInstanceCreditSpecificationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeInstanceCreditSpecificationsResult {
+    pub instance_credit_specifications: Vec<InstanceCreditSpecification>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeInstanceCreditSpecificationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("instanceCreditSpecificationSet", "item", &self.instance_credit_specifications);
+        w.member("nextToken", &self.next_token);
     }
 }
 
@@ -4306,6 +4402,55 @@ impl WriteXml for GetConsoleOutputResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityGroupsForVpcRequest {
+    pub vpc_id: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub filters: Vec<Filter>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetSecurityGroupsForVpcRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpc_id: members.take_required("VpcId")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+            filters: members.take("Filter")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetSecurityGroupsForVpcRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSecurityGroupsForVpcResult {
+    pub next_token: Option<String>,
+    pub security_group_for_vpcs: Vec<SecurityGroupForVpc>,
+}
+
+impl WriteXml for GetSecurityGroupsForVpcResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("nextToken", &self.next_token);
+        w.list("securityGroupForVpcSet", "item", &self.security_group_for_vpcs);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GpuDeviceInfo {
     pub name: Option<String>,
     pub manufacturer: Option<String>,
@@ -4401,6 +4546,25 @@ impl WriteXml for IamInstanceProfile {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("arn", &self.arn);
         w.member("id", &self.id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IamInstanceProfileAssociation {
+    pub association_id: Option<String>,
+    pub instance_id: Option<String>,
+    pub iam_instance_profile: Option<IamInstanceProfile>,
+    pub state: Option<String>,
+    pub timestamp: Option<UnixMillis>,
+}
+
+impl WriteXml for IamInstanceProfileAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("associationId", &self.association_id);
+        w.member("instanceId", &self.instance_id);
+        w.member("iamInstanceProfile", &self.iam_instance_profile);
+        w.member("state", &self.state);
+        w.member("timestamp", &self.timestamp);
     }
 }
 
@@ -4798,6 +4962,19 @@ impl FromQuery for InstanceBlockDeviceMappingSpecification {
             no_device: members.take("NoDevice")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstanceCreditSpecification {
+    pub instance_id: Option<String>,
+    pub cpu_credits: Option<String>,
+}
+
+impl WriteXml for InstanceCreditSpecification {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("instanceId", &self.instance_id);
+        w.member("cpuCredits", &self.cpu_credits);
     }
 }
 
@@ -5796,6 +5973,46 @@ impl FromQuery for ModifyInstanceAttributeRequest {
             ena_support: members.take("EnaSupport")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyInstanceMetadataOptionsRequest {
+    pub instance_id: Option<String>,
+    pub http_tokens: Option<String>,
+    pub http_put_response_hop_limit: Option<i32>,
+    pub http_endpoint: Option<String>,
+    pub dry_run: Option<bool>,
+    pub http_protocol_ipv6: Option<String>,
+    pub instance_metadata_tags: Option<String>,
+}
+
+impl FromQuery for ModifyInstanceMetadataOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            instance_id: members.take_required("InstanceId")?,
+            http_tokens: members.take("HttpTokens")?,
+            http_put_response_hop_limit: members.take("HttpPutResponseHopLimit")?,
+            http_endpoint: members.take("HttpEndpoint")?,
+            dry_run: members.take("DryRun")?,
+            http_protocol_ipv6: members.take("HttpProtocolIpv6")?,
+            instance_metadata_tags: members.take("InstanceMetadataTags")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyInstanceMetadataOptionsResult {
+    pub instance_id: Option<String>,
+    pub instance_metadata_options: Option<InstanceMetadataOptionsResponse>,
+}
+
+impl WriteXml for ModifyInstanceMetadataOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("instanceId", &self.instance_id);
+        w.member("instanceMetadataOptions", &self.instance_metadata_options);
     }
 }
 
@@ -7052,6 +7269,25 @@ impl WriteXml for Reservation {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResetNetworkInterfaceAttributeRequest {
+    pub dry_run: Option<bool>,
+    pub network_interface_id: Option<String>,
+    pub source_dest_check: Option<String>,
+}
+
+impl FromQuery for ResetNetworkInterfaceAttributeRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            network_interface_id: members.take_required("NetworkInterfaceId")?,
+            source_dest_check: members.take("SourceDestCheck")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RevokeSecurityGroupEgressRequest {
     pub security_group_rule_ids: Vec<String>,
     pub dry_run: Option<bool>,
@@ -7463,6 +7699,27 @@ impl WriteXml for SecurityGroup {
         w.member("groupName", &self.group_name);
         w.member("groupDescription", &self.description);
         w.list("ipPermissions", "item", &self.ip_permissions);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecurityGroupForVpc {
+    pub description: Option<String>,
+    pub group_name: Option<String>,
+    pub owner_id: Option<String>,
+    pub group_id: Option<String>,
+    pub tags: Vec<Tag>,
+    pub primary_vpc_id: Option<String>,
+}
+
+impl WriteXml for SecurityGroupForVpc {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("description", &self.description);
+        w.member("groupName", &self.group_name);
+        w.member("ownerId", &self.owner_id);
+        w.member("groupId", &self.group_id);
+        w.list("tagSet", "item", &self.tags);
+        w.member("primaryVpcId", &self.primary_vpc_id);
     }
 }
 

@@ -92,6 +92,20 @@ pub fn modify(tx: &mut Tx, id: InstanceId, attribute: Attribute) -> Result<(), C
     Ok(())
 }
 
+/// Changes what the metadata service of an instance is asked to do: ModifyInstanceMetadataOptions.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`, `InvalidParameterValue`.
+pub fn modify_metadata_options(tx: &mut Tx, id: InstanceId, change: MetadataOptions) -> Result<(), ControlError> {
+    let mut instance = (*tx.find::<Instance>(&id)?).clone();
+    if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+        return Err(incorrect_state(&instance, "modified"));
+    }
+    change.apply(&mut instance.options)?;
+    tx.put(instance);
+    Ok(())
+}
+
 fn modify_interface(tx: &mut Tx, id: InstanceId, attribute: interfaces::Attribute) -> Result<(), ControlError> {
     let eni = only_interface(tx, id)?.id;
     interfaces::modify(tx, eni, attribute)

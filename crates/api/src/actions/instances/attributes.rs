@@ -1,9 +1,9 @@
-//! DescribeInstanceAttribute and ModifyInstanceAttribute.
+//! What can be asked and said about one instance after its launch.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use openvpc_control::instances::{self, Attribute};
-use openvpc_model::{Instance, InstanceId, NetworkInterface};
+use openvpc_control::instances::{self, Attribute, MetadataOptions};
+use openvpc_model::{Instance, InstanceId, InstanceState, NetworkInterface};
 
 use super::super::interfaces::view as interfaces;
 use super::super::prelude::*;
@@ -58,6 +58,98 @@ pub(super) fn modify_instance_attribute(
     ctx.mutate(|tx| instances::modify(tx, id, change))?;
     Ok(Done)
 }
+
+pub(super) fn modify_instance_metadata_options(
+    ctx: &Ctx<'_>,
+    request: shapes::ModifyInstanceMetadataOptionsRequest,
+) -> Result<shapes::ModifyInstanceMetadataOptionsResult, ApiError> {
+    let id: InstanceId = ids::parse_required(&request.instance_id, "InstanceId")?;
+    let change = MetadataOptions {
+        http_tokens: request.http_tokens,
+        http_endpoint: request.http_endpoint,
+        http_protocol_ipv6: request.http_protocol_ipv6,
+        http_put_response_hop_limit: request.http_put_response_hop_limit,
+        instance_metadata_tags: request.instance_metadata_tags,
+    };
+    let options = ctx.mutate(|tx| {
+        instances::modify_metadata_options(tx, id, change)?;
+        Ok(view::metadata_options(&*tx.find::<Instance>(&id)?))
+    })?;
+    Ok(shapes::ModifyInstanceMetadataOptionsResult {
+        instance_id: Some(id.to_string()),
+        instance_metadata_options: Some(options),
+    })
+}
+
+/// The credit option of burstable instances: what was asked for, or else the type's default.
+pub(super) fn describe_instance_credit_specifications(
+    ctx: &Ctx<'_>,
+    request: shapes::DescribeInstanceCreditSpecificationsRequest,
+) -> Result<shapes::DescribeInstanceCreditSpecificationsResult, ApiError> {
+    let network = ctx.network()?;
+    let found = ctx.pick::<Instance>(&network, &request.instance_ids)?;
+    let explicit = !request.instance_ids.is_empty();
+    if let Some(other) = found.iter().find(|instance| explicit && !is_burstable(&instance.instance_type)) {
+        return Err(ApiError::new(
+            "InstanceCreditSpecification.NotSupported",
+            format!("The instance '{}' is of type {}, which has no CPU credits", other.id, other.instance_type),
+        ));
+    }
+    let shape = |instance: &std::sync::Arc<Instance>| {
+        let default = if instance.instance_type.starts_with("t2.") { "standard" } else { "unlimited" };
+        shapes::InstanceCreditSpecification {
+            instance_id: Some(instance.id.to_string()),
+            cpu_credits: Some(instance.options.cpu_credits.clone().unwrap_or_else(|| default.to_owned())),
+        }
+    };
+    let burstable = found.iter().filter(|instance| is_burstable(&instance.instance_type)).map(shape).collect();
+    let specifications = filters::select(burstable, &request.filters, &CREDIT_FIELDS)?;
+    let (instance_credit_specifications, next_token) =
+        page::cut(&request, explicit, specifications, |one| one.instance_id.as_deref())?;
+    Ok(shapes::DescribeInstanceCreditSpecificationsResult { instance_credit_specifications, next_token })
+}
+
+static CREDIT_FIELDS: Fields<shapes::InstanceCreditSpecification> =
+    Fields { tags: None, fields: &[("instance-id", |one, m| m.offer(&one.instance_id))] };
+
+fn is_burstable(instance_type: &str) -> bool {
+    ["t2.", "t3.", "t3a.", "t4g."].iter().any(|family| instance_type.starts_with(family))
+}
+
+/// The instance profiles that launches asked for. An association lives as long as its instance and has its digits.
+pub(super) fn describe_iam_instance_profile_associations(
+    ctx: &Ctx<'_>,
+    request: shapes::DescribeIamInstanceProfileAssociationsRequest,
+) -> Result<shapes::DescribeIamInstanceProfileAssociationsResult, ApiError> {
+    let network = ctx.network()?;
+    let shape = |instance: &std::sync::Arc<Instance>| {
+        let arn = instance.options.iam_instance_profile.clone()?;
+        let id = instance.id.to_string();
+        Some(shapes::IamInstanceProfileAssociation {
+            association_id: Some(id.replacen("i-", "iip-assoc-", 1)),
+            instance_id: Some(id),
+            iam_instance_profile: Some(shapes::IamInstanceProfile { arn: Some(arn), id: None }),
+            state: Some("associated".to_owned()),
+            timestamp: None,
+        })
+    };
+    let live = network.owned::<Instance>(ctx.owner()).filter(|instance| instance.state != InstanceState::Terminated);
+    let mut associations: Vec<_> = live.filter_map(shape).collect();
+    let wanted = &request.association_ids;
+    if let Some(missing) = wanted.iter().find(|id| associations.iter().all(|one| one.association_id.as_ref() != Some(id))) {
+        return Err(ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{missing}' does not exist")));
+    }
+    associations.retain(|one| wanted.is_empty() || one.association_id.as_ref().is_some_and(|id| wanted.contains(id)));
+    let associations = filters::select(associations, &request.filters, &PROFILE_FIELDS)?;
+    let (iam_instance_profile_associations, next_token) =
+        page::cut(&request, !wanted.is_empty(), associations, |one| one.association_id.as_deref())?;
+    Ok(shapes::DescribeIamInstanceProfileAssociationsResult { iam_instance_profile_associations, next_token })
+}
+
+static PROFILE_FIELDS: Fields<shapes::IamInstanceProfileAssociation> = Fields {
+    tags: None,
+    fields: &[("instance-id", |one, m| m.offer(&one.instance_id)), ("state", |one, m| m.offer(&one.state))],
+};
 
 fn changes(request: &shapes::ModifyInstanceAttributeRequest) -> Result<Vec<Attribute>, ApiError> {
     let flag = |value: &Option<shapes::AttributeBooleanValue>| value.as_ref().and_then(|value| value.value);

@@ -116,6 +116,7 @@ fn options(owner: &Owner, request: &shapes::RunInstancesRequest) -> Result<Insta
         monitoring: request.monitoring.as_ref().and_then(|monitoring| monitoring.enabled).unwrap_or(false),
         ebs_optimized: request.ebs_optimized.unwrap_or(false),
         iam_instance_profile: profile.and_then(|profile| profile.arn.clone().or(profile.name.as_ref().map(by_name))),
+        cpu_credits: request.credit_specification.as_ref().and_then(|credits| credits.cpu_credits.clone()),
         ..InstanceOptions::default()
     };
     if let Some(metadata) = &request.metadata_options {

@@ -485,6 +485,37 @@ fn attributes_are_read_and_modified_one_at_a_time() {
 }
 
 #[test]
+fn metadata_options_change_one_by_one() {
+    let lab = Fixture::new();
+    let id = lab.run(&[("MetadataOptions.HttpTokens", "required")]);
+    let change = [("InstanceId", id.as_str()), ("HttpPutResponseHopLimit", "2")];
+    let answer = lab.api.call("ModifyInstanceMetadataOptions", &change).unwrap();
+    assert_eq!(answer["InstanceMetadataOptions"]["HttpPutResponseHopLimit"], 2);
+    assert_eq!(lab.describe(&id)["MetadataOptions"]["HttpTokens"], "required");
+    let wrong = [("InstanceId", id.as_str()), ("HttpEndpoint", "on")];
+    assert_eq!(lab.api.code("ModifyInstanceMetadataOptions", &wrong), "InvalidParameterValue");
+}
+
+#[test]
+fn what_terraform_reads_after_a_launch_is_answered() {
+    let lab = Fixture::new();
+    let credits = |id: &str| {
+        let answer = lab.api.call("DescribeInstanceCreditSpecifications", &[("InstanceId.1", id)])?;
+        Ok::<_, ApiError>(text(&answer["InstanceCreditSpecifications"][0]["CpuCredits"]))
+    };
+    let burstable = lab.run(&[("InstanceType", "t3.micro"), ("IamInstanceProfile.Name", "web")]);
+    assert_eq!(credits(&burstable).unwrap(), "unlimited");
+    assert_eq!(credits(&lab.run(&[("InstanceType", "t2.micro")])).unwrap(), "standard");
+    let asked = lab.run(&[("InstanceType", "t3.micro"), ("CreditSpecification.CpuCredits", "standard")]);
+    assert_eq!(credits(&asked).unwrap(), "standard");
+    let fixed = lab.run(&[("InstanceType", "m5.large")]);
+    assert_eq!(credits(&fixed).unwrap_err().code, "InstanceCreditSpecification.NotSupported");
+    let profiles = lab.api.call("DescribeIamInstanceProfileAssociations", &[]).unwrap();
+    let profiles = profiles["IamInstanceProfileAssociations"].as_array().unwrap();
+    assert_eq!((profiles.len(), &profiles[0]["InstanceId"]), (1, &burstable.as_str().into()));
+}
+
+#[test]
 fn status_shows_running_instances_and_all_when_asked() {
     let lab = Fixture::new();
     let id = lab.run(&[]);

@@ -185,7 +185,8 @@ fn transition_reason(instance: &Instance, reason: &str) -> String {
     }
 }
 
-fn metadata_options(instance: &Instance) -> shapes::InstanceMetadataOptionsResponse {
+/// What the metadata service of an instance is asked to do.
+pub(super) fn metadata_options(instance: &Instance) -> shapes::InstanceMetadataOptionsResponse {
     let options = &instance.options;
     shapes::InstanceMetadataOptionsResponse {
         state: Some("applied".to_owned()),

@@ -186,6 +186,9 @@ fn one_attribute_is_modified_per_call() {
     assert_eq!((&shown["SourceDestCheck"], &shown["Description"]), (&false.into(), &"middle".into()));
     assert_eq!(shown["Groups"][0]["GroupId"], group.as_str());
     assert_eq!(shown["ConnectionTrackingConfiguration"], serde_json::json!({ "TcpEstablishedTimeout": 60 }));
+    let reset = [("NetworkInterfaceId", eni.as_str()), ("SourceDestCheck", "true")];
+    lab.api.call("ResetNetworkInterfaceAttribute", &reset).unwrap();
+    assert_eq!(lab.describe(&eni)["SourceDestCheck"], true);
     let both = [("SourceDestCheck.Value", "false"), ("Description.Value", "x")];
     assert_eq!(modify(&both).unwrap_err(), "InvalidParameterCombination");
     assert_eq!(modify(&[]).unwrap_err(), "InvalidParameterCombination");

@@ -531,6 +531,8 @@ fn nothing_is_stale_and_nothing_is_named_from_afar_without_peering() {
     lab.ingress(&own).unwrap();
     let stale = lab.api.call("DescribeStaleSecurityGroups", &[("VpcId", &lab.vpc)]).unwrap();
     assert_eq!(stale["StaleSecurityGroupSet"], serde_json::json!([]));
+    let groups = lab.api.call("GetSecurityGroupsForVpc", &[("VpcId", &lab.vpc)]).unwrap();
+    assert_eq!(groups["SecurityGroupForVpcs"].as_array().unwrap().len(), 2);
     let references = lab.api.call("DescribeSecurityGroupReferences", &[("GroupId.1", &lab.group)]).unwrap();
     assert_eq!(references["SecurityGroupReferenceSet"], serde_json::json!([]));
 }

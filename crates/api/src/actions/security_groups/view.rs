@@ -77,6 +77,17 @@ pub(super) static RULE_FIELDS: Fields<shapes::SecurityGroupRule> = Fields {
     ],
 };
 
+pub(super) static FOR_VPC_FIELDS: Fields<shapes::SecurityGroupForVpc> = Fields {
+    tags: Some(|group| &group.tags),
+    fields: &[
+        ("description", |group, m| m.offer(&group.description)),
+        ("group-id", |group, m| m.offer(&group.group_id)),
+        ("group-name", |group, m| m.offer(&group.group_name)),
+        ("owner-id", |group, m| m.offer(&group.owner_id)),
+        ("primary-vpc-id", |group, m| m.offer(&group.primary_vpc_id)),
+    ],
+};
+
 /// One rule with its one peer.
 pub(super) fn rule(network: &Network, group: &SecurityGroup, rule: &SecurityGroupRule) -> shapes::SecurityGroupRule {
     let (from_port, to_port) = ports_of_rule(rule.ports);
