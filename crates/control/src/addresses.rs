@@ -6,15 +6,13 @@ use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use openvpc_model::address::AddressAssociation;
+use openvpc_model::internet::PUBLIC_IPV4;
 use openvpc_model::{
     AddressAssociationId, AllocationId, ElasticIp, EniId, Instance, InstanceId, InstanceState, Network, NetworkInterface,
     PrivateAddress, PublicMapping, Tags,
 };
 
 use crate::{ControlError, Tx, instances, interfaces};
-
-/// The public addresses that can be given out: 203.0.113.0/24 (TEST-NET-3, RFC 5737) without its first and last.
-const POOL: std::ops::RangeInclusive<u32> = 0xcb00_7101..=0xcb00_71fe;
 
 /// Where AssociateAddress shall put an address. At least one of instance and interface is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,11 +41,11 @@ pub fn allocate(tx: &mut Tx, wanted: Option<Ipv4Addr>, tags: Tags) -> Result<All
     }
     let address = match wanted {
         None => take_public(tx)?,
-        Some(wanted) if is_free(tx.network(), wanted) => wanted,
+        Some(wanted) if free(tx.network()).any(|address| address == wanted) => wanted,
         Some(wanted) => {
             return Err(ControlError::new(
                 "InvalidAddress.NotFound",
-                format!("The address '{wanted}' isn't a free address of the pool 203.0.113.0/24"),
+                format!("The address '{wanted}' isn't a free address of the pool {PUBLIC_IPV4}"),
             ));
         }
     };
@@ -211,21 +209,21 @@ fn target_interface(tx: &Tx, target: &AddressTarget) -> Result<std::sync::Arc<Ne
 
 /// Draws a free address of the pool, so that an address just given back is seldom met again at once.
 fn take_public(tx: &Tx) -> Result<Ipv4Addr, ControlError> {
-    let taken = taken(tx.network());
-    let size = u64::from(POOL.end() - POOL.start() + 1);
-    let first = tx.random() % size;
-    // Both halves of the sum are below the pool's size of 254.
-    let at = |step: u64| Ipv4Addr::from(POOL.start() + ((first + step) % size) as u32);
-    (0..size).map(at).find(|address| !taken.contains(address)).ok_or_else(|| {
+    let free: Vec<_> = free(tx.network()).collect();
+    // The remainder is smaller than the pool, whatever the platform's word.
+    let at = (tx.random() % free.len().max(1) as u64) as usize;
+    free.get(at).copied().ok_or_else(|| {
         ControlError::new(
             "InsufficientAddressCapacity",
-            "There are not enough free public addresses: all 254 of 203.0.113.0/24 are in use",
+            format!("There are not enough free public addresses: all of {PUBLIC_IPV4} are in use"),
         )
     })
 }
 
-fn is_free(network: &Network, address: Ipv4Addr) -> bool {
-    POOL.contains(&u32::from(address)) && !taken(network).contains(&address)
+/// The addresses of the pool that nobody has; its first and last are given to nobody.
+fn free(network: &Network) -> impl Iterator<Item = Ipv4Addr> {
+    let taken = taken(network);
+    PUBLIC_IPV4.hosts().filter(move |address| !taken.contains(address))
 }
 
 fn taken(network: &Network) -> HashSet<Ipv4Addr> {

@@ -2,7 +2,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::{
-    DhcpOptions, RegionState, Route, RouteOrigin, RouteTable, RouteTarget, Subnet, SubnetId, Tags, Vpc, VpcId, Zone,
+    DhcpOptions, RegionState, Route, RouteOrigin, RouteTable, RouteTarget, Subnet, SubnetId, Tags, Vpc, VpcId, Zone, dns,
 };
 
 use crate::subnets::CreateSubnet;
@@ -23,16 +23,11 @@ pub fn ensure(tx: &mut Tx) -> Result<(), ControlError> {
     if tx.network().get::<RegionState>(&owner).is_some() {
         return Ok(());
     }
-    let domain = if owner.region.as_str() == "us-east-1" {
-        "ec2.internal".to_owned()
-    } else {
-        format!("{}.compute.internal", owner.region)
-    };
     let options = DhcpOptions {
         id: tx.new_id(),
         owner: owner.clone(),
         options: vec![
-            ("domain-name".to_owned(), vec![domain]),
+            ("domain-name".to_owned(), vec![dns::private_domain(&owner.region)]),
             ("domain-name-servers".to_owned(), vec!["AmazonProvidedDNS".to_owned()]),
         ],
         tags: Tags::new(),

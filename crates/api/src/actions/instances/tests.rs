@@ -199,6 +199,22 @@ fn as_many_are_launched_as_there_is_room_for_and_never_fewer_than_the_least() {
 }
 
 #[test]
+fn stopped_instances_keep_their_addresses_so_that_a_subnet_is_full_with_nothing_running() {
+    let lab = Fixture::new();
+    let subnet = lab.private_subnet("28");
+    let all = lab.try_run(&[("SubnetId", &subnet), ("MinCount", "11"), ("MaxCount", "11")]).unwrap();
+    for instance in all["Instances"].as_array().unwrap() {
+        let id = text(&instance["InstanceId"]);
+        lab.report(&id, Observed::Running);
+        lab.on("StopInstances", &id).unwrap();
+        lab.report(&id, Observed::Stopped);
+    }
+    let shown = lab.api.call("DescribeSubnets", &[("SubnetId.1", &subnet)]).unwrap();
+    assert_eq!(shown["Subnets"][0]["AvailableIpAddressCount"], 0);
+    assert_eq!(lab.refused(&[("SubnetId", &subnet)]), "InsufficientFreeAddressesInSubnet");
+}
+
+#[test]
 fn an_instance_may_have_several_interfaces() {
     let lab = Fixture::new();
     let subnet = lab.private_subnet("24");

@@ -491,6 +491,18 @@ fn ids_that_are_malformed_or_unknown_have_their_codes() {
 }
 
 #[test]
+fn another_account_or_region_sees_and_touches_nothing() {
+    let lab = Fixture::new();
+    for (account, region) in [("999999999999", "us-east-1"), ("123456789012", "eu-central-1")] {
+        for action in ["DescribeSecurityGroups&GroupId.1", "DeleteSecurityGroup&GroupId"] {
+            let answer = lab.api.raw_as(account, region, &format!("Version=2016-11-15&Action={action}={}", lab.group));
+            assert!(answer.body.contains("<Code>InvalidGroup.NotFound</Code>"), "{}", answer.body);
+        }
+    }
+    lab.on_group("DeleteSecurityGroup", &[]).unwrap();
+}
+
+#[test]
 fn filters_find_groups_by_their_rules() {
     let lab = Fixture::new();
     lab.ingress(SSH).unwrap();
