@@ -88,10 +88,11 @@ pub enum Attribute {
 pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, ControlError> {
     let subnet = tx.find::<Subnet>(&request.subnet)?;
     let limit = tx.quotas().interfaces;
-    if tx.owned::<NetworkInterface>().count() >= limit {
+    if tx.owned::<NetworkInterface>().filter(|eni| eni.zone == subnet.zone).count() >= limit {
+        let zone = subnet.zone.name(&subnet.owner.region);
         return Err(ControlError::new(
             "NetworkInterfaceLimitExceeded",
-            format!("The maximum number of network interfaces has been reached: {limit}"),
+            format!("The maximum number of network interfaces in {zone} has been reached: {limit}"),
         ));
     }
     let groups = match request.groups.as_slice() {

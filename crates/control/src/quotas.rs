@@ -45,7 +45,7 @@ quotas! {
     internet_gateways = "internet-gateways", 100;
     /// Elastic IP addresses per region.
     addresses = "addresses", 100;
-    /// Network interfaces per region.
+    /// Network interfaces per zone.
     interfaces = "interfaces", 5000;
     /// Private IPv4 addresses per interface.
     ipv4_addresses_per_interface = "ipv4-addresses-per-interface", 50;
