@@ -1,5 +1,7 @@
 """The real binary, started for a test and gone after it."""
 
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -9,6 +11,7 @@ import subprocess
 import threading
 import time
 
+import awscli.clidriver
 import boto3
 import botocore.config
 import botocore.exceptions
@@ -118,19 +121,18 @@ class Daemon:
         return json.loads(text) if text.strip() else None
 
     def aws_text(self, *arguments, region=REGION):
-        """The aws CLI; its output as text."""
-        environment = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": ACCOUNT,
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": region,
-            "AWS_PAGER": "",
-            "AWS_CONFIG_FILE": "/dev/null",
-        }
-        done = subprocess.run([AWS, *arguments], capture_output=True, text=True, timeout=60, env=environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        """The aws CLI; its output as text. It runs in this process, which saves most of its start."""
+        out, err = io.StringIO(), io.StringIO()
+        variables = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "secret", "AWS_PAGER": "", "AWS_CONFIG_FILE": "/dev/null"}
+        os.environ.update(variables)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = awscli.clidriver.create_clidriver().main([*arguments, "--endpoint-url", self.endpoint, "--region", region])
+        finally:
+            for name in variables:
+                del os.environ[name]
+        assert status == 0, err.getvalue()
+        return out.getvalue()
 
     def running(self, *instances):
         """Waits until the instances run."""

@@ -52,7 +52,7 @@ class Network:
         self.block = ipaddress.ip_network(block)
         vpc = self.ec2.describe_vpcs(VpcIds=[self.vpc])["Vpcs"][0]
         self.block6 = ipaddress.ip_network(vpc["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"])
-        self.hosts, self.subnets, self.gateway = [], [], None
+        self.hosts, self.subnets, self.allocations, self.gateway = [], [], [], None
         self.main = self.tables(("association.main", "true"))[0]["RouteTableId"]
         if public:
             self.gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
@@ -153,7 +153,15 @@ class Network:
         address = self.ec2.allocate_address(Domain="vpc")
         self.ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=host.eni)
         host.public = address["PublicIp"]
+        self.allocations.append(address["AllocationId"])
         return address["AllocationId"]
+
+    def release(self, allocation):
+        """Gives an Elastic IP back."""
+        for address in self.ec2.describe_addresses(Filters=[{"Name": "allocation-id", "Values": [allocation]}])["Addresses"]:
+            if "AssociationId" in address:
+                self.ec2.disassociate_address(AssociationId=address["AssociationId"])
+            self.ec2.release_address(AllocationId=allocation)
 
     def terminate(self):
         ids = [host.id for host in self.hosts]
@@ -170,10 +178,8 @@ class Network:
         ec2 = self.ec2
         for log in ec2.describe_flow_logs()["FlowLogs"]:
             ec2.delete_flow_logs(FlowLogIds=[log["FlowLogId"]])
-        for address in ec2.describe_addresses()["Addresses"]:
-            if "AssociationId" in address:
-                ec2.disassociate_address(AssociationId=address["AssociationId"])
-            ec2.release_address(AllocationId=address["AllocationId"])
+        for allocation in self.allocations:
+            self.release(allocation)
         for eni in ec2.describe_network_interfaces(Filters=self.filters())["NetworkInterfaces"]:
             ec2.delete_network_interface(NetworkInterfaceId=eni["NetworkInterfaceId"])
         for subnet in self.subnets:

@@ -148,9 +148,7 @@ def test_a_group_reference_means_private_addresses_of_its_members(net):
     assert net.web.agent.probe("tcp", net.poor.public, 80, **SILENT) == "silence"
     net.poor.groups(net.open)
     assert net.web.agent.probe("tcp", net.poor.public, 80) == "answered"
-    association = net.ec2.describe_addresses(AllocationIds=[allocation])["Addresses"][0]["AssociationId"]
-    net.ec2.disassociate_address(AssociationId=association)
-    net.ec2.release_address(AllocationId=allocation)
+    net.release(allocation)
 
 
 def test_protocol_minus_one_means_all_ports_whatever_range_is_given(net):

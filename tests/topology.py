@@ -26,6 +26,7 @@ class Estate:
         self.sites = [Site(home, (2, 2, 1)), Site(away, (1, 1))]
         self.hosts = [host for network in self.networks for host in network.hosts]
         self.addresses = [self.ec2.allocate_address(Domain="vpc") for _ in range(4)]
+        home.allocations += [address["AllocationId"] for address in self.addresses]
         self.holders = {}
         self.internet = Agent(world, "internet")
         for host in self.hosts:
@@ -55,7 +56,7 @@ class Estate:
 
     def probe(self, choose):
         source = choose.choice([*self.hosts, None])
-        public = [a["PublicIp"] for a in self.addresses if a["AllocationId"] in self.holders]
+        public = [address["PublicIp"] for address in self.addresses]
         six = choose.random() < 0.4
         others = [host for host in self.hosts if host is not source]
         if six:
@@ -64,7 +65,7 @@ class Estate:
         else:
             internet = [INTERNET4] * 2 if source else []
             private = [host.address for host in others]
-            to = choose.choice(private * 2 + public + internet + ["10.0.1.77"])
+            to = choose.choice(private * 2 + public + internet + ["10.0.1.77", "203.0.113.254"])
         kind = choose.choice(("tcp", "tcp", "tcp", "udp", "ping"))
         probe = {"kind": kind, "to": to, "id": next(Agent.ids) & 0xFFFF}
         if kind != "ping":
