@@ -156,6 +156,9 @@ pub enum Labs {
     Run {
         /// The lab's name, or the path of a folder that holds a lab.yaml.
         name: String,
+        /// Leave what the lab made, to look around in.
+        #[arg(long)]
+        keep: bool,
     },
 }
 

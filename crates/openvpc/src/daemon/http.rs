@@ -71,7 +71,7 @@ fn aws_response(answer: http::Response) -> Response {
         ("x-amz-request-id", answer.request_id),
         ("server", "openvpc".to_owned()),
     ];
-    (status, axum::response::AppendHeaders(headers), answer.body).into_response()
+    (status, headers, answer.body).into_response()
 }
 
 /// An unsigned request whose body may hold an action.

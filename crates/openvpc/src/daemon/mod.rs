@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use openvpc_api::Api;
-use openvpc_control::{Control, Environment, OpenError};
+use openvpc_control::{Control, Environment};
 use openvpc_datapath::backend::BackendKind;
 use openvpc_datapath::machine::{Machine, MachineConfig};
 use openvpc_datapath::privileges::{self, Standing};
@@ -52,8 +52,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
     let listener = listen(options.listen)?;
     let data_dir = make_data_dir(options.data_dir())?;
     let store = RedbStore::open(&data_dir.join("state.redb")).map_err(|error| {
-        let hint = if error.to_string().contains("already open") { "; another daemon uses this --data-dir" } else { "" };
-        Failure::new(format!("{error}{hint}"))
+        Failure::new(format!("{error}; name another directory with --data-dir, unless another daemon only has to end first"))
     })?;
     let objects = s3::ObjectStore::open(&data_dir.join("s3"));
     let objects = Arc::new(objects.map_err(|error| Failure::new(format!("{}: {error}", data_dir.join("s3").display())))?);
@@ -78,7 +77,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
         Err(error) => {
             // What the machine had started goes again; the error to tell is the first one.
             enforcement.shutdown(false).ok();
-            return Err(open_failure(&error));
+            return Err(Failure::new(format!("{error}; name another directory with --data-dir, or move the file away")));
         }
     };
     let daemon = Daemon { control, enforcement, flow_logs, objects, default_account, options, data_dir, why };
@@ -231,10 +230,6 @@ fn choose_backend(datapath: Datapath, machine_dir: &Path) -> Result<(BackendKind
         Ok(Standing::Rootless) => Ok((BackendKind::UserSpace, "in an unprivileged user namespace".to_owned())),
         Err(error) => Err(Failure::new(format!("{error}; or run the API without packets: --datapath none"))),
     }
-}
-
-fn open_failure(error: &OpenError) -> Failure {
-    Failure::new(error.to_string())
 }
 
 fn start_log() {

@@ -21,7 +21,8 @@ pub fn demo() -> Result<ExitCode, Failure> {
     let mut daemon = Daemon::start(&data_dir)?;
     let target =
         Target { endpoint: daemon.endpoint.clone(), region: "eu-central-1".to_owned(), account: "123456789012".to_owned() };
-    let told = runner::run(&target, &story);
+    // The daemon takes everything with it when it ends, and its files are shown before.
+    let told = runner::run(&target, &story, true);
     if told.is_ok() {
         show_files(&data_dir);
     }

@@ -24,8 +24,9 @@ const SILENCE: Duration = Duration::from_millis(700);
 const INTERNET_IPV4: &str = "198.51.100.10";
 const INTERNET_IPV6: &str = "2001:db8:ffff::10";
 
-/// Runs a lab; the exit status is 1 when anything differed from what it says.
-pub fn run(target: &Target, story: &Story) -> Result<ExitCode, Failure> {
+/// Runs a lab and takes down what it made, unless that is to be kept; the exit status is 1 when anything differed from what
+/// it says.
+pub fn run(target: &Target, story: &Story, keep: bool) -> Result<ExitCode, Failure> {
     let mut runner = Runner {
         client: Client::new(target),
         target: target.clone(),
@@ -35,9 +36,9 @@ pub fn run(target: &Target, story: &Story) -> Result<ExitCode, Failure> {
         checks: 0,
     };
     println!("{}\n\n{}", runner.paint.bold(&story.title), story.about.trim_end());
-    for step in &story.steps {
-        runner.step(step)?;
-    }
+    let told = story.steps.iter().try_for_each(|step| runner.step(step));
+    let cleaned = if keep { Ok(()) } else { runner.clean_up(story) };
+    told.and(cleaned)?;
     Ok(runner.conclude())
 }
 
@@ -67,6 +68,19 @@ impl Runner {
             Step::Probe(probe) => self.probe(probe),
             Step::Flows(question) => self.flows(question),
         }
+    }
+
+    /// Takes down what there is. A lab that broke off made only some of it, so that a name may be missing.
+    fn clean_up(&mut self, story: &Story) -> Result<(), Failure> {
+        println!("\n{}", self.paint.dim("Taking it down again."));
+        let mut first_failure = Ok(());
+        for call in &story.cleanup {
+            if self.names.fill_all(&call.with).is_ok() {
+                let done = self.call(call);
+                first_failure = first_failure.and(done);
+            }
+        }
+        first_failure
     }
 
     fn split(&mut self, split: &Split) -> Result<(), Failure> {

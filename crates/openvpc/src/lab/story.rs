@@ -17,6 +17,9 @@ pub struct Story {
     pub about: String,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// What takes it all down again, in order; done whatever happened before.
+    #[serde(default)]
+    pub cleanup: Vec<Call>,
 }
 
 /// One thing that happens. Texts may hold `<name>`, which stands for a value saved before.

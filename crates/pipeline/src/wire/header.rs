@@ -219,12 +219,12 @@ impl Malformed {
     /// The reason in a word, for counters.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Checksum => "malformed-checksum",
-            Self::Fragment => "malformed-fragment",
-            Self::Length => "malformed-length",
-            Self::Options => "malformed-options",
-            Self::Truncated => "malformed-truncated",
-            Self::Version => "malformed-version",
+            Self::Checksum => "OPENVPC_MALFORMED_CHECKSUM",
+            Self::Fragment => "OPENVPC_MALFORMED_FRAGMENT",
+            Self::Length => "OPENVPC_MALFORMED_LENGTH",
+            Self::Options => "OPENVPC_MALFORMED_OPTIONS",
+            Self::Truncated => "OPENVPC_MALFORMED_TRUNCATED",
+            Self::Version => "OPENVPC_MALFORMED_VERSION",
         }
     }
 }

@@ -319,7 +319,7 @@ fn a_super_packet_above_64_kib_has_no_length_of_its_own() {
 fn the_reasons_are_numbered_as_they_are_listed() {
     for (index, reason) in Malformed::ALL.into_iter().enumerate() {
         assert_eq!(reason as usize, index);
-        assert!(reason.as_str().starts_with("malformed-"));
+        assert!(reason.as_str().starts_with("OPENVPC_MALFORMED_"));
     }
 }
 
