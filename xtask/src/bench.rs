@@ -5,13 +5,14 @@ use std::process::Command;
 use crate::Outcome;
 
 /// For the usage text.
-pub const SUMMARY: &str = "measure: `pipeline` judges packets, with few and many rules";
+pub const SUMMARY: &str = "measure: `pipeline` judges packets with few and many rules, `datapath` carries them beside a bare veth";
 
 /// Builds a benchmark with optimisations and runs it.
 pub fn run(arguments: &[String]) -> Outcome {
     let (package, bench) = match arguments {
         [name] if name == "pipeline" => ("openvpc-pipeline", "judge"),
-        _ => return Err("usage: cargo xtask bench pipeline".into()),
+        [name] if name == "datapath" => ("openvpc-datapath", "engine"),
+        _ => return Err("usage: cargo xtask bench pipeline|datapath".into()),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

@@ -23,7 +23,10 @@ pub fn run(arguments: &[String]) -> Outcome {
     let host = host()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--quiet", "--locked", "--target", &host]).current_dir(&fuzz).env("RUSTFLAGS", INSTRUMENTATION);
+    build
+        .args(["build", "--release", "--quiet", "--locked", "--target", &host])
+        .current_dir(&fuzz)
+        .env("RUSTFLAGS", INSTRUMENTATION);
     let target_dir = fuzz.join("target");
     build.env("CARGO_TARGET_DIR", &target_dir);
     call(&mut build, "building the fuzz targets")?;

@@ -14,11 +14,8 @@ type Outcome = Result<(), String>;
 /// A command's name, its usage line and what runs it.
 type Command = (&'static str, &'static str, fn(&[String]) -> Outcome);
 
-const COMMANDS: &[Command] = &[
-    ("bench", bench::SUMMARY, bench::run),
-    ("fuzz", fuzz::SUMMARY, fuzz::run),
-    ("model", model::SUMMARY, model::run),
-];
+const COMMANDS: &[Command] =
+    &[("bench", bench::SUMMARY, bench::run), ("fuzz", fuzz::SUMMARY, fuzz::run), ("model", model::SUMMARY, model::run)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

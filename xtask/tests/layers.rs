@@ -18,7 +18,11 @@ fn dependencies(layer: &str) -> BTreeSet<String> {
     let manifest = fs::read_to_string(root().join("crates").join(layer).join("Cargo.toml")).unwrap();
     let (_, after) = manifest.split_once("\n[dependencies]").unwrap();
     let section = after.split_once("\n[").map_or(after, |(section, _)| section);
-    section.lines().filter_map(|line| line.strip_prefix("openvpc-")).map(|line| line.split(['.', ' ', '=']).next().unwrap().to_owned()).collect()
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("openvpc-"))
+        .map(|line| line.split(['.', ' ', '=']).next().unwrap().to_owned())
+        .collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Client tokens, once for all actions that take one.
 
-use openvpc_model::{ClientToken, ClientTokenKey};
+use openvpc_model::{ClientToken, ClientTokenKey, UnixMillis};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ pub fn once<T: Serialize + DeserializeOwned>(
     let key = ClientTokenKey { owner: tx.owner().clone(), action: action.to_owned(), token: token.to_owned() };
     let fingerprint = fingerprint(&serde_json::to_vec(parameters).map_err(ControlError::internal)?);
     let earlier = tx.network().get::<ClientToken>(&key).cloned();
-    if let Some(earlier) = earlier.filter(|earlier| tx.now().0.saturating_sub(earlier.created_at.0) < LIFETIME_MS) {
+    if let Some(earlier) = earlier.filter(|earlier| !is_forgotten(earlier, tx.now())) {
         if earlier.fingerprint != fingerprint {
             return Err(ControlError::new(
                 "IdempotentParameterMismatch",
@@ -42,6 +42,21 @@ pub fn once<T: Serialize + DeserializeOwned>(
     let answer = serde_json::to_value(&value).map_err(ControlError::internal)?;
     tx.put(ClientToken { key, fingerprint, answer, created_at: tx.now() });
     Ok(value)
+}
+
+/// Whether a token is so old that it may be used anew.
+pub fn is_forgotten(token: &ClientToken, now: UnixMillis) -> bool {
+    now.0.saturating_sub(token.created_at.0) >= LIFETIME_MS
+}
+
+/// Forgets old tokens, in all accounts.
+pub fn prune(tx: &mut Tx) {
+    let now = tx.now();
+    let old: Vec<_> =
+        tx.network().all::<ClientToken>().filter(|token| is_forgotten(token, now)).map(|token| token.key.clone()).collect();
+    for key in old {
+        tx.remove::<ClientToken>(&key);
+    }
 }
 
 /// FNV-1a: stable over restarts and versions, which a `Hasher` of the standard library doesn't promise.

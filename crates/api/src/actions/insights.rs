@@ -122,7 +122,8 @@ fn describe_analyses(
     });
     // The newest first.
     found.sort_by_key(|analysis| (std::cmp::Reverse(analysis.started_at), analysis.id));
-    let found = filters::select(found.iter().map(|analysis| analysis_shape(analysis)).collect(), &request.filters, &ANALYSIS_FIELDS)?;
+    let found =
+        filters::select(found.iter().map(|analysis| analysis_shape(analysis)).collect(), &request.filters, &ANALYSIS_FIELDS)?;
     let (analyses, next_token) = page::cut(&request, named, found, |analysis| analysis.network_insights_analysis_id.as_deref())?;
     Ok(shapes::DescribeNetworkInsightsAnalysesResult { network_insights_analyses: analyses, next_token })
 }
@@ -131,7 +132,9 @@ static PATH_FIELDS: Fields<shapes::NetworkInsightsPath> = Fields {
     tags: Some(|path| &path.tags),
     fields: &[
         ("destination", |path, m| m.offer(&path.destination)),
-        ("filter-at-source.source-address", |path, m| m.offer(&path.filter_at_source.as_ref().and_then(|f| f.source_address.clone()))),
+        ("filter-at-source.source-address", |path, m| {
+            m.offer(&path.filter_at_source.as_ref().and_then(|f| f.source_address.clone()))
+        }),
         ("filter-at-source.destination-address", |path, m| {
             m.offer(&path.filter_at_source.as_ref().and_then(|f| f.destination_address.clone()));
         }),
@@ -227,7 +230,8 @@ fn filter_shape(filter: &serde_json::Value) -> shapes::PathFilter {
 }
 
 fn port(number: i32) -> Result<u16, ApiError> {
-    u16::try_from(number).map_err(|_| ApiError::invalid_value(format!("Value ({number}) for parameter destinationPort is invalid.")))
+    u16::try_from(number)
+        .map_err(|_| ApiError::invalid_value(format!("Value ({number}) for parameter destinationPort is invalid.")))
 }
 
 /// The resource type in an ARN, by the id's prefix.

@@ -86,7 +86,6 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "until all families are filled"]
     fn every_listed_operation_has_a_handler() {
         let served = |line: &&String| match line.split_once(':') {
             Some(("ec2", name)) => ec2(name).is_some(),

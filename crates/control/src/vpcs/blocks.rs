@@ -122,7 +122,8 @@ pub(super) fn amazon_ipv6(tx: &Tx) -> Result<VpcBlock<Ipv6Net>, ControlError> {
         tx.network().all::<Vpc>().flat_map(|vpc| &vpc.ipv6_blocks).map(|block| block.block.network()).collect();
     let first = tx.random();
     // The 24 bits between the pool's /32 and a /56.
-    let at = |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6.network()) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
+    let at =
+        |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6.network()) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
     let free = |network: &Ipv6Addr| !LAB_IPV6.contains(network) && !taken.contains(network);
     let network = (0..1 << 24).map(at).find(free).ok_or_else(|| {
         ControlError::new("InsufficientCidrBlocks", format!("There are not enough free IPv6 CIDR blocks in {AMAZON_IPV6}"))

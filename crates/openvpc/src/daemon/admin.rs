@@ -177,7 +177,8 @@ impl Admin {
         self.enforcement.counters();
         let delivered = self.flow_logs.flush(environment::Machine.now());
         let records: usize = delivered.files.iter().map(|file| file.records).sum();
-        let failures: serde_json::Map<_, _> = delivered.failures.iter().map(|(id, reason)| (id.to_string(), (*reason).into())).collect();
+        let failures: serde_json::Map<_, _> =
+            delivered.failures.iter().map(|(id, reason)| (id.to_string(), (*reason).into())).collect();
         Ok(json!({ "records": records, "objects": delivered.files.len(), "failures": failures }))
     }
 

@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openvpc_control::instances::{self, Observed};
-use openvpc_control::{Caller, Control, Environment};
+use openvpc_control::{Caller, Control, Environment, idempotency};
 use openvpc_datapath::machine::{Outcome, Report};
 use openvpc_flowlogs::FlowLogs;
-use openvpc_model::Instance;
+use openvpc_model::{ClientToken, Instance};
 
 use super::enforcement::{Enforcement, Wake};
 use super::environment;
@@ -90,19 +90,23 @@ fn move_on(control: &Control, report: &Report) {
     }
 }
 
-/// Forgets instances that were terminated long enough ago.
+/// Forgets instances that were terminated, and client tokens that were used, long enough ago.
 fn prune(control: &Control) {
     let network = control.snapshot();
     let now = control.now();
-    let Some(owner) = network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|i| i.owner.clone())
-    else {
+    let instance =
+        network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|found| found.owner.clone());
+    let token =
+        || network.all::<ClientToken>().find(|token| idempotency::is_forgotten(token, now)).map(|found| found.key.owner.clone());
+    let Some(owner) = instance.or_else(token) else {
         return;
     };
     let pruned = control.transact(&Caller { owner }, |tx| {
         instances::prune(tx);
+        idempotency::prune(tx);
         Ok(())
     });
     if let Err(error) = pruned {
-        tracing::error!(%error, "can't forget terminated instances");
+        tracing::error!(%error, "can't forget what is old");
     }
 }

@@ -54,7 +54,8 @@ fn answer_http(stream: &TcpStream, name: &str) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let body = format!("Hello from {name}. You are {}.\n", unmapped(stream.peer_addr()?).ip());
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     (&mut &*stream).write_all((head + &body).as_bytes())
 }
 

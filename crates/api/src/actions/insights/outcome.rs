@@ -1,7 +1,10 @@
 //! The outcome of an analysis: as it is stored, and as AWS shows it.
 
 use openvpc_model::rules::{PortRange, RulePorts};
-use openvpc_model::{Direction, NaclAction, Network, NetworkAcl, NetworkInterface, Owner, Peer, Protocol, RouteState, RouteTarget, SecurityGroupRule};
+use openvpc_model::{
+    Direction, NaclAction, Network, NetworkAcl, NetworkInterface, Owner, Peer, Protocol, RouteState, RouteTarget,
+    SecurityGroupRule,
+};
 use openvpc_pipeline::wire::Transport;
 use openvpc_pipeline::{HeaderView, ResourceId, RuleId};
 use openvpc_reach::{Blocker, Explanation, HopView, Question, Start, Way};
@@ -46,9 +49,29 @@ struct Header {
 /// The rule that decided.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Rule {
-    Acl { cidr: String, egress: bool, ports: Option<(u16, u16)>, protocol: String, allow: bool, number: u16 },
-    Group { cidr: Option<String>, group: Option<String>, prefix_list: Option<String>, egress: bool, ports: Option<(u16, u16)>, protocol: String },
-    Route { destination: String, gateway: Option<String>, interface: Option<String>, origin: String, state: String },
+    Acl {
+        cidr: String,
+        egress: bool,
+        ports: Option<(u16, u16)>,
+        protocol: String,
+        allow: bool,
+        number: u16,
+    },
+    Group {
+        cidr: Option<String>,
+        group: Option<String>,
+        prefix_list: Option<String>,
+        egress: bool,
+        ports: Option<(u16, u16)>,
+        protocol: String,
+    },
+    Route {
+        destination: String,
+        gateway: Option<String>,
+        interface: Option<String>,
+        origin: String,
+        state: String,
+    },
 }
 
 /// Why there is no path.
@@ -86,7 +109,9 @@ impl Outcome {
             Start::Eni(eni) => Some(eni.to_string()),
             Start::Internet(_) => None,
         };
-        let way = |way: &Way, first: Option<&String>| if explanation.reachable { components(network, owner, way, first) } else { Vec::new() };
+        let way = |way: &Way, first: Option<&String>| {
+            if explanation.reachable { components(network, owner, way, first) } else { Vec::new() }
+        };
         Self {
             found: explanation.reachable,
             failure: None,
@@ -180,7 +205,13 @@ fn rule(network: &Network, resource: ResourceId, rule: Option<RuleId>, direction
                 RouteState::Blackhole => "blackhole",
             };
             let origin = if route.is_some() { "createroute" } else { "createroutetable" };
-            Some(Rule::Route { destination: destination.to_string(), gateway, interface, origin: origin.to_owned(), state: state.to_owned() })
+            Some(Rule::Route {
+                destination: destination.to_string(),
+                gateway,
+                interface,
+                origin: origin.to_owned(),
+                state: state.to_owned(),
+            })
         }
         _ => None,
     }

@@ -31,7 +31,8 @@ pub(super) fn analyse(network: &Network, path: &InsightsPath, filter_in_arns: &[
                 && outcome.found
             {
                 outcome.found = false;
-                outcome.reasons = vec![Reason::new("COMPONENT_FILTER_RESTRICTION", missing.rsplit('/').next().unwrap_or(missing))];
+                outcome.reasons =
+                    vec![Reason::new("COMPONENT_FILTER_RESTRICTION", missing.rsplit('/').next().unwrap_or(missing))];
                 outcome.forward.clear();
                 outcome.back.clear();
             }
@@ -65,7 +66,8 @@ fn questions(network: &Network, path: &InsightsPath) -> Result<Vec<Question>, St
         at("FilterAtSource").or_else(|| at("FilterAtDestination"))
     };
     let source_ip = path.source_ip.as_deref().and_then(|text| text.parse().ok()).or_else(|| filter("SourceAddress"));
-    let destination_ip = path.destination_ip.as_deref().and_then(|text| text.parse().ok()).or_else(|| filter("DestinationAddress"));
+    let destination_ip =
+        path.destination_ip.as_deref().and_then(|text| text.parse().ok()).or_else(|| filter("DestinationAddress"));
     let protocol = match Protocol::parse(&path.protocol) {
         Some(Protocol::Number(number)) => number,
         _ => return Err(format!("{} is no protocol that a path can have", path.protocol)),
@@ -154,7 +156,9 @@ fn internet_addresses(network: &Network) -> Vec<IpAddr> {
         IpNet::V6(_) => None,
     });
     let blocks: BTreeSet<Ipv4Net> = groups.chain(nacls).collect();
-    let public = |address: &Ipv4Addr| !address.is_private() && !address.is_unspecified() && !address.is_loopback() && !address.is_link_local();
+    let public = |address: &Ipv4Addr| {
+        !address.is_private() && !address.is_unspecified() && !address.is_loopback() && !address.is_link_local()
+    };
     let others = blocks.iter().filter_map(|block| block.hosts().next()).filter(public).map(IpAddr::V4);
     std::iter::once(INTERNET_HOST).chain(others).collect()
 }

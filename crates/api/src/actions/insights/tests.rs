@@ -62,14 +62,20 @@ impl Fixture {
 
     /// A path of the web server's VPC.
     fn path(&self, more: Parameters<'_>) -> String {
-        let mut parameters = vec![("Source", &*self.gateway), ("Destination", &*self.instance), ("Protocol", "tcp")];
-        parameters.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
-        parameters.extend_from_slice(more);
+        let parameters = self.path_parameters(more);
         text(&self.call("CreateNetworkInsightsPath", &parameters)["NetworkInsightsPath"]["NetworkInsightsPathId"])
     }
 
+    /// The parameters of a path from the gateway to the web server, some of them others.
+    fn path_parameters<'a>(&'a self, more: Parameters<'a>) -> Vec<(&'a str, &'a str)> {
+        let all = [("Source", &*self.gateway), ("Destination", &*self.instance), ("Protocol", "tcp"), ("ClientToken", "")];
+        let mut parameters: Vec<_> = all.into_iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name)).collect();
+        parameters.extend_from_slice(more);
+        parameters
+    }
+
     fn analyse(&self, path: &str, more: Parameters<'_>) -> Value {
-        let mut parameters = vec![("NetworkInsightsPathId", path)];
+        let mut parameters = vec![("NetworkInsightsPathId", path), ("ClientToken", "")];
         parameters.extend_from_slice(more);
         let started = self.call("StartNetworkInsightsAnalysis", &parameters)["NetworkInsightsAnalysis"].clone();
         assert_eq!(started["Status"], "running");
@@ -97,7 +103,8 @@ fn an_open_port_is_found_with_every_component_in_order() {
     let analysis = fixture.ask(&[("DestinationPort", "80")]);
     assert_eq!((&analysis["Status"], &analysis["NetworkPathFound"]), (&"succeeded".into(), &true.into()), "{analysis}");
     let forward = analysis["ForwardPathComponents"].as_array().unwrap();
-    let kinds: Vec<_> = forward.iter().map(|component| text(&component["Component"]["Id"]).split('-').next().unwrap().to_owned()).collect();
+    let kinds: Vec<_> =
+        forward.iter().map(|component| text(&component["Component"]["Id"]).split('-').next().unwrap().to_owned()).collect();
     assert_eq!(kinds, ["igw", "acl", "sg", "eni"]);
     assert_eq!(forward.iter().map(|component| component["SequenceNumber"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(forward[1]["AclRule"]["RuleNumber"], 100);
@@ -156,7 +163,12 @@ fn a_blackhole_route_is_in_a_bad_state() {
     let eni = text(&eni["NetworkInterface"]["NetworkInterfaceId"]);
     let route = [("RouteTableId", &*fixture.table), ("DestinationCidrBlock", "192.0.2.0/24"), ("NetworkInterfaceId", &*eni)];
     fixture.call("CreateRoute", &route);
-    let analysis = fixture.ask(&[("Source", &fixture.instance), ("Destination", &fixture.gateway), ("DestinationIp", "192.0.2.9"), ("DestinationPort", "80")]);
+    let analysis = fixture.ask(&[
+        ("Source", &fixture.instance),
+        ("Destination", &fixture.gateway),
+        ("DestinationIp", "192.0.2.9"),
+        ("DestinationPort", "80"),
+    ]);
     assert_eq!(codes(&analysis), ["BAD_STATE_ROUTE"], "{analysis}");
     assert_eq!(analysis["Explanations"][0]["RouteTableRoute"]["State"], "blackhole");
 }
@@ -197,12 +209,7 @@ fn a_path_with_analyses_can_not_be_deleted() {
 #[test]
 fn what_is_not_there_or_makes_no_sense_is_refused() {
     let fixture = Fixture::new();
-    let code = |more: Parameters<'_>| {
-        let mut parameters = vec![("Source", &*fixture.gateway), ("Destination", &*fixture.instance), ("Protocol", "tcp")];
-        parameters.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
-        parameters.extend_from_slice(more);
-        fixture.code("CreateNetworkInsightsPath", &parameters)
-    };
+    let code = |more: Parameters<'_>| fixture.code("CreateNetworkInsightsPath", &fixture.path_parameters(more));
     assert_eq!(code(&[("Protocol", "icmp")]), "InvalidParameterValue");
     assert_eq!(code(&[("Source", "nonsense")]), "InvalidParameterValue");
     assert_eq!(code(&[("DestinationPort", "70000")]), "InvalidParameterValue");
