@@ -154,10 +154,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         (&mut self.sink, &self.tables)
     }
 
-    /// Receives one batch from a port and deals with it.
-    pub fn take_batch(&mut self, from: PortId, batch: &mut FrameBatch, now: Now) {
+    /// Receives one batch from a port and deals with it; returns how many frames it held.
+    pub fn take_batch(&mut self, from: PortId, batch: &mut FrameBatch, now: Now) -> usize {
         let unusable = batch.unusable();
-        let Some(port) = self.connected_mut(from).and_then(|connected| connected.port.as_mut()) else { return };
+        let Some(port) = self.connected_mut(from).and_then(|connected| connected.port.as_mut()) else { return 0 };
         port.receive(batch);
         self.unusable += batch.unusable() - unusable;
 
@@ -168,6 +168,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             self.fates.push(fate);
         }
         self.send_batch(batch);
+        batch.len()
     }
 
     /// Deals with one frame.
