@@ -190,6 +190,51 @@ def ec2(api):
 ec2.account = 500000000000
 
 
+class Place:
+    """A VPC with a subnet and a gateway in an account of its own, as a start for tests of the API."""
+
+    def __init__(self, api, ec2):
+        self.api, self.ec2 = api, ec2
+        self.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
+        self.subnet = self.make_subnet("10.0.1.0/24")
+        self.gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
+        of_vpc = [{"Name": "vpc-id", "Values": [self.vpc]}]
+        self.table = ec2.describe_route_tables(Filters=of_vpc)["RouteTables"][0]["RouteTableId"]
+        self.acl = ec2.describe_network_acls(Filters=of_vpc)["NetworkAcls"][0]["NetworkAclId"]
+        self.group = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"][0]["GroupId"]
+
+    def make_subnet(self, block, **options):
+        return self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=block, **options)["Subnet"]["SubnetId"]
+
+    def make_eni(self, **options):
+        options.setdefault("SubnetId", self.subnet)
+        return self.ec2.create_network_interface(**options)["NetworkInterface"]["NetworkInterfaceId"]
+
+    def make_group(self, name="own", **options):
+        return self.ec2.create_security_group(GroupName=name, Description="own", VpcId=self.vpc, **options)["GroupId"]
+
+    def make_instance(self, **options):
+        if "NetworkInterfaces" not in options:
+            options.setdefault("SubnetId", self.subnet)
+        launched = self.ec2.run_instances(ImageId="ami-00000000", MinCount=1, MaxCount=1, **options)
+        instance = launched["Instances"][0]["InstanceId"]
+        self.wait(instance, "running")
+        return instance
+
+    def state(self, instance):
+        found = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+        return found[0]["Instances"][0]["State"]["Name"]
+
+    def wait(self, instance, state):
+        until(lambda: self.state(instance) == state, what=f"{instance} {state}")
+
+
+@pytest.fixture
+def place(api, ec2):
+    return Place(api, ec2)
+
+
 def error_code(call, **parameters):
     """The error code that a boto3 call fails with."""
     with pytest.raises(botocore.exceptions.ClientError) as failure:
