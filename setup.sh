@@ -10,6 +10,7 @@ need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
 need cc gcc
 need make make
 if [ "${1:-build}" = test ]; then
+  need g++ g++
   need ip iproute2
   need ping iputils-ping
   need curl curl
