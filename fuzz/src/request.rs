@@ -17,12 +17,8 @@ use openvpc_store::MemoryStore;
 /// Every request is answered as AWS would: never with an internal error.
 pub fn request(lines: &[u8]) {
     let environment = Counted(AtomicU64::new(1));
-    let control = Control::open(
-        Box::new(MemoryStore::default()),
-        Box::new(Compiled::default()),
-        Box::new(environment),
-        Quotas::default(),
-    );
+    let control =
+        Control::open(Box::new(MemoryStore::default()), Box::new(Compiled::default()), Box::new(environment), Quotas::default());
     let control = Arc::new(control.expect("an empty store opens"));
     let account = "123456789012".parse().expect("twelve digits are an account");
     let api = Api::new(control, Arc::new(NoMachine), account);
@@ -32,7 +28,6 @@ pub fn request(lines: &[u8]) {
             body => signed("POST", "", body),
         };
         if let Some(response) = api.answer(&request) {
-            eprintln!("RESP {}", response.body.replace("\n", ""));
             assert!(matches!(response.status, 200..500), "{}: {}", String::from_utf8_lossy(line), response.body);
             assert!(response.body.starts_with('<'), "{}", response.body);
         }
@@ -41,14 +36,10 @@ pub fn request(lines: &[u8]) {
 
 /// A request that is signed well enough for a loopback address.
 fn signed(method: &str, query: &str, body: &[u8]) -> Request {
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=test/20260921/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature={:064}",
-        0
-    );
-    let headers = vec![
-        ("Authorization".into(), authorization),
-        ("Content-Type".into(), "application/x-www-form-urlencoded".into()),
-    ];
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential=test/20260921/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature={:064}", 0);
+    let headers =
+        vec![("Authorization".into(), authorization), ("Content-Type".into(), "application/x-www-form-urlencoded".into())];
     Request { method: method.into(), path: "/".into(), query: query.into(), headers, body: body.to_vec() }
 }
 
