@@ -18,6 +18,7 @@
 mod core;
 mod counters;
 mod cut;
+mod link_layer;
 mod offload;
 mod thread;
 mod uplink;

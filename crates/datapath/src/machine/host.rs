@@ -1,0 +1,395 @@
+//! The reconciler: what is there, what should be, and the way from one to the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::{fs, io, thread};
+
+use openvpc_model::{EniId, Instance, InstanceId, InstanceState, Network};
+use openvpc_pipeline::{EniIndex, Tables};
+
+use super::exits::Exits;
+use super::internet::{self, LabInternet};
+use super::links::{self, HostLink};
+use super::plan::{self, InstancePlan, LinkPlan};
+use super::{Config, Machine, Outcome, PATIENCE, Report, is_ending};
+use crate::DatapathError;
+use crate::backend::Backend;
+use crate::error::Attempt;
+use crate::namespace::NetNs;
+use crate::netlink::{Link, Netlink};
+use crate::sandbox::{self, Fabric, Sandbox, SandboxSpec};
+
+/// Everything of the machine that a reconcile changes.
+pub(super) struct Host {
+    fabric: Fabric,
+    netlink: Netlink,
+    exits: Exits,
+    internet: Option<LabInternet>,
+    guests: BTreeMap<InstanceId, Guest>,
+    /// Instances that ended by themselves, with the number of the start that ended so.
+    exited: BTreeMap<InstanceId, u32>,
+    /// What is still to be found out about what was there before this daemon.
+    unexplored: bool,
+    last: Option<(Network, Arc<Tables>)>,
+}
+
+/// A sandbox and its links.
+struct Guest {
+    sandbox: Sandbox,
+    links: BTreeMap<EniId, (EniIndex, HostLink)>,
+}
+
+impl Host {
+    pub(super) fn open(
+        config: &Config,
+        backend: &dyn Backend,
+        lab_internet: bool,
+        on_exit: Box<dyn Fn() + Send>,
+    ) -> Result<Self, DatapathError> {
+        let exits = Exits::start(on_exit)?;
+        let fabric = Fabric::open(&config.helper, &Machine::fabric_dir(&config.dir))?;
+        let opened = Self::open_on(config, backend, lab_internet, &fabric, &exits);
+        match opened {
+            Ok((netlink, internet)) => Ok(Self {
+                fabric,
+                netlink,
+                exits,
+                internet,
+                guests: BTreeMap::new(),
+                exited: BTreeMap::new(),
+                unexplored: true,
+                last: None,
+            }),
+            Err(error) => {
+                // What was found stays for an attempt with better luck; what was made now goes.
+                if !fabric.was_adopted() {
+                    let _ = fabric.close();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open_on(
+        config: &Config,
+        backend: &dyn Backend,
+        lab_internet: bool,
+        fabric: &Fabric,
+        exits: &Exits,
+    ) -> Result<(Netlink, Option<LabInternet>), DatapathError> {
+        let mut netlink = Netlink::open(fabric.net_ns())?;
+        if !lab_internet {
+            return Ok((netlink, None));
+        }
+        let internet = LabInternet::open(config, backend, fabric.net_ns(), &mut netlink)?;
+        if let Err(error) = exits.watch(internet.sandbox.process()) {
+            internet.sandbox.stop(PATIENCE)?;
+            return Err(error);
+        }
+        Ok((netlink, Some(internet)))
+    }
+
+    pub(super) fn reconcile(
+        &mut self,
+        config: &Config,
+        backend: &dyn Backend,
+        network: &Network,
+        tables: &Arc<Tables>,
+    ) -> Result<Vec<Report>, DatapathError> {
+        self.last = Some((network.clone(), Arc::clone(tables)));
+        if self.unexplored {
+            self.explore(config, network)?;
+            self.unexplored = false;
+        }
+        self.note_exits(backend, network);
+        self.stop_unwanted(backend, network);
+        self.revive_internet(config, backend)?;
+        self.forget_state_dirs(config, network)?;
+
+        let wires = self.netlink.links()?;
+        let mut reports = Vec::new();
+        for instance in network.all::<Instance>() {
+            let report = |outcome| Report { instance: instance.id, outcome };
+            if !plan::should_run(instance.state) {
+                if is_ending(instance.state) && !self.guests.contains_key(&instance.id) {
+                    reports.push(report(Outcome::Stopped));
+                }
+                continue;
+            }
+            if self.exited.contains_key(&instance.id) {
+                reports.push(report(Outcome::Exited));
+                continue;
+            }
+            match self.see_to(config, backend, network, tables, instance, &wires) {
+                Ok(()) if instance.state == InstanceState::Pending => reports.push(report(Outcome::Started)),
+                Ok(()) => {}
+                Err(error) => reports.push(report(Outcome::Failed(error.to_string()))),
+            }
+        }
+        Ok(reports)
+    }
+}
+
+impl Host {
+    /// Makes guests of the sandboxes that an earlier daemon left, and removes wires that nobody will take over.
+    fn explore(&mut self, config: &Config, network: &Network) -> Result<(), DatapathError> {
+        let mut strangers = Vec::new();
+        for (name, sandbox) in Sandbox::find_all(&Machine::instances_dir(&config.dir))? {
+            match name.parse() {
+                Ok(id) => {
+                    self.exits.watch(sandbox.process())?;
+                    self.guests.insert(id, Guest { sandbox, links: BTreeMap::new() });
+                }
+                Err(_) if name == internet::NAME && self.internet.is_some() => {}
+                Err(_) => strangers.push(sandbox),
+            }
+        }
+        stop_all(strangers.iter())?;
+        let carries = |id: &InstanceId| network.instances.get(id).is_some_and(|instance| plan::should_run(instance.state));
+        let enis = self.guests.keys().filter(|id| carries(id)).flat_map(|id| network.enis_of(*id));
+        let mut wanted: BTreeSet<_> = enis.map(|eni| links::wire_name(eni.id)).collect();
+        if self.internet.is_some() {
+            wanted.insert(internet::WIRE.into());
+        }
+        for link in self.netlink.links()?.into_iter().filter(|link| link.name != "lo" && !wanted.contains(&link.name)) {
+            links::remove(&mut self.netlink, link.index)?;
+        }
+        Ok(())
+    }
+
+    /// Notices guests that ended by themselves.
+    fn note_exits(&mut self, backend: &dyn Backend, network: &Network) {
+        let ended: Vec<_> = self.guests.iter().filter(|(_, guest)| !guest.sandbox.is_running()).map(|(id, _)| *id).collect();
+        for id in ended {
+            if let Some(guest) = self.guests.remove(&id) {
+                self.disconnect_all(backend, guest.links);
+            }
+            if let Some(instance) = network.instances.get(&id) {
+                self.exited.insert(id, instance.starts);
+            }
+        }
+        // One that was started since, or is no longer to run, has a clean slate.
+        self.exited.retain(|id, starts| {
+            let instance = network.instances.get(id);
+            instance.is_some_and(|instance| plan::should_run(instance.state) && instance.starts == *starts)
+        });
+    }
+
+    /// Stops, all at once, the guests that should not run. One that can't be stopped stays a guest, to try again.
+    fn stop_unwanted(&mut self, backend: &dyn Backend, network: &Network) {
+        let unwanted = |id: &InstanceId| !network.instances.get(id).is_some_and(|instance| plan::should_run(instance.state));
+        let stopping: Vec<_> = self.guests.keys().filter(|id| unwanted(id)).copied().collect();
+        if let Err(error) = stop_all(stopping.iter().filter_map(|id| Some(&self.guests.get(id)?.sandbox))) {
+            tracing::error!(%error, "an instance does not stop");
+        }
+        for id in stopping {
+            if self.guests.get(&id).is_some_and(|guest| !guest.sandbox.is_running())
+                && let Some(guest) = self.guests.remove(&id)
+            {
+                self.disconnect_all(backend, guest.links);
+            }
+        }
+    }
+
+    fn revive_internet(&mut self, config: &Config, backend: &dyn Backend) -> Result<(), DatapathError> {
+        if self.internet.as_ref().is_some_and(|internet| !internet.sandbox.is_running()) {
+            tracing::warn!("the lab internet ended and is started again");
+            let internet = LabInternet::open(config, backend, self.fabric.net_ns(), &mut self.netlink)?;
+            self.exits.watch(internet.sandbox.process())?;
+            self.internet = Some(internet);
+        }
+        Ok(())
+    }
+
+    /// Removes the directories of instances that are terminated or were never heard of.
+    fn forget_state_dirs(&self, config: &Config, network: &Network) -> Result<(), DatapathError> {
+        let parent = Machine::instances_dir(&config.dir);
+        let entries = match fs::read_dir(&parent) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.attempt(|| format!("list {}", parent.display()))?,
+        };
+        for entry in entries.flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<InstanceId>().ok()) else { continue };
+            let kept =
+                |instance: &Arc<Instance>| !matches!(instance.state, InstanceState::Terminated | InstanceState::ShuttingDown);
+            if self.guests.contains_key(&id) || network.instances.get(&id).is_some_and(kept) {
+                continue;
+            }
+            if let Err(error) = fs::remove_dir_all(entry.path()) {
+                tracing::warn!(%error, "can't remove {}", entry.path().display());
+            }
+        }
+        Ok(())
+    }
+
+    fn see_to(
+        &mut self,
+        config: &Config,
+        backend: &dyn Backend,
+        network: &Network,
+        tables: &Tables,
+        instance: &Instance,
+        wires: &[Link],
+    ) -> Result<(), DatapathError> {
+        let plan = plan::instance(network, tables, instance).ok_or_else(|| DatapathError::Sandbox {
+            name: instance.id.to_string(),
+            reason: "its network interface, subnet or VPC is gone".into(),
+        })?;
+        match self.guests.remove(&instance.id) {
+            Some(mut guest) => {
+                // A link that root inside made unusable is no reason to end the instance.
+                if let Err(error) = self.fit(backend, &mut guest, &plan, wires) {
+                    tracing::warn!(instance = %instance.id, %error, "can't set up the instance's network as declared");
+                }
+                self.guests.insert(instance.id, guest);
+            }
+            None => {
+                let guest = self.launch(config, backend, instance, &plan)?;
+                self.guests.insert(instance.id, guest);
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &mut self,
+        config: &Config,
+        backend: &dyn Backend,
+        instance: &Instance,
+        plan: &InstancePlan,
+    ) -> Result<Guest, DatapathError> {
+        let spec = SandboxSpec {
+            name: instance.id.to_string(),
+            hostname: plan.hostname.clone(),
+            resolv_conf: plan.resolv_conf.clone(),
+            hosts: plan.hosts.clone(),
+            user_data: instance.user_data.clone().filter(|_| !instance.user_data_ran),
+            state_dir: config.state_dir(instance.id),
+            hidden: config.hidden.clone(),
+        };
+        let prepared = sandbox::launch(&config.helper, &spec)?;
+        let mut links = BTreeMap::new();
+        let connected = prepared.net_ns().and_then(|host| {
+            plan.links.iter().try_for_each(|link| {
+                links.insert(link.eni, (link.index, self.connect(backend, &host, link)?));
+                Ok(())
+            })
+        });
+        let started = connected.and_then(|()| prepared.start()).and_then(|sandbox| {
+            self.exits.watch(sandbox.process())?;
+            Ok(sandbox)
+        });
+        match started {
+            Ok(sandbox) => Ok(Guest { sandbox, links }),
+            Err(error) => {
+                self.disconnect_all(backend, links);
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes a guest's links to what they should be.
+    fn fit(
+        &mut self,
+        backend: &dyn Backend,
+        guest: &mut Guest,
+        plan: &InstancePlan,
+        wires: &[Link],
+    ) -> Result<(), DatapathError> {
+        let wanted = |eni: &EniId, link: &HostLink| {
+            let wire = wires.iter().any(|wire| wire.index == link.wire && wire.name == links::wire_name(*eni));
+            wire && plan.links.iter().any(|plan| plan.eni == *eni && link.is_same_link(&plan.setup))
+        };
+        let host = guest.sandbox.net_ns()?;
+        let gone: BTreeMap<_, _> = guest.links.extract_if(.., |eni, (_, link)| !wanted(eni, link)).collect();
+        gone.values().try_for_each(|(_, link)| link.withdraw(&host))?;
+        self.disconnect_all(backend, gone);
+
+        for link in &plan.links {
+            match guest.links.get_mut(&link.eni) {
+                Some((_, present)) => present.change(&host, &link.setup)?,
+                None => {
+                    let name = links::wire_name(link.eni);
+                    let left = wires.iter().find(|wire| wire.name == name);
+                    let adopted = left.map(|wire| HostLink::adopt(wire, &host, &link.setup)).transpose()?.flatten();
+                    let present = match adopted {
+                        Some(present) => {
+                            backend.attach(link.index, self.fabric.net_ns(), present.wire)?;
+                            present
+                        }
+                        None => self.connect(backend, &host, link)?,
+                    };
+                    guest.links.insert(link.eni, (link.index, present));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, backend: &dyn Backend, host: &NetNs, link: &LinkPlan) -> Result<HostLink, DatapathError> {
+        let made = HostLink::make(&mut self.netlink, &links::wire_name(link.eni), host, &link.setup)?;
+        if let Err(error) = backend.attach(link.index, self.fabric.net_ns(), made.wire) {
+            links::remove(&mut self.netlink, made.wire)?;
+            return Err(error);
+        }
+        Ok(made)
+    }
+
+    /// Disconnects links whatever happens: one that can't be removed has nothing behind it, and goes with the fabric.
+    fn disconnect_all(&mut self, backend: &dyn Backend, links: BTreeMap<EniId, (EniIndex, HostLink)>) {
+        for (eni, (index, link)) in links {
+            let removed = backend.detach(index).and_then(|()| links::remove(&mut self.netlink, link.wire));
+            if let Err(error) = removed {
+                tracing::warn!(%eni, %error, "can't remove a link");
+            }
+        }
+    }
+
+    pub(super) fn reboot(
+        &mut self,
+        config: &Config,
+        backend: &dyn Backend,
+        id: InstanceId,
+    ) -> Result<Option<Report>, DatapathError> {
+        let Some((network, tables)) = self.last.clone() else { return Ok(None) };
+        if let Some(guest) = self.guests.get(&id) {
+            guest.sandbox.stop(PATIENCE)?;
+        }
+        if let Some(guest) = self.guests.remove(&id) {
+            self.disconnect_all(backend, guest.links);
+        }
+        self.exited.remove(&id);
+        let Some(instance) = network.instances.get(&id).filter(|instance| plan::should_run(instance.state)) else {
+            return Ok(None);
+        };
+        let outcome = match self.see_to(config, backend, &network, &tables, instance, &[]) {
+            Ok(()) => Outcome::Started,
+            Err(error) => Outcome::Failed(error.to_string()),
+        };
+        Ok(Some(Report { instance: id, outcome }))
+    }
+
+    pub(super) fn close(mut self, backend: &dyn Backend) -> Result<(), DatapathError> {
+        let guests = std::mem::take(&mut self.guests);
+        let internet = self.internet.take();
+        let all = guests.values().map(|guest| &guest.sandbox).chain(internet.as_ref().map(|internet| &internet.sandbox));
+        let stopped = stop_all(all);
+        for guest in guests.into_values() {
+            self.disconnect_all(backend, guest.links);
+        }
+        if let Some(internet) = internet {
+            links::remove(&mut self.netlink, internet.link.wire)?;
+        }
+        self.fabric.close()?;
+        stopped
+    }
+}
+
+/// Stops sandboxes at the same time; returns the first error after all have been tried.
+pub(super) fn stop_all<'a>(sandboxes: impl Iterator<Item = &'a Sandbox>) -> Result<(), DatapathError> {
+    thread::scope(|scope| {
+        let stopping: Vec<_> = sandboxes.map(|sandbox| scope.spawn(|| sandbox.stop(PATIENCE))).collect();
+        let outcomes: Vec<_> = stopping.into_iter().map(|thread| thread.join()).collect();
+        outcomes.into_iter().try_for_each(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
