@@ -1,7 +1,7 @@
 //! Wire formats: reading packets without ever panicking, and changing them with their checksums kept right.
 //!
 //! One protocol, one file, one shape: a private module `field` names the places of a header once, and a view gives them
-//! types. A view made by `new_checked` holds a whole header. All reading goes through [`bytes`], which yields zero beyond
+//! types. A view made by `new_checked` holds a whole header. All reading goes through `bytes`, which yields zero beyond
 //! the end, so that even a view whose bytes were changed under it can't panic.
 //!
 //! Everything from outside goes through [`PacketHeader::parse`]: what it lets through has consistent lengths, a right IPv4
