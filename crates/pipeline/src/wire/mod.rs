@@ -5,7 +5,7 @@
 //! the end, so that even a view whose bytes were changed under it can't panic.
 //!
 //! Everything from outside goes through [`PacketHeader::parse`]: what it lets through has consistent lengths, a right IPv4
-//! header checksum and no fragment that could change what was judged. Nothing here allocates but [`testing`].
+//! header checksum and no fragment that could change what was judged. Nothing here allocates but `testing`.
 
 pub mod build;
 mod bytes;
