@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::Outcome;
 
 /// For the usage text.
-pub const SUMMARY: &str = "measure: `pipeline` judges packets with few and many rules, `datapath` carries them beside a bare veth";
+pub const SUMMARY: &str =
+    "measure: `pipeline` judges packets with few and many rules, `datapath` carries them beside a bare veth";
 
 /// Builds a benchmark with optimisations and runs it.
 pub fn run(arguments: &[String]) -> Outcome {

@@ -32,7 +32,7 @@ pub struct Database {
 }
 
 /// The answer to a question.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Answer {
     /// The columns' names.
     pub columns: Vec<String>,

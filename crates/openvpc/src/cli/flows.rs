@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
+use openvpc_flowlogs::query::Answer;
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -17,13 +18,13 @@ pub fn run(target: &Target, command: Flows) -> Result<ExitCode, Failure> {
     match command {
         Flows::Tail { json } => tail(&client, json)?,
         Flows::Query { sql, json, csv } => {
-            let rows = Rows::read(&client, &sql)?;
+            let answer = ask(&client, &sql)?;
             let text = if json {
-                rows.json()
+                format!("{}\n", answer.to_json())
             } else if csv {
-                rows.csv()
+                answer.to_csv()
             } else {
-                rows.table()
+                table(&answer)
             };
             print(&text)?;
         }
@@ -86,64 +87,33 @@ fn record_line(record: &Value, paint: Paint) -> String {
     )
 }
 
-/// The answer to a query.
-pub struct Rows {
-    columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
+/// Asks the daemon.
+///
+/// # Errors
+/// When the daemon can't be reached or doesn't take the SQL.
+pub fn ask(client: &Client, sql: &str) -> Result<Answer, Failure> {
+    let answer = client.post("flows/query", &json!({ "sql": sql }))?;
+    serde_json::from_value(answer).map_err(|error| Failure::new(format!("the daemon's answer can't be read: {error}")))
 }
 
-impl Rows {
-    /// Asks the daemon.
-    ///
-    /// # Errors
-    /// When the daemon can't be reached or doesn't take the SQL.
-    pub fn read(client: &Client, sql: &str) -> Result<Self, Failure> {
-        let answer = client.post("flows/query", &json!({ "sql": sql }))?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let columns = answer["columns"].as_array().into_iter().flatten().map(text).collect();
-        let rows =
-            answer["rows"].as_array().into_iter().flatten().map(|row| row.as_array().cloned().unwrap_or_default()).collect();
-        Ok(Self { columns, rows })
-    }
-
-    /// The rows as plain texts, blanks as `-`.
-    pub fn texts(&self) -> Vec<Vec<String>> {
-        self.rows.iter().map(|row| row.iter().map(|value| plain(value, "-")).collect()).collect()
-    }
-
-    /// A table that fits the terminal.
-    pub fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(columns()).unwrap_or(u16::MAX));
-        table.set_header(&self.columns);
-        table.add_rows(self.texts());
-        format!("{table}\n")
-    }
-
-    fn json(&self) -> String {
-        let object = |row: &Vec<Value>| self.columns.iter().cloned().zip(row.iter().cloned()).collect::<serde_json::Map<_, _>>();
-        let objects: Vec<Value> = self.rows.iter().map(|row| Value::Object(object(row))).collect();
-        format!("{}\n", Value::Array(objects))
-    }
-
-    fn csv(&self) -> String {
-        let line = |cells: Vec<String>| cells.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(",") + "\n";
-        let rows = self.rows.iter().map(|row| line(row.iter().map(|value| plain(value, "")).collect()));
-        std::iter::once(line(self.columns.clone())).chain(rows).collect()
-    }
-}
-
-fn plain(value: &Value, blank: &str) -> String {
-    match value {
-        Value::Null => blank.to_owned(),
+/// The rows as plain texts, blanks as `-`.
+pub fn texts(answer: &Answer) -> Vec<Vec<String>> {
+    let text = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
+    };
+    answer.rows.iter().map(|row| row.iter().map(text).collect()).collect()
 }
 
-fn csv_cell(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+/// A table that fits the terminal.
+pub fn table(answer: &Answer) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(columns()).unwrap_or(u16::MAX));
+    table.set_header(&answer.columns);
+    table.add_rows(texts(answer));
+    format!("{table}\n")
 }
 
 /// Prints, and ends quietly when nobody reads any more (`| head`).

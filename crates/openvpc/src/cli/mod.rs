@@ -4,7 +4,7 @@ mod client;
 mod env;
 mod exec;
 mod explain;
-mod flows;
+pub mod flows;
 mod paint;
 mod status;
 
@@ -20,7 +20,6 @@ use crate::toolbox::{self, Tool};
 pub use client::Client;
 pub use env::quoted;
 pub use explain::way as told_way;
-pub use flows::Rows;
 pub use paint::Paint;
 
 /// A virtual private cloud on your own Linux machine.

@@ -190,7 +190,7 @@ impl Admin {
         let sql = question["sql"].as_str().ok_or_else(|| AdminError::bad("the question has no \"sql\""))?;
         self.enforcement.counters();
         let answer = self.flow_logs.query(sql).map_err(AdminError::bad)?;
-        Ok(json!({ "columns": answer.columns, "rows": answer.rows }))
+        serde_json::to_value(answer).map_err(AdminError::internal)
     }
 
     /// Records as they come, a line of JSON each, for as long as somebody reads.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::awscli;
 use super::names::{Names, at_path};
 use super::story::{Call, FlowQuestion, How, Probe, Split, Step, Story};
-use crate::cli::{Client, Failure, Paint, Rows, Target, told_way};
+use crate::cli::{Client, Failure, Paint, Target, flows, told_way};
 use crate::toolbox::{Outcome, Report};
 
 /// How long a call with `until`, or a probe that must be answered, may take to come true.
@@ -245,9 +245,9 @@ impl Runner {
             self.paint.dim("$"),
             self.paint.cyan(&format!("openvpc flows query \"{sql}\""))
         );
-        let rows = Rows::read(&self.client, &sql)?;
-        print!("{}", rows.table());
-        let found = rows.texts();
+        let answer = flows::ask(&self.client, &sql)?;
+        print!("{}", flows::table(&answer));
+        let found = flows::texts(&answer);
         if let Some(expected) = &question.rows {
             let mut wanted = Vec::new();
             for row in expected {
