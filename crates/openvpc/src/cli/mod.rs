@@ -158,6 +158,9 @@ pub enum Labs {
         /// Leave what the lab made, to look around in.
         #[arg(long)]
         keep: bool,
+        /// Print the outcome alone, as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -22,7 +22,7 @@ pub fn demo() -> Result<ExitCode, Failure> {
     let target =
         Target { endpoint: daemon.endpoint.clone(), region: "eu-central-1".to_owned(), account: "123456789012".to_owned() };
     // The daemon takes everything with it when it ends, and its files are shown before.
-    let told = runner::run(&target, &story, true);
+    let told = runner::run(&target, &story, true, false);
     if told.is_ok() {
         show_files(&data_dir);
     }

@@ -21,7 +21,7 @@ const BUILT_IN: &[(&str, &str)] = &[("first-light", include_str!("../../../../la
 pub fn command(target: &Target, command: Labs) -> Result<ExitCode, Failure> {
     match command {
         Labs::List { json } => list(json),
-        Labs::Run { name, keep } => runner::run(target, &find(&name)?, keep),
+        Labs::Run { name, keep, json } => runner::run(target, &find(&name)?, keep, json),
     }
 }
 

@@ -24,18 +24,28 @@ const SILENCE: Duration = Duration::from_millis(700);
 const INTERNET_IPV4: &str = "198.51.100.10";
 const INTERNET_IPV6: &str = "2001:db8:ffff::10";
 
+/// Tells the reader a line, unless only the outcome is wanted.
+macro_rules! tell {
+    ($runner:expr, $($text:tt)*) => {
+        if !$runner.json {
+            println!($($text)*);
+        }
+    };
+}
+
 /// Runs a lab and takes down what it made, unless that is to be kept; the exit status is 1 when anything differed from what
 /// it says.
-pub fn run(target: &Target, story: &Story, keep: bool) -> Result<ExitCode, Failure> {
+pub fn run(target: &Target, story: &Story, keep: bool, json: bool) -> Result<ExitCode, Failure> {
     let mut runner = Runner {
         client: Client::new(target),
         target: target.clone(),
         names: Names::default(),
         paint: Paint::stdout(),
+        json,
         differences: Vec::new(),
         checks: 0,
     };
-    println!("{}\n\n{}", runner.paint.bold(&story.title), story.about.trim_end());
+    tell!(runner, "{}\n\n{}", runner.paint.bold(&story.title), story.about.trim_end());
     let told = story.steps.iter().try_for_each(|step| runner.step(step));
     let cleaned = if keep { Ok(()) } else { runner.clean_up(story) };
     told.and(cleaned)?;
@@ -48,6 +58,7 @@ struct Runner {
     target: Target,
     names: Names,
     paint: Paint,
+    json: bool,
     differences: Vec<String>,
     checks: usize,
 }
@@ -56,13 +67,13 @@ impl Runner {
     fn step(&mut self, step: &Step) -> Result<(), Failure> {
         match step {
             Step::Say(text) => {
-                println!("\n{}", self.fill(text)?.trim_end());
+                tell!(self, "\n{}", self.fill(text)?.trim_end());
                 Ok(())
             }
             Step::Call(call) => self.call(call),
             Step::Split(split) => self.split(split),
             Step::Bucket(name) => {
-                println!("{} {}", self.paint.dim("$"), self.paint.cyan(&format!("aws s3 mb s3://{name}")));
+                tell!(self, "{} {}", self.paint.dim("$"), self.paint.cyan(&format!("aws s3 mb s3://{name}")));
                 self.client.create_bucket(name)
             }
             Step::Probe(probe) => self.probe(probe),
@@ -72,7 +83,7 @@ impl Runner {
 
     /// Takes down what there is. A lab that broke off made only some of it, so that a name may be missing.
     fn clean_up(&mut self, story: &Story) -> Result<(), Failure> {
-        println!("\n{}", self.paint.dim("Taking it down again."));
+        tell!(self, "\n{}", self.paint.dim("Taking it down again."));
         let mut first_failure = Ok(());
         for call in &story.cleanup {
             if self.names.fill_all(&call.with).is_ok() {
@@ -88,7 +99,7 @@ impl Runner {
         let net: IpNet = block.parse().map_err(|error| broken(&block, &format!("it is no block: {error}")))?;
         let parts = net.subnets(split.into).map_err(|error| broken(&block, &error.to_string()))?;
         for (name, part) in split.save.iter().zip(parts) {
-            println!("{}", self.paint.dim(&format!("  {name} = {part}")));
+            tell!(self, "{}", self.paint.dim(&format!("  {name} = {part}")));
             self.names.save(name, part.to_string());
         }
         Ok(())
@@ -96,7 +107,7 @@ impl Runner {
 
     fn call(&mut self, call: &Call) -> Result<(), Failure> {
         let mut parameters = self.names.fill_all(&call.with).map_err(|error| broken(&call.action, &error))?;
-        println!("{} {}", self.paint.dim("$"), self.paint.cyan(&awscli::command(&call.action, &parameters)));
+        tell!(self, "{} {}", self.paint.dim("$"), self.paint.cyan(&awscli::command(&call.action, &parameters)));
         // The aws CLI encodes user data itself; over the wire it is base64.
         if let Some(Value::String(text)) = parameters.get_mut("UserData") {
             *text = BASE64.encode(text.as_bytes());
@@ -128,7 +139,7 @@ impl Runner {
             let path = self.fill(path)?;
             let value =
                 at_path(answer, &path).ok_or_else(|| broken(&call.action, &format!("the answer has no {path}: {answer}")))?;
-            println!("{}", self.paint.dim(&format!("  {name} = {value}")));
+            tell!(self, "{}", self.paint.dim(&format!("  {name} = {value}")));
             self.names.save(name, value);
         }
         Ok(())
@@ -138,7 +149,7 @@ impl Runner {
         let Some(expected) = &call.fails else {
             return Err(broken(&call.action, &format!("{code}: {message}")));
         };
-        println!("  {} {message}", self.paint.red(code));
+        tell!(self, "  {} {message}", self.paint.red(code));
         self.check(expected == code, || format!("{} failed with {code}, but {expected} was expected", call.action));
         Ok(())
     }
@@ -149,14 +160,14 @@ impl Runner {
         let report = self.send(probe, &from, &to)?;
         let right = report.outcome == probe.expect && probe.answer.as_ref().is_none_or(|text| report.detail.contains(text));
         let mark = if right { self.paint.green("✓") } else { self.paint.red("✗") };
-        println!("\n{mark} {}", self.paint.bold(&probe.what));
+        tell!(self, "\n{mark} {}", self.paint.bold(&probe.what));
         let outcome = match report.outcome {
             Outcome::Answered => self.paint.green("answered"),
             Outcome::Refused => self.paint.red("refused by the host"),
             Outcome::NoAnswer => self.paint.red("no answer"),
             Outcome::Unreachable => self.paint.red("unreachable"),
         };
-        println!("  {outcome}  {}", self.paint.dim(&report.detail));
+        tell!(self, "  {outcome}  {}", self.paint.dim(&report.detail));
         self.check(right, || {
             let Probe { what, expect, answer, .. } = probe;
             let wanted = answer.as_deref().unwrap_or_default();
@@ -217,8 +228,8 @@ impl Runner {
         let answer = self.client.post("explain", &json!({ "from": from, "to": to, "protocol": protocol, "port": port }))?;
         for way in ["forward", "return"] {
             if !answer[way]["hops"].as_array().is_none_or(Vec::is_empty) {
-                println!("  {}", self.paint.dim(way));
-                print!("{}", self.names.annotate(&told_way(&answer[way], self.paint)));
+                tell!(self, "  {}", self.paint.dim(way));
+                tell!(self, "{}", self.names.annotate(&told_way(&answer[way], self.paint)).trim_end());
             }
         }
         let arrives = matches!(probe.expect, Outcome::Answered | Outcome::Refused);
@@ -239,14 +250,15 @@ impl Runner {
     fn flows(&mut self, question: &FlowQuestion) -> Result<(), Failure> {
         self.client.post("flows/flush", &Value::Null)?;
         let sql = self.fill(&question.sql)?;
-        println!(
+        tell!(
+            self,
             "\n{}\n{} {}",
             self.paint.bold(&question.ask),
             self.paint.dim("$"),
             self.paint.cyan(&format!("openvpc flows query \"{sql}\""))
         );
         let answer = flows::ask(&self.client, &sql)?;
-        print!("{}", flows::table(&answer));
+        tell!(self, "{}", flows::table(&answer).trim_end());
         let found = flows::texts(&answer);
         if let Some(expected) = &question.rows {
             let mut wanted = Vec::new();
@@ -266,7 +278,7 @@ impl Runner {
         self.checks += 1;
         if !right {
             let difference = difference();
-            println!("  {} {difference}", self.paint.red("differs:"));
+            tell!(self, "  {} {difference}", self.paint.red("differs:"));
             self.differences.push(difference);
         }
     }
@@ -276,15 +288,17 @@ impl Runner {
     }
 
     fn conclude(&self) -> ExitCode {
-        if self.differences.is_empty() {
+        let right = self.differences.is_empty();
+        if self.json {
+            println!("{}", json!({ "passed": right, "checks": self.checks, "differences": self.differences }));
+        } else if right {
             println!("\n{}", self.paint.green(&format!("Everything is as the story says ({} checks).", self.checks)));
-            return ExitCode::SUCCESS;
+        } else {
+            let count = format!("{} of {} checks differ from the story:", self.differences.len(), self.checks);
+            println!("\n{}", self.paint.red(&count));
+            self.differences.iter().for_each(|difference| println!("  {difference}"));
         }
-        println!("\n{}", self.paint.red(&format!("{} of {} checks differ from the story:", self.differences.len(), self.checks)));
-        for difference in &self.differences {
-            println!("  {difference}");
-        }
-        ExitCode::FAILURE
+        if right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
