@@ -3,5 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 ./setup.sh build
+export PATH="$PATH:$HOME/.cargo/bin"
 cargo build --release --quiet
 exec target/release/openvpc demo

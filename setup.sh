@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 packages=()
 need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
 
-need cc gcc
+command -v cc >/dev/null 2>&1 || packages+=(gcc libc6-dev)
 need make make
 if [ "${1:-build}" = test ]; then
   need g++ g++
@@ -20,20 +20,26 @@ if [ "${1:-build}" = test ]; then
   need python3 python3
   python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
 fi
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
+  # Newer Debian and Ubuntu releases carry rustup; older ones have no Rust that is new enough.
+  packages+=(rustup)
+fi
 if [ ${#packages[@]} -gt 0 ]; then
-  as_root=()
-  [ "$(id -u)" = 0 ] || as_root=(sudo)
   echo "setup: installing ${packages[*]}"
   "${as_root[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-if ! command -v cargo >/dev/null 2>&1; then
-  if [ -x "$HOME/.cargo/bin/cargo" ]; then
-    echo "setup: put $HOME/.cargo/bin on the PATH and run this again" >&2
-  else
-    echo "setup: openvpc is built with Rust 1.95 or newer, which isn't here; install it with rustup and run this again" >&2
-  fi
+PATH="$PATH:$HOME/.cargo/bin"
+if ! cargo --version >/dev/null 2>&1 && command -v rustup >/dev/null 2>&1; then
+  echo "setup: installing Rust"
+  rustup toolchain install stable --profile minimal --component clippy --component rustfmt >/dev/null
+  rustup default stable >/dev/null
+fi
+if ! cargo --version >/dev/null 2>&1; then
+  echo "setup: openvpc is built with Rust 1.95 or newer, which isn't here; install it with rustup and run this again" >&2
   exit 1
 fi
 

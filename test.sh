@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 ./setup.sh test
+export PATH="$PATH:$HOME/.cargo/bin"
 export CARGO_TERM_COLOR=never
 
 echo "== format, lints, generated code"
