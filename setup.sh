@@ -22,10 +22,6 @@ if [ "${1:-build}" = test ]; then
 fi
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)
-if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ]; then
-  # Newer Debian and Ubuntu releases carry rustup; older ones have no Rust that is new enough.
-  packages+=(rustup)
-fi
 if [ ${#packages[@]} -gt 0 ]; then
   echo "setup: installing ${packages[*]}"
   "${as_root[@]}" apt-get update -qq
@@ -33,6 +29,10 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 PATH="$PATH:$HOME/.cargo/bin"
+if ! command -v cargo >/dev/null 2>&1 && ! command -v rustup >/dev/null 2>&1; then
+  # Newer Debian and Ubuntu releases carry rustup; older ones have no Rust that is new enough, and the end says so.
+  "${as_root[@]}" apt-get install -y -qq --no-install-recommends rustup >/dev/null 2>&1 || true
+fi
 if ! cargo --version >/dev/null 2>&1 && command -v rustup >/dev/null 2>&1; then
   echo "setup: installing Rust"
   rustup toolchain install stable --profile minimal --component clippy --component rustfmt >/dev/null
