@@ -207,6 +207,11 @@ class Place:
     def make_subnet(self, block, **options):
         return self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=block, **options)["Subnet"]["SubnetId"]
 
+    def block6(self, number):
+        """The VPC's IPv6 block of that number for a subnet."""
+        block = self.ec2.describe_vpcs(VpcIds=[self.vpc])["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]
+        return block.replace("00::/56", f"{number:02x}::/64")
+
     def make_eni(self, **options):
         options.setdefault("SubnetId", self.subnet)
         return self.ec2.create_network_interface(**options)["NetworkInterface"]["NetworkInterfaceId"]

@@ -207,3 +207,14 @@ def test_the_same_client_token_launches_once(place):
     assert place.ec2.run_instances(**run(place, ClientToken="once"))["Instances"][0]["InstanceId"] == first
     other = run(place, ClientToken="once", InstanceType="t3.large")
     assert error_code(place.ec2.run_instances, **other) == "IdempotentParameterMismatch"
+
+
+@pytest.mark.parametrize("count", [51, 65535, 2**31 - 1])
+def test_a_count_beyond_the_limit_is_refused_before_any_work_is_done(place, count):
+    subnet = place.make_subnet("10.0.128.0/17", Ipv6CidrBlock=place.block6(1))
+    eni = place.make_eni(SubnetId=subnet)
+    too_many = {"NetworkInterfaceId": eni, "SecondaryPrivateIpAddressCount": count}
+    assert error_code(place.ec2.assign_private_ip_addresses, **too_many) == "PrivateIpAddressLimitExceeded"
+    assert error_code(place.ec2.assign_ipv6_addresses, NetworkInterfaceId=eni, Ipv6AddressCount=count).endswith("LimitExceeded")
+    for options in ({"SecondaryPrivateIpAddressCount": count}, {"Ipv6AddressCount": count}):
+        assert error_code(place.ec2.create_network_interface, SubnetId=subnet, **options).endswith("LimitExceeded")
