@@ -96,21 +96,14 @@ pub fn assign_ipv6(tx: &mut Tx, id: EniId, request: &AssignIpv6) -> Result<Vec<I
     for address in &request.addresses {
         if !eni.ipv6_addresses.contains(address) {
             check_wanted(tx, &subnet, IpAddr::V6(*address))?;
-            tx.update::<NetworkInterface, _>(&id, |eni| eni.ipv6_addresses.push(*address))?;
+            add_ipv6(tx, id, *address)?;
         }
     }
     for _ in 0..request.count {
         let address = subnets::allocate_ipv6(tx, &subnet)?;
-        tx.update::<NetworkInterface, _>(&id, |eni| eni.ipv6_addresses.push(address))?;
+        add_ipv6(tx, id, address)?;
     }
     let now = tx.find::<NetworkInterface>(&id)?;
-    let limit = tx.quotas().ipv6_addresses_per_interface;
-    if now.ipv6_addresses.len() > limit {
-        return Err(ControlError::new(
-            "InvalidInterface.IpAddressLimitExceeded",
-            format!("Number of IPv6 addresses of {id} will exceed the limit of {limit}."),
-        ));
-    }
     Ok(now.ipv6_addresses[eni.ipv6_addresses.len()..].to_vec())
 }
 
@@ -150,7 +143,7 @@ pub(super) fn place_ipv4(
     for _ in 0..secondary_count {
         add_ipv4(tx, id, &subnet, None)?;
     }
-    check_ipv4_limit(tx, id)
+    Ok(())
 }
 
 fn interface(tx: &Tx, id: EniId) -> Result<(Arc<NetworkInterface>, Arc<Subnet>), ControlError> {
@@ -160,6 +153,7 @@ fn interface(tx: &Tx, id: EniId) -> Result<(Arc<NetworkInterface>, Arc<Subnet>),
     Ok((eni, subnet))
 }
 
+/// Adds one address. The limit is looked at with each, so that an absurd count ends at it.
 fn add_ipv4(tx: &mut Tx, id: EniId, subnet: &Subnet, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, ControlError> {
     let address = match wanted {
         Some(wanted) => {
@@ -169,7 +163,24 @@ fn add_ipv4(tx: &mut Tx, id: EniId, subnet: &Subnet, wanted: Option<Ipv4Addr>) -
         None => subnets::allocate_ipv4(tx, subnet)?,
     };
     tx.update::<NetworkInterface, _>(&id, |eni| eni.private_addresses.push(PrivateAddress { address, public: None }))?;
+    check_ipv4_limit(tx, id)?;
     Ok(address)
+}
+
+/// The same for IPv6.
+fn add_ipv6(tx: &mut Tx, id: EniId, address: Ipv6Addr) -> Result<(), ControlError> {
+    let limit = tx.quotas().ipv6_addresses_per_interface;
+    let count = tx.update::<NetworkInterface, _>(&id, |eni| {
+        eni.ipv6_addresses.push(address);
+        eni.ipv6_addresses.len()
+    })?;
+    if count > limit {
+        return Err(ControlError::new(
+            "InvalidInterface.IpAddressLimitExceeded",
+            format!("Number of IPv6 addresses of {id} will exceed the limit of {limit}."),
+        ));
+    }
+    Ok(())
 }
 
 /// Moves a secondary address, and what stands for it outside, from one interface to another.

@@ -122,24 +122,36 @@ impl Outcome {
     }
 }
 
-/// The components of one direction, numbered from 1; a path that starts at an interface begins with it and its instance.
+/// The components of one direction, numbered from 1. A path that starts or ends at an interface starts or ends in its
+/// instance.
 fn components(network: &Network, owner: &Owner, way: &Way, first: Option<&String>) -> Vec<Component> {
-    let mut components = Vec::new();
+    let mut components: Vec<_> = way.hops.iter().map(|hop| component(network, hop)).collect();
     if let Some(id) = first {
-        components.push(Component { id: id.clone(), ..Component::default() });
+        components.insert(0, Component { id: id.clone(), ..Component::default() });
     }
-    components.extend(way.hops.iter().map(|hop| component(network, hop)));
     components.dedup_by(|later, earlier| later.id == earlier.id && later.rule.is_none() && earlier.rule.is_none());
+    if let Some(instance) = components.first().and_then(|first| instance_of(network, &first.id)) {
+        components.insert(0, Component { id: instance, ..Component::default() });
+    }
+    if let Some(instance) = components.last().and_then(|last| instance_of(network, &last.id)) {
+        components.push(Component { id: instance, ..Component::default() });
+    }
     for (component, sequence) in components.iter_mut().zip(1..) {
         component.sequence = sequence;
         component.arn = owner.ec2_arn(kind_of(&component.id), &component.id);
+        component.attached_to = instance_of(network, &component.id);
         if let Some(eni) = component.id.parse().ok().and_then(|id| network.get::<NetworkInterface>(&id)) {
-            component.attached_to = eni.attachment.as_ref().map(|attachment| attachment.instance.to_string());
             component.subnet = Some(eni.subnet.to_string());
             component.vpc = Some(eni.vpc.to_string());
         }
     }
     components
+}
+
+/// The instance that carries an interface.
+fn instance_of(network: &Network, id: &str) -> Option<String> {
+    let eni = network.get::<NetworkInterface>(&id.parse().ok()?)?;
+    eni.attachment.as_ref().map(|attachment| attachment.instance.to_string())
 }
 
 fn component(network: &Network, hop: &HopView) -> Component {

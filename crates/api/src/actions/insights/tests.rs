@@ -105,8 +105,11 @@ fn an_open_port_is_found_with_every_component_in_order() {
     let forward = analysis["ForwardPathComponents"].as_array().unwrap();
     let kinds: Vec<_> =
         forward.iter().map(|component| text(&component["Component"]["Id"]).split('-').next().unwrap().to_owned()).collect();
-    assert_eq!(kinds, ["igw", "acl", "sg", "eni"]);
-    assert_eq!(forward.iter().map(|component| component["SequenceNumber"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(kinds, ["igw", "acl", "sg", "eni", "i"]);
+    assert_eq!(
+        forward.iter().map(|component| component["SequenceNumber"].as_i64().unwrap()).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
     assert_eq!(forward[1]["AclRule"]["RuleNumber"], 100);
     assert_eq!(forward[2]["SecurityGroupRule"]["PortRange"]["From"], 80);
     assert_eq!(forward[3]["AttachedTo"]["Id"], *fixture.instance);
