@@ -1,11 +1,13 @@
 """Starts that can't succeed say so in one line and leave nothing; starts without root work."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import socket
 import subprocess
 
+import botocore.exceptions
 import pytest
 
 from conftest import BINARY, ROOT, Daemon, error_code
@@ -94,6 +96,36 @@ def test_a_state_that_was_damaged_is_refused_and_nothing_is_invented(start, tmp_
     state.write_bytes(whole)
     daemon.start()
     assert "10.0.0.0/16" in {vpc["CidrBlock"] for vpc in daemon.client().describe_vpcs()["Vpcs"]}
+
+
+@NEEDS_ROOT
+def test_a_disk_that_was_full_is_used_again_when_there_is_room(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    daemon = Daemon(disk / "data", "--datapath", "none").start()
+    try:
+        ec2 = daemon.client()
+        made = [ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]]
+        with open(disk / "ballast", "wb") as ballast, contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(1 << 16))
+                ballast.flush()
+        for _ in range(5):
+            try:
+                made.append(ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"])
+            except botocore.exceptions.ClientError as error:
+                assert error.response["Error"]["Code"] == "InternalError"
+        (disk / "ballast").unlink()
+        made.append(ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"])
+        for _ in range(2):
+            # Nothing that was refused is there, and nothing that was acknowledged is missing.
+            assert {vpc["VpcId"] for vpc in daemon.client().describe_vpcs()["Vpcs"] if not vpc["IsDefault"]} == set(made)
+            daemon.kill()
+            daemon.start()
+    finally:
+        daemon.stop()
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_a_second_daemon_on_the_same_data_directory_is_refused(start):

@@ -1,8 +1,10 @@
 """What stays and what goes when the daemon ends, by a signal or by force."""
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import subprocess
 import urllib.request
 
@@ -149,7 +151,7 @@ def test_sigterm_leaves_nothing_and_instances_come_back_with_the_next_daemon(sta
     daemon.start()
     again(net, daemon)
     net.wait([host.id for host in net.hosts], "running")
-    until(lambda: net.hosts[0].exec("true").returncode == 0, what="the instance back")
+    assert [host.exec("true").returncode for host in net.hosts] == [0, 0], "what is said to run runs"
     assert net.hosts[0].pings(net.hosts[1].address) and net.hosts[0].pings(net.hosts[1].address6)
     assert net.hosts[1].exec("cat", "/tmp/file").stdout == "kept\n"
     net.delete()
@@ -207,6 +209,35 @@ def test_killed_while_instances_start_and_end_the_next_daemon_finishes_it(start)
     for first, second in zip(ids, ids[1:]):
         address = net.ec2.describe_instances(InstanceIds=[second])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
         until(lambda: daemon.exec(first, "ping", "-c1", "-W1", address).returncode == 0, what="a ping")
+
+
+@NEEDS_ROOT
+def test_killed_at_any_moment_of_its_start_the_next_one_works(start):
+    daemon = start()
+    net = two(daemon)
+    left = Left(daemon, [*(host.id for host in net.hosts), "internet"])
+    daemon.kill()
+    close(net)
+    choose = random.Random("moments")
+    up = [BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(daemon.data_dir)]
+    for _ in range(12):
+        process = subprocess.Popen(up, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=choose.random() * 0.3)
+        process.kill() if choose.random() < 0.7 else process.terminate()
+        errors = process.communicate(timeout=30)[1]
+        assert errors == ""
+    daemon.start()
+    again(net, daemon)
+    net.wait([host.id for host in net.hosts], "running")
+    until(lambda: all(host.exec("true").returncode == 0 for host in net.hosts), what="the instances back")
+    assert net.hosts[0].pings(net.hosts[1].address) and net.hosts[1].pings(net.hosts[0].address6)
+    for host in net.hosts:
+        left.inits.append(init_of(daemon, host.id))
+    close(net)
+    daemon.stop()
+    left.nothing()
+    assert [pid for pid in processes() if str(daemon.data_dir) in command_line(pid)] == []
 
 
 def test_rules_are_in_force_from_the_first_packet_after_a_crash(start):
