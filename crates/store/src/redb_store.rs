@@ -1,7 +1,7 @@
 //! The embedded store: one redb file, one durable transaction per commit.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use openvpc_model::{Change, Network};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -18,7 +18,9 @@ const FORMAT: u64 = 1;
 /// State in a file. A commit has returned from fsync when [`Store::commit`] returns.
 #[derive(Debug)]
 pub struct RedbStore {
-    database: Database,
+    /// None after a write failed, as on a full disk: the database takes no more until it is opened anew.
+    database: Option<Database>,
+    file: PathBuf,
     path: String,
 }
 
@@ -29,8 +31,8 @@ impl RedbStore {
     /// When the file can't be opened, is in use by another process, or has another format.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let shown = path.display().to_string();
-        let database = Database::create(path).map_err(|e| database_error(&shown, e))?;
-        let store = Self { database, path: shown };
+        let database = Some(Database::create(path).map_err(|e| database_error(&shown, e))?);
+        let store = Self { database, file: path.to_owned(), path: shown };
         store.initialize().map_err(|e| store.error(e))?;
         match store.meta("format").map_err(|e| store.error(e))? {
             FORMAT => Ok(store),
@@ -39,7 +41,7 @@ impl RedbStore {
     }
 
     fn initialize(&self) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
+        let write = self.database()?.begin_write()?;
         {
             write.open_table(RESOURCES)?;
             let mut meta = write.open_table(META)?;
@@ -53,12 +55,12 @@ impl RedbStore {
     }
 
     fn meta(&self, key: &str) -> Result<u64, redb::Error> {
-        let read = self.database.begin_read()?;
+        let read = self.database()?.begin_read()?;
         Ok(read.open_table(META)?.get(key)?.map_or(0, |value| value.value()))
     }
 
     fn write(&self, revision: Revision, changes: &[Change]) -> Result<(), redb::Error> {
-        let write = self.database.begin_write()?;
+        let write = self.database()?.begin_write()?;
         {
             let mut resources = write.open_table(RESOURCES)?;
             for change in changes {
@@ -75,7 +77,7 @@ impl RedbStore {
     }
 
     fn values(&self) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let read = self.database.begin_read()?;
+        let read = self.database()?.begin_read()?;
         let table = read.open_table(RESOURCES)?;
         let mut values = Vec::new();
         for entry in table.iter()? {
@@ -83,6 +85,10 @@ impl RedbStore {
             values.push((place.value().to_owned(), value.value().to_vec()));
         }
         Ok(values)
+    }
+
+    fn database(&self) -> Result<&Database, redb::Error> {
+        self.database.as_ref().ok_or(redb::Error::PreviousIo)
     }
 
     fn error(&self, reason: impl Display) -> StoreError {
@@ -102,12 +108,18 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError> {
+        if self.database.is_none() {
+            self.database = Some(Database::create(&self.file).map_err(|e| self.error(e))?);
+        }
         let newest = self.meta("revision").map_err(|e| self.error(e))?;
         if base.0 != newest {
             return Err(StoreError::Conflict { base: base.0, newest });
         }
         let next = Revision(newest + 1);
-        self.write(next, changes).map_err(|e| self.error(e))?;
+        if let Err(error) = self.write(next, changes) {
+            self.database = None;
+            return Err(self.error(error));
+        }
         Ok(next)
     }
 }

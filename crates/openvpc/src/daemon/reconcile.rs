@@ -27,17 +27,19 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// Starts the thread that makes the machine fit the network and moves instances on by what came of it.
+    /// Makes the machine fit the network and moves instances on by what came of it: at once, so that what is said to run
+    /// does when this returns, and then on a thread whenever there is reason to.
     pub fn start(control: Arc<Control>, enforcement: Enforcement) -> Self {
         let wake = enforcement.waker().clone();
-        wake.wake();
-        Self::run(wake, AT_LEAST_EVERY, move || {
-            let network = control.snapshot();
-            for report in enforcement.reconcile(&network) {
+        let reconcile = move || {
+            for report in enforcement.reconcile(&control.snapshot()) {
                 move_on(&control, &report);
             }
             prune(&control);
-        })
+        };
+        reconcile();
+        wake.wake();
+        Self::run(wake, AT_LEAST_EVERY, reconcile)
     }
 
     /// Ends the thread, when what it is doing is done.
