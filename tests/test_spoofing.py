@@ -5,6 +5,7 @@ whatever the case got through has arrived too."""
 
 import itertools
 import json
+import random
 import urllib.request
 
 import pytest
@@ -50,16 +51,23 @@ class Scene:
         with urllib.request.urlopen(self.world.endpoint + "/_openvpc/status") as answer:
             return {drop["reason"]: drop["packets"] for drop in json.load(answer)["datapath"]["drops"]}
 
-    def attack(self, sent):
+    def attack(self, sent, offload=False):
         """Sends the frames and then what may pass; returns what else arrived, and what was dropped."""
-        before, token = self.drops(), f"TOKEN {next(self.numbers)}.".encode()
+        before, token = self.drops(), f"TOKEN {next(self.numbers)}.".ljust(200).encode()
         attacker = self.attacker
         allowed = []
         for address in self.listeners:
             to_mac = self.near.mac if address == self.near.address else self.router_mac
             message = udp(attacker.address, address, 40000, OPEN, token)
             allowed.append(ethernet(attacker.mac, to_mac, IPV4, ip(attacker.address, address, 17, message)))
-        attacker.agent.ask("send", frames=[*sent, *allowed])
+        if offload:
+            attacker.agent.ask("send", frames=sent, offload=True)
+        else:
+            # Each between two that may pass, as they may lie in a batch of the engine's.
+            other = udp(attacker.address, self.near.address, 40000, OPEN, b"TOKEN of no number".ljust(200))
+            between = ethernet(attacker.mac, self.near.mac, IPV4, ip(attacker.address, self.near.address, 17, other))
+            attacker.agent.ask("send", frames=[between, *(each for frame in sent for each in (frame, between))])
+        attacker.agent.ask("send", frames=allowed)
         arrived = []
         for agent in self.listeners.values():
             captured = []
@@ -196,6 +204,17 @@ CASES = {
         lambda s: tagged(s.attacker.mac, s.near.mac, 0, IPV4, message(s.near.address, s.near.address)), ()),
     "a packet tagged twice": (
         lambda s: tagged(s.attacker.mac, s.near.mac, 5, 0x8100, b"\0\6\x08\0" + message(s.near.address, s.near.address), tag=0x88A8), ()),
+    "a closed port behind an IPv6 extension header": (
+        lambda s: own(s, s.far, ip(s.attacker.address6, s.far.address6, 60, b"\x11\0\1\4\0\0\0\0" + udp(s.attacker.address6, s.far.address6, 40000, 53, MARK))),
+        "ENI_SG_RULES_MISMATCH"),
+    "a closed port in an IPv6 packet that is a fragment of itself": (
+        lambda s: own(s, s.far, ip(s.attacker.address6, s.far.address6, 44, b"\x11\0\0\0\0\0\0\7" + udp(s.attacker.address6, s.far.address6, 40000, 53, MARK))),
+        "ENI_SG_RULES_MISMATCH"),
+    "a later IPv6 fragment of nothing": (
+        lambda s: own(s, s.far, ip(s.attacker.address6, s.far.address6, 44, b"\x11\0\0\x18\0\0\0\x08" + MARK + bytes(4))), None),
+    "a routing header": (
+        lambda s: own(s, s.far, ip(s.attacker.address6, s.far.address6, 43, b"\x11\2\0\1\0\0\0\0" + frames.packed(s.near.address6) + udp(
+            s.attacker.address6, s.far.address6, 40000, 53, MARK))), None),
     "a protocol that isn't IP": (lambda s: ethernet(s.attacker.mac, s.near.mac, 0x88B5, MARK), "OPENVPC_UNKNOWN_ETHERTYPE"),
     "a source route": (
         lambda s: own(s, s.far, ip(s.attacker.address, s.far.address, 17, udp(s.attacker.address, s.far.address, 40000, 53, MARK),
@@ -206,9 +225,11 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_forged_and_nothing_denied_gets_out(scene, case):
     build, reason = CASES[case]
-    arrived, dropped = scene.attack([build(scene)])
+    frame = build(scene)
+    # Long ones too: with a trailer, each is longer than what it is sent between.
+    arrived, dropped = scene.attack([frame] + [frame + bytes(300).hex()] * 15)
     for frame in arrived:
-        assert MARK not in frame.data, f"{case} arrived: {frame.data.hex()}"
+        assert b"FORGED" not in frame.data, f"{case} arrived: {frame.data.hex()}"
         assert not frame.is_from_a_router(), frame.data.hex()
         if claim := frame.claim():
             address, mac = claim
@@ -219,6 +240,69 @@ def test_nothing_forged_and_nothing_denied_gets_out(scene, case):
         assert dropped, "the drop wasn't counted"
     elif reason:
         assert reason in dropped, dropped
+
+
+def mutated(choose, frame):
+    """A frame with some of its bytes changed, cut off or added."""
+    data = bytearray(bytes.fromhex(frame))
+    for _ in range(choose.choice((0, 1, 1, 2, 3))):
+        data[choose.randrange(min(len(data), 90))] = choose.choice((0, 1, 0x7F, 0x80, 0xFF, choose.randrange(256)))
+    draw = choose.random()
+    if draw < 0.1:
+        del data[choose.randrange(14, len(data)):]
+    elif draw < 0.2:
+        data += choose.randbytes(choose.randrange(1, 60))
+    return data.hex()
+
+
+def is_honest(scene, frame):
+    """Whether a frame is one that the attacker may send to whom it came, or none of its frames."""
+    if frame.ethertype == ARP or frame.ethertype == IPV6 and frame.payload[6] == 58 and frame.payload[40] in (135, 136):
+        claim = frame.claim()
+        return not claim or scene.truth.get(claim[0], claim[1]) == claim[1]
+    if frame.ethertype == IPV4:
+        source, protocol, start = frame.payload[12:16], frame.payload[9], (frame.payload[0] & 15) * 4
+        later = frames.struct.unpack(">H", frame.payload[6:8])[0] & 0x1FFF
+    else:
+        source, protocol, start, later = frame.payload[8:24], frame.payload[6], 40, 0
+        while protocol in (0, 43, 44, 60):
+            if protocol == 44:
+                later = frames.struct.unpack(">H", frame.payload[start + 2:start + 4])[0] & 0xFFF8
+            length = 8 if protocol == 44 else (frame.payload[start + 1] + 1) * 8
+            protocol, start = frame.payload[start], start + length
+    known = {frames.packed(address) for address in (scene.attacker.address, scene.attacker.address6, scene.attacker.public)}
+    port = frames.struct.unpack(">H", frame.payload[start + 2:start + 4])[0] if len(frame.payload) >= start + 4 else None
+    return source in known and protocol == 17 and (later or port == OPEN)
+
+
+@pytest.mark.parametrize("offload", [False, True], ids=["as they are", "with offloads"])
+def test_of_frames_that_were_mutilated_only_honest_ones_arrive(scene, offload):
+    choose, s = random.Random("mutilated"), scene
+    attacker, near, far = s.attacker, s.near, s.far
+    bases = [CASES[case][0](s) for case in CASES]
+    bases += [
+        ethernet(attacker.mac, near.mac, IPV4, message(attacker.address, near.address)),
+        ethernet(attacker.mac, near.mac, IPV6, message(attacker.address6, near.address6)),
+        own(s, far, message(attacker.address, far.address)), own(s, far, message(attacker.address6, far.address6)),
+        own(s, None, message(attacker.address, INTERNET4)), own(s, None, message(attacker.address6, INTERNET6)),
+        own(s, far, first_fragment(s, OPEN)),
+    ] * 4
+    panics, arrived_at_all = s.drops().get("OPENVPC_ENGINE_PANIC", 0), 0
+    for _ in range(30):
+        sent = [mutated(choose, choose.choice(bases)) for _ in range(100)]
+        if offload:
+            # Flags, kind of segmentation, length of headers, size of segments, start and place of the checksum.
+            sizes = (0, 1, 14, 20, 34, 42, 54, 100, 1400, 65535)
+            sent = [
+                frames.struct.pack("<BBHHHH", choose.choice((0, 1, 1, 2)), choose.choice((0, 0, 1, 4, 5, 0x81)), *choose.choices(sizes, k=4)).hex() + frame
+                for frame in sent
+            ]
+        arrived, _ = s.attack(sent, offload)
+        arrived_at_all += sum(MARK in frame.data for frame in arrived)
+        for frame in arrived:
+            assert is_honest(s, frame), frame.data.hex()
+    assert s.drops().get("OPENVPC_ENGINE_PANIC", 0) == panics
+    assert arrived_at_all or offload
 
 
 def test_the_same_frame_arrives_when_it_is_honest(scene):
