@@ -13,6 +13,12 @@ PORTS = (7001, 7002, 7003)
 RANGES = (7001, 7002, (7000, 7002), (7002, 7100), (1, 65535))
 
 
+FORWARD = """
+for setting in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$setting; done
+for setting in all eth0; do echo 0 > /proc/sys/net/ipv4/conf/$setting/send_redirects; done
+"""
+
+
 class Estate:
     """Two VPCs of one account that a round makes new rules for."""
 
@@ -137,6 +143,9 @@ class Site:
         for subnet in self.subnets:
             done = self.ec2.associate_route_table(RouteTableId=self.tables[0], SubnetId=subnet)
             self.in_force[subnet, "table"] = (self.tables[0], done["AssociationId"])
+        # This one forwards whatever it is sent, when its check lets it.
+        self.middlebox = network.hosts[0]
+        self.middlebox.shell(FORWARD, check=True)
         # A route to it leads nowhere: nothing has this interface.
         self.spare = self.ec2.create_network_interface(SubnetId=self.subnets[0])["NetworkInterface"]["NetworkInterfaceId"]
         self.blocks = [str(network.block), str(network.block6)]
@@ -151,6 +160,9 @@ class Site:
             groups = choose.sample(self.groups, choose.choice((1, 1, 2)))
             if self.changes((host, "groups"), sorted(groups)):
                 host.groups(*groups)
+        check = choose.random() < 0.3
+        if self.changes("check", check):
+            self.ec2.modify_network_interface_attribute(NetworkInterfaceId=self.middlebox.eni, SourceDestCheck={"Value": check})
         for acl in self.acls:
             for egress in (False, True):
                 for number in (50, 100, 150):
@@ -219,22 +231,29 @@ class Site:
 
     def draw_routes(self, choose, table):
         wanted = {}
+        gateway, nowhere, box = (
+            {"GatewayId": self.network.gateway}, {"NetworkInterfaceId": self.spare}, {"NetworkInterfaceId": self.middlebox.eni},
+        )
         for destination in ("0.0.0.0/0", "::/0"):
             if choose.random() < 0.85:
-                wanted[destination] = {"GatewayId": self.network.gateway}
+                wanted[destination] = choose.choices((gateway, box), (5, 1))[0]
         if choose.random() < 0.1:
-            wanted["198.51.100.0/24"] = {"NetworkInterfaceId": self.spare}
+            wanted["198.51.100.0/24"] = choose.choice((nowhere, box))
         if choose.random() < 0.1:
-            wanted["203.0.113.0/24"] = {"GatewayId": self.network.gateway}
-        if choose.random() < 0.1:
+            wanted["203.0.113.0/24"] = gateway
+        if choose.random() < 0.25:
             # Only whole subnets may have a route that is more specific than the local one.
-            wanted[choose.choice(self.blocks[2::2])] = {"NetworkInterfaceId": self.spare}
+            wanted[choose.choice(self.blocks[2:])] = choose.choices((nowhere, box), (1, 3))[0]
         there = self.in_force.get((table, "routes"), {})
         for destination in there.keys() - wanted:
             family = "DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock"
             self.ec2.delete_route(RouteTableId=table, **{family: destination})
-        for destination in wanted.keys() - there:
-            self.network.route(table, destination, **wanted[destination])
+        for destination, target in wanted.items():
+            if destination not in there:
+                self.network.route(table, destination, **target)
+            elif there[destination] != target:
+                family = "DestinationIpv6CidrBlock" if ":" in destination else "DestinationCidrBlock"
+                self.ec2.replace_route(RouteTableId=table, **{family: destination}, **target)
         self.in_force[table, "routes"] = wanted
 
 
