@@ -70,8 +70,8 @@ class Estate:
             to = choose.choice([host.address6 for host in others] + internet)
         else:
             internet = [INTERNET4] * 2 if source else []
-            private = [host.address for host in others]
-            to = choose.choice(private * 2 + public + internet + ["10.0.1.77", "203.0.113.254"])
+            near = [host.address for host in others if source is None or host.network is source.network]
+            to = choose.choice(near * 3 + [host.address for host in others] + public + internet + ["10.0.1.77", "203.0.113.254"])
         kind = choose.choice(("tcp", "tcp", "tcp", "udp", "ping"))
         probe = {"kind": kind, "to": to, "id": next(Agent.ids) & 0xFFFF}
         if kind != "ping":
@@ -165,10 +165,10 @@ class Site:
             self.ec2.modify_network_interface_attribute(NetworkInterfaceId=self.middlebox.eni, SourceDestCheck={"Value": check})
         for acl in self.acls:
             for egress in (False, True):
-                for number in (50, 100, 150):
+                for number in (50, 100, 150, 151):
                     self.draw_entry(choose, acl, egress, number)
         for subnet in self.subnets:
-            acl = choose.choice([*self.acls, self.default_acl, self.default_acl])
+            acl = choose.choice([*self.acls, self.default_acl, self.default_acl, self.default_acl])
             if self.changes((subnet, "acl"), acl):
                 self.network.use_acl(subnet, acl)
             self.draw_association(choose, subnet)
@@ -186,7 +186,7 @@ class Site:
 
     def draw_rules(self, choose, group, direction):
         old, drawn = self.in_force.get((group, direction), {}), {}
-        if choose.random() < (0.3 if direction == "ingress" else 0.6):
+        if choose.random() < (0.5 if direction == "ingress" else 0.75):
             drawn["everything"] = EVERYTHING
         for _ in range(choose.choice((0, 1, 2, 4) if direction == "ingress" else (0, 1, 2))):
             protocol = choose.choice(("tcp", "tcp", "udp", "icmp", "icmpv6", "-1"))
@@ -205,14 +205,15 @@ class Site:
         if there and choose.random() < 0.5:
             return
         change = self.ec2.replace_network_acl_entry if there else self.ec2.create_network_acl_entry
-        change(NetworkAclId=acl, RuleNumber=number, Egress=egress, **self.entry(choose, last=number == 150))
+        change(NetworkAclId=acl, RuleNumber=number, Egress=egress, **self.entry(choose, last=number - 150))
         self.in_force[acl, egress, number] = True
 
     def entry(self, choose, last):
-        block = choose.choice(ANYWHERE) if last else self.peer(choose)
-        entry = {"RuleAction": choose.choice(("allow", "allow", "deny"))}
+        """An entry; the last ones are for everything of a family."""
+        block, last = (ANYWHERE[last], True) if last >= 0 else (self.peer(choose), False)
+        entry = {"RuleAction": choose.choices(("allow", "deny"), (4, 1) if last else (2, 1))[0]}
         entry["Ipv6CidrBlock" if ":" in block else "CidrBlock"] = block
-        protocol = choose.choice(("-1", "6", "6", "17", "icmp")) if not last or choose.random() < 0.3 else "-1"
+        protocol = choose.choice(("-1", "6", "6", "17", "icmp")) if not last else "-1"
         if protocol == "icmp":
             protocol = "58" if ":" in block else "1"
             kinds = (128, 129, -1) if ":" in block else (8, 0, -1)
