@@ -2,7 +2,10 @@
 
 import json
 import os
+import pty
 import signal
+import subprocess
+import termios
 import urllib.request
 
 import pytest
@@ -90,6 +93,37 @@ def test_a_child_that_left_the_session_lives_on(net):
     assert net.host.exec("kill", "-0", child).returncode == 0
     assert "sleep" in net.host.exec("cat", f"/proc/{child}/comm").stdout
     net.host.exec("kill", child)
+
+
+def test_exec_passes_signals_on_and_dies_with_its_caller(net):
+    def start(script):
+        command = net.daemon.command("exec", net.host.id, "--", "sh", "-c", script)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    trapping = start("trap 'echo caught; exit 5' TERM INT; echo ready; while :; do sleep 0.05; done")
+    trapping.send_signal(signal.SIGTERM)
+    assert trapping.communicate(timeout=20)[0] == "caught\n" and trapping.returncode == 5
+    plain = start("echo ready; exec sleep 1234")
+    plain.send_signal(signal.SIGINT)
+    assert plain.wait(timeout=20) == 130
+    plain.stdout.close()
+    orphan = start("echo ready; exec sleep 4321")
+    orphan.kill()
+    orphan.communicate()
+    sleeping = "grep -lz 4321 /proc/[0-9]*/cmdline"
+    until(lambda: net.host.shell(sleeping).stdout.count("/proc") <= 1, what="the orphan gone")
+
+
+def test_exec_gives_a_terminal_on_a_terminal(net):
+    master, slave = pty.openpty()
+    command = net.daemon.command("exec", net.host.id, "--", "sh", "-c", "test -t 0 && test -t 1 && stty size && echo on a terminal")
+    termios.tcsetwinsize(slave, (33, 99))
+    done = subprocess.run(command, stdin=slave, stdout=slave, stderr=slave, timeout=20)
+    os.close(slave)
+    assert done.returncode == 0 and b"33 99" in (text := os.read(master, 1000)) and b"on a terminal" in text
+    os.close(master)
 
 
 def test_exec_is_125_when_the_instance_is_not_running(net, fresh):
