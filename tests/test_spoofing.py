@@ -111,6 +111,11 @@ def first_fragment(s, port):
     return ip(s.attacker.address, s.far.address, 17, whole[:24], identification=77, more=True)
 
 
+def shorter_than_a_header(packet):
+    """An IPv4 packet whose total length is less than its own header's."""
+    return packet[:2] + b"\0\x10" + packet[4:]
+
+
 CASES = {
     # Whose frame it is.
     "a foreign MAC": (lambda s: ethernet(s.near.mac, s.router_mac, IPV4, message(s.near.address, s.far.address)), "OPENVPC_SPOOFED_MAC"),
@@ -195,7 +200,7 @@ CASES = {
     "a fragment of half a port": (lambda s: own(s, s.far, ip(s.attacker.address, s.far.address, 17, b"\x9c\x40\x27", identification=79, more=True)), None),
     # What isn't what it says.
     "IPv6 that says it is IPv4": (lambda s: ethernet(s.attacker.mac, s.near.mac, IPV4, message(s.attacker.address6, s.near.address6)), None),
-    "a length that is a lie": (lambda s: own(s, s.far, message(s.attacker.address, s.far.address)[:-8]), None),
+    "a length that is a lie": (lambda s: own(s, s.far, shorter_than_a_header(message(s.attacker.address, s.far.address))), None),
     "a packet of another VLAN": (
         lambda s: tagged(s.attacker.mac, s.near.mac, 5, IPV4, message(s.near.address, s.near.address)), ()),
     "an honest packet of another VLAN": (

@@ -105,7 +105,8 @@ impl PacketSocket {
 
     /// Sends frames in order, several per system call. A frame that is refused does not stop the ones behind it.
     pub fn send_many<'a>(&self, frames: impl IntoIterator<Item = (&'a VnetHeader, &'a [u8])>) -> Sent {
-        let mut frames = frames.into_iter();
+        // Asked again after its end below, so the end must be one.
+        let mut frames = frames.into_iter().fuse();
         let mut sent = Sent::default();
         let mut parts = [const { MaybeUninit::<[libc::iovec; 2]>::uninit() }; SEND_AT_ONCE];
         let mut messages = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; SEND_AT_ONCE];

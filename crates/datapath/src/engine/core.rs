@@ -352,15 +352,16 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Sends those of the first of `fates` that go to `to`, and returns how many they were.
     fn send_run(&mut self, to: PortId, fates: &[Fate], first: usize, batch: &FrameBatch) -> usize {
-        let lengths = fates.iter().map_while(|fate| match fate {
+        let length_to = |fate: &Fate| match fate {
             Fate::Send { to: other, length } if *other == to => Some(*length),
             _ => None,
-        });
-        let run = lengths.clone().count();
+        };
+        let run = fates.iter().take_while(|fate| length_to(fate).is_some()).count();
         if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
-            let frames = lengths.enumerate().filter_map(|(index, length)| {
+            // Of the run and no more, however often a port asks for the next: behind the run may lie what was dropped.
+            let frames = fates[..run].iter().enumerate().filter_map(|(index, fate)| {
                 let (header, frame) = batch.frame(first + index)?;
-                Some((header, frame.get(..length)?))
+                Some((header, frame.get(..length_to(fate)?)?))
             });
             let refused = port.send_all(frames);
             counters.drops.count(LinkDrop::SendQueueFull.into(), refused);

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use hyper::{StatusCode, header};
 use s3s::S3Result;
@@ -43,10 +44,20 @@ impl S3 {
 
     /// Answers a request. Whatever goes wrong is an answer in S3's form.
     pub async fn answer(&self, request: Request) -> Response {
-        let request = match signature::strip(request) {
-            Ok(request) => request,
-            Err(refusal) => return refuse(refusal),
+        let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
+            || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        let mut answer = match signature::strip(request) {
+            Ok(request) => self.serve(request).await,
+            Err(refusal) => refuse(refusal),
         };
+        if has_body && !answer.status().is_success() {
+            // The body may not have been read, and the connection ends then; the client is not to send more over it.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    async fn serve(&self, request: Request) -> Response {
         match self.service.call(request.map(s3s::Body::http_body_unsync)).await {
             Ok(response) => response.map(Body::new),
             Err(error) => {
@@ -74,7 +85,11 @@ impl S3Host for LocalHosts {
 
 fn refuse(refusal: Refusal) -> Response {
     let Refusal { code, message } = refusal;
-    let status = if code == "MissingContentLength" { StatusCode::LENGTH_REQUIRED } else { StatusCode::BAD_REQUEST };
+    let status = match code {
+        "AccessDenied" => StatusCode::FORBIDDEN,
+        "MissingContentLength" => StatusCode::LENGTH_REQUIRED,
+        _ => StatusCode::BAD_REQUEST,
+    };
     let body =
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()

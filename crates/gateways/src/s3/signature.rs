@@ -37,12 +37,13 @@ pub struct Refusal {
 
 /// Takes signature and chunking off a request.
 pub fn strip(mut request: Request) -> Result<Request, Refusal> {
-    if let Some(authorization) = request.headers_mut().remove(header::AUTHORIZATION)
-        && !authorization.to_str().is_ok_and(is_well_formed)
-    {
+    let authorization = request.headers_mut().remove(header::AUTHORIZATION);
+    if authorization.as_ref().is_some_and(|authorization| !authorization.to_str().is_ok_and(is_well_formed)) {
         return Err(Refusal { code: "AuthorizationHeaderMalformed", message: "The authorization header is malformed" });
     }
-    strip_signed_url(&mut request)?;
+    if !strip_signed_url(&mut request)? && authorization.is_none() {
+        return Err(Refusal { code: "AccessDenied", message: "Access Denied: sign the request with any access key" });
+    }
     let is_chunked = |value: &HeaderValue| value.as_bytes().starts_with(b"STREAMING-");
     if request.headers().get(CONTENT_SHA256).is_some_and(is_chunked) {
         request = unchunk(request)?;
@@ -64,13 +65,14 @@ fn is_well_formed(authorization: &str) -> bool {
         .is_some_and(|(key, signature)| !key.trim().is_empty() && !signature.is_empty())
 }
 
-fn strip_signed_url(request: &mut Request) -> Result<(), Refusal> {
-    let Some(query) = request.uri().query() else { return Ok(()) };
+/// Takes a signature out of the query; says whether there was one.
+fn strip_signed_url(request: &mut Request) -> Result<bool, Refusal> {
+    let Some(query) = request.uri().query() else { return Ok(false) };
     let name_of = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
     let has = |name: &str| query.split('&').any(|pair| name_of(pair) == name);
     let (v4, v2) = (has("X-Amz-Signature"), has("Signature") && has("AWSAccessKeyId"));
     if !v4 && !v2 {
-        return Ok(());
+        return Ok(false);
     }
     if v4 && !(has("X-Amz-Algorithm") && has("X-Amz-Credential") && has("X-Amz-Date") && has("X-Amz-SignedHeaders")) {
         return Err(Refusal {
@@ -88,7 +90,7 @@ fn strip_signed_url(request: &mut Request) -> Result<(), Refusal> {
     if let Ok(uri) = Uri::from_parts(parts) {
         *request.uri_mut() = uri;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn unchunk(request: Request) -> Result<Request, Refusal> {
@@ -148,7 +150,7 @@ mod tests {
         let signed = "/b/k?versionId=1&X-Amz-Algorithm=a&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=1&X-Amz-SignedHeaders=h&X-Amz-Signature=s";
         assert_eq!(strip(request(signed, &[])).unwrap().uri(), "/b/k?versionId=1");
         assert_eq!(strip(request("/b/k?AWSAccessKeyId=a&Signature=s&Expires=1", &[])).unwrap().uri(), "/b/k");
-        assert_eq!(strip(request("/b/k?Expires=1", &[])).unwrap().uri(), "/b/k?Expires=1");
+        assert_eq!(strip(request("/b/k?Expires=1", &[])).unwrap_err().code, "AccessDenied");
         let refusal = strip(request("/b/k?X-Amz-Signature=s", &[])).unwrap_err();
         assert_eq!(refusal.code, "AuthorizationQueryParametersError");
     }
@@ -156,6 +158,7 @@ mod tests {
     #[test]
     fn a_chunked_upload_says_its_real_length_and_encoding() {
         let headers = [
+            ("authorization", "AWS key:c2ln"),
             ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
             ("x-amz-decoded-content-length", "5"),
             ("content-length", "50"),
@@ -164,6 +167,6 @@ mod tests {
         let stripped = strip(request("/b/k", &headers)).unwrap();
         assert_eq!(stripped.headers()["content-length"], "5");
         assert_eq!(stripped.headers()["content-encoding"], "gzip");
-        assert_eq!(strip(request("/b/k", &headers[..1])).unwrap_err().code, "MissingContentLength");
+        assert_eq!(strip(request("/b/k", &headers[..2])).unwrap_err().code, "MissingContentLength");
     }
 }
