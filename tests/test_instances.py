@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import tempfile
 import termios
 import urllib.request
 
@@ -192,9 +193,9 @@ def test_hostname_hosts_and_resolver_are_its_own(net):
     assert net.host.exec("getent", "hosts", "localhost").returncode == 0
 
 
-def test_temporary_files_are_private_and_the_daemons_data_is_not_to_be_seen(net, tmp_path):
-    (tmp_path / "of the machine").write_text("x")
-    assert net.host.exec("cat", str(tmp_path / "of the machine")).returncode != 0
+def test_temporary_files_are_private_and_the_daemons_data_is_not_to_be_seen(net):
+    with tempfile.NamedTemporaryFile(dir="/tmp") as of_the_machine:
+        assert net.host.exec("cat", of_the_machine.name).returncode != 0
     net.host.shell("echo secret > /tmp/of-the-instance; echo secret > /run/of-the-instance")
     assert not os.path.exists("/tmp/of-the-instance") and not os.path.exists("/run/of-the-instance")
     seen = net.host.shell(f"ls -A {net.daemon.data_dir} 2>/dev/null").stdout
