@@ -22,7 +22,8 @@ class Left:
     def __init__(self, daemon, names):
         self.daemon, self.links, self.named = daemon, links(), named_namespaces()
         self.inits = [init_of(daemon, name) for name in names]
-        self.namespaces = {os.readlink(f"/proc/{pid}/ns/{kind}") for pid in self.inits for kind in ("net", "pid", "mnt")}
+        # All three of an instance together: the number of a single namespace is given again once it is gone.
+        self.namespaces = {namespaces_of(pid) for pid in self.inits}
         fabric = {pid for pid in processes() if str(daemon.data_dir) in command_line(pid) and pid != daemon.process.pid}
         self.holders = fabric - set(self.inits)
 
@@ -31,10 +32,10 @@ class Left:
         found = [pid for pid in self.holders if alive(pid)]
         for pid in processes():
             try:
-                inside = {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "pid", "mnt")}
+                inside = namespaces_of(pid)
             except OSError:
                 continue
-            if inside & self.namespaces and alive(pid):
+            if inside in self.namespaces and alive(pid):
                 found.append(pid)
         return found
 
@@ -43,6 +44,10 @@ class Left:
         assert str(self.daemon.data_dir) not in pathlib.Path("/proc/self/mountinfo").read_text()
         assert links() <= self.links
         assert named_namespaces() <= self.named
+
+
+def namespaces_of(pid):
+    return tuple(os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "pid", "mnt"))
 
 
 def init_of(daemon, name):
