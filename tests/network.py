@@ -90,6 +90,13 @@ class Network:
         self.subnets.append(subnet)
         return subnet
 
+    def unused(self, subnet):
+        """An address of a subnet that nothing has."""
+        found = self.ec2.describe_network_interfaces(Filters=self.filters(("subnet-id", subnet)))["NetworkInterfaces"]
+        taken = {address["PrivateIpAddress"] for eni in found for address in eni["PrivateIpAddresses"]}
+        block = ipaddress.ip_network(self.ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["CidrBlock"])
+        return next(str(address) for address in list(block)[200:] if str(address) not in taken)
+
     def group(self, *ingress, egress=None):
         """A security group; without `egress` everything may go out."""
         name = f"group {len(self.groups())}"

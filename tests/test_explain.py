@@ -118,7 +118,7 @@ def test_every_reason_has_its_code(net, world):
     only("IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS", source=poor.id, to=INTERNET4)
     only("IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS", source=net.web.id, to="192.168.7.7")
     only("IGW_DESTINATION_ADDRESS_NOT_IN_RFC6598_EGRESS", source=net.web.id, to="100.64.7.7")
-    only("UNKNOWN_DESTINATION", source=net.web.id, to="10.0.2.99")
+    only("UNKNOWN_DESTINATION", source=net.web.id, to=net.unused(net.db.subnet))
     only("IGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS", source=INTERNET4, to="203.0.113.0")
     other = Network(world, block="10.7.0.0/16", account=net.account)
     far = other.instance(other.subnet(1), other.group(EVERYTHING))

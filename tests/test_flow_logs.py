@@ -273,7 +273,7 @@ def test_arp_the_router_and_spoofed_packets_are_not_logged(scene, log):
     host = scene.instance(scene.subnet(14), scene.open)
     written = log("NetworkInterface", host.eni)
     host.exec("ping", "-c1", "-W0.2", "10.0.14.1")
-    host.exec("ping", "-c1", "-W0.2", "10.0.14.77")
+    host.exec("ping", "-c1", "-W0.2", scene.unused(host.subnet))
     assert host.pings(scene.first.address)
     others = f"srcaddr NOT IN ('{host.address}', '{scene.first.address}') OR dstaddr IN ('10.0.14.1')"
     assert written.rows("*", f"log_status = 'OK' AND ({others})") == []

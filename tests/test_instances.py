@@ -156,18 +156,19 @@ def test_addresses_are_inside_as_they_were_declared(net):
 
 def test_secondary_addresses_come_and_go_with_the_api(net, fresh):
     host, other = fresh(), net.host
+    second = net.unused(net.inside)
 
     def has(address):
         return f" {address}/" in host.exec("ip", "addr", "show", "eth0").stdout
 
-    net.ec2.assign_private_ip_addresses(NetworkInterfaceId=host.eni, PrivateIpAddresses=["10.0.1.200"])
+    net.ec2.assign_private_ip_addresses(NetworkInterfaceId=host.eni, PrivateIpAddresses=[second])
     six = net.ec2.assign_ipv6_addresses(NetworkInterfaceId=host.eni, Ipv6AddressCount=1)["AssignedIpv6Addresses"][0]
-    until(lambda: has("10.0.1.200") and has(six), what="the new addresses inside")
-    assert other.pings("10.0.1.200") and other.pings(six)
-    net.ec2.unassign_private_ip_addresses(NetworkInterfaceId=host.eni, PrivateIpAddresses=["10.0.1.200"])
+    until(lambda: has(second) and has(six), what="the new addresses inside")
+    assert other.pings(second) and other.pings(six)
+    net.ec2.unassign_private_ip_addresses(NetworkInterfaceId=host.eni, PrivateIpAddresses=[second])
     net.ec2.unassign_ipv6_addresses(NetworkInterfaceId=host.eni, Ipv6Addresses=[six])
-    assert not other.pings("10.0.1.200", timeout=0.3) and not other.pings(six, timeout=0.3)
-    until(lambda: not has("10.0.1.200") and not has(six), what="the addresses gone inside")
+    assert not other.pings(second, timeout=0.3) and not other.pings(six, timeout=0.3)
+    until(lambda: not has(second) and not has(six), what="the addresses gone inside")
     assert has(host.address) and has(host.address6)
 
 
@@ -214,9 +215,10 @@ def test_processes_and_settings_of_the_machine_are_out_of_reach(net):
 
 def test_changing_its_own_addresses_gains_an_instance_nothing(net, fresh):
     host = fresh()
-    assert host.shell("ip addr add 10.0.1.222/24 dev eth0 && ip addr del %s/24 dev eth0" % host.address).returncode == 0
-    assert not net.host.pings("10.0.1.222", timeout=0.3)
-    assert host.exec("ping", "-c1", "-W0.3", "-I", "10.0.1.222", net.host.address).returncode != 0
+    stolen = net.unused(net.inside)
+    assert host.shell(f"ip addr add {stolen}/24 dev eth0 && ip addr del {host.address}/24 dev eth0").returncode == 0
+    assert not net.host.pings(stolen, timeout=0.3)
+    assert host.exec("ping", "-c1", "-W0.3", "-I", stolen, net.host.address).returncode != 0
 
 
 # What the API does

@@ -17,37 +17,41 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="looks at the machine 
 
 
 class Left:
-    """What a daemon has on the machine: the namespaces of its instances, and everything that is in them."""
+    """What a daemon has on the machine while it is looked at: its processes, and those in its instances."""
 
     def __init__(self, daemon, names):
-        self.daemon, self.links, self.named = daemon, links(), named_namespaces()
-        self.inits = [init_of(daemon, name) for name in names]
-        # All three of an instance together: the number of a single namespace is given again once it is gone.
-        self.namespaces = {namespaces_of(pid) for pid in self.inits}
-        fabric = {pid for pid in processes() if str(daemon.data_dir) in command_line(pid) and pid != daemon.process.pid}
-        self.holders = fabric - set(self.inits)
+        self.daemon, self.links, self.named, self.seen = daemon, links(), named_namespaces(), set()
+        self.look(names)
 
-    def processes(self):
-        """What lives of it."""
-        found = [pid for pid in self.holders if alive(pid)]
+    def look(self, names):
+        inits = [init_of(self.daemon, name) for name in names]
+        namespaces = {os.readlink(f"/proc/{pid}/ns/{kind}") for pid in inits for kind in ("net", "pid", "mnt")}
         for pid in processes():
             try:
-                inside = namespaces_of(pid)
+                inside = {os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "pid", "mnt")}
             except OSError:
                 continue
-            if inside in self.namespaces and alive(pid):
-                found.append(pid)
-        return found
+            if inside & namespaces or str(self.daemon.data_dir) in command_line(pid):
+                self.seen.add((pid, started(pid)))
+
+    def processes(self):
+        """What lives of it; a number that another process got since doesn't count."""
+        return [(pid, command_line(pid)) for pid, start in self.seen if alive(pid) and started(pid) == start]
 
     def nothing(self):
         assert self.processes() == []
         assert str(self.daemon.data_dir) not in pathlib.Path("/proc/self/mountinfo").read_text()
+        assert [pid for pid in processes() if str(self.daemon.data_dir) in command_line(pid)] == []
         assert links() <= self.links
         assert named_namespaces() <= self.named
 
 
-def namespaces_of(pid):
-    return tuple(os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "pid", "mnt"))
+def started(pid):
+    """When a process started, in the kernel's ticks."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return None
 
 
 def init_of(daemon, name):
@@ -237,12 +241,10 @@ def test_killed_at_any_moment_of_its_start_the_next_one_works(start):
     net.wait([host.id for host in net.hosts], "running")
     until(lambda: all(host.exec("true").returncode == 0 for host in net.hosts), what="the instances back")
     assert net.hosts[0].pings(net.hosts[1].address) and net.hosts[1].pings(net.hosts[0].address6)
-    for host in net.hosts:
-        left.inits.append(init_of(daemon, host.id))
+    left.look([*(host.id for host in net.hosts), "internet"])
     close(net)
     daemon.stop()
     left.nothing()
-    assert [pid for pid in processes() if str(daemon.data_dir) in command_line(pid)] == []
 
 
 def test_rules_are_in_force_from_the_first_packet_after_a_crash(start):
