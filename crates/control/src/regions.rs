@@ -58,7 +58,7 @@ pub fn create_default_vpc(tx: &mut Tx) -> Result<VpcId, ControlError> {
     internet_gateways::attach(tx, gateway, id)?;
     tx.update::<RouteTable, _>(&table, |table| {
         table.routes.push(Route {
-            destination: IpNet::V4(Ipv4Net::default()),
+            destination: IpNet::V4(Ipv4Net::default()).into(),
             target: RouteTarget::InternetGateway(gateway),
             origin: RouteOrigin::CreateRoute,
         });

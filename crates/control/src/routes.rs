@@ -68,6 +68,7 @@ pub fn associate(tx: &mut Tx, id: RouteTableId, user: User) -> Result<RouteTable
     if vpc != Some(table.vpc) {
         let user = match user {
             TableUser::InternetGateway(gateway) => format!("network gateway {gateway}"),
+            TableUser::VpnGateway(gateway) => format!("network gateway {gateway}"),
             TableUser::Subnet(subnet) => format!("subnet {subnet}"),
             TableUser::Main => format!("network {}", table.vpc),
         };
@@ -122,7 +123,7 @@ pub fn replace_association(
         return Ok(association);
     }
     match user {
-        TableUser::InternetGateway(_) => check_edge_table(tx, &table)?,
+        TableUser::InternetGateway(_) | TableUser::VpnGateway(_) => check_edge_table(tx, &table)?,
         TableUser::Main if is_edge(&table) => {
             let message = format!("The route table {id} is associated with a gateway and cannot become the main route table.");
             return Err(ControlError::invalid_value(message));
@@ -166,14 +167,15 @@ pub fn create(tx: &mut Tx, id: RouteTableId, destination: IpNet, target: Target)
     }
     let limit = tx.quotas().routes_per_table;
     let counts = |route: &&Route| {
-        route.origin == RouteOrigin::CreateRoute && route.destination.addr().is_ipv4() == destination.addr().is_ipv4()
+        route.origin == RouteOrigin::CreateRoute
+            && route.destination.block().is_some_and(|block| block.addr().is_ipv4() == destination.addr().is_ipv4())
     };
     if table.routes.iter().filter(counts).count() >= limit {
         let message = format!("The maximum number of routes of routeTable '{id}' has been reached ({limit}).");
         return Err(ControlError::new("RouteLimitExceeded", message));
     }
     let target = checked_target(tx, &table, destination, target)?;
-    let route = Route { destination, target, origin: RouteOrigin::CreateRoute };
+    let route = Route { destination: destination.into(), target, origin: RouteOrigin::CreateRoute };
     tx.update::<RouteTable, _>(&id, |table| table.routes.push(route))
 }
 
@@ -209,7 +211,7 @@ pub fn replace(tx: &mut Tx, id: RouteTableId, destination: IpNet, target: Target
     let origin = if local { RouteOrigin::CreateRouteTable } else { RouteOrigin::CreateRoute };
     tx.update::<RouteTable, _>(&id, |table| match table.routes.iter_mut().find(|route| route.destination == destination) {
         Some(route) => route.target = target,
-        None => table.routes.push(Route { destination, target, origin }),
+        None => table.routes.push(Route { destination: destination.into(), target, origin }),
     })
 }
 
@@ -237,9 +239,10 @@ pub fn effective(network: &Network, table: &RouteTable) -> Vec<Route> {
     let ipv4 = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block));
     let blocks: Vec<_> = ipv4.chain(vpc.ipv6_blocks.iter().map(|b| IpNet::V6(b.block))).collect();
     let replaced = |block: &IpNet| table.routes.iter().find(|route| route.destination == *block).cloned();
-    let local = |block: &IpNet| Route { destination: *block, target: RouteTarget::Local, origin: RouteOrigin::CreateRouteTable };
+    let local =
+        |block: &IpNet| Route { destination: (*block).into(), target: RouteTarget::Local, origin: RouteOrigin::CreateRouteTable };
     let locals = blocks.iter().map(|block| replaced(block).unwrap_or_else(|| local(block)));
-    locals.chain(table.routes.iter().filter(|route| !blocks.contains(&route.destination)).cloned()).collect()
+    locals.chain(table.routes.iter().filter(|route| !blocks.iter().any(|block| route.destination == *block)).cloned()).collect()
 }
 
 /// Whether a destination is one of the VPC's own blocks, for which every table has a local route.
@@ -335,7 +338,7 @@ fn is_subnet(tx: &Tx, vpc: VpcId, block: IpNet) -> bool {
 }
 
 fn is_edge(table: &RouteTable) -> bool {
-    table.associations.iter().any(|a| matches!(a.user, TableUser::InternetGateway(_)))
+    table.associations.iter().any(|a| matches!(a.user, TableUser::InternetGateway(_) | TableUser::VpnGateway(_)))
 }
 
 /// Whether a table may be associated with a gateway.
@@ -346,7 +349,11 @@ fn check_edge_table(tx: &Tx, table: &RouteTable) -> Result<(), ControlError> {
             table.id
         )));
     }
-    table.routes.iter().try_for_each(|route| check_edge_route(tx, table, route.destination, route.target))
+    table
+        .routes
+        .iter()
+        .filter_map(|route| Some((route.destination.block()?, route.target)))
+        .try_for_each(|(block, target)| check_edge_route(tx, table, block, target))
 }
 
 /// A gateway's table may hold the VPC's blocks and whole subnets, towards interfaces.

@@ -151,6 +151,50 @@ id_types! {
     InsightsAnalysisId = "nia";
     /// A managed prefix list.
     PrefixListId = "pl";
+    /// A range of a subnet that is kept from, or for, automatic assignment.
+    SubnetCidrReservationId = "scr";
+    /// An exclusion from Block Public Access.
+    BlockPublicAccessExclusionId = "vpcbpa-exclude";
+    /// A key pair.
+    KeyPairId = "key";
+    /// A permission on a network interface.
+    InterfacePermissionId = "eni-perm";
+    /// An egress-only internet gateway.
+    EgressOnlyGatewayId = "eigw";
+    /// A NAT gateway.
+    NatGatewayId = "nat";
+    /// A carrier gateway.
+    CarrierGatewayId = "cagw";
+    /// A VPC endpoint.
+    VpcEndpointId = "vpce";
+    /// An endpoint service.
+    EndpointServiceId = "vpce-svc";
+    /// A notification about an endpoint's connections.
+    ConnectionNotificationId = "vpce-nfn";
+    /// A VPC peering connection.
+    PeeringId = "pcx";
+    /// A transit gateway.
+    TransitGatewayId = "tgw";
+    /// The attachment of something to a transit gateway.
+    TransitGatewayAttachmentId = "tgw-attach";
+    /// A route table of a transit gateway.
+    TransitGatewayRouteTableId = "tgw-rtb";
+    /// A virtual private gateway.
+    VpnGatewayId = "vgw";
+    /// A customer gateway.
+    CustomerGatewayId = "cgw";
+    /// A site-to-site VPN connection.
+    VpnConnectionId = "vpn";
+    /// A Client VPN endpoint.
+    ClientVpnEndpointId = "cvpn-endpoint";
+    /// The association of a Client VPN endpoint with a subnet.
+    ClientVpnAssociationId = "cvpn-assoc";
+    /// A connection of a client to a Client VPN endpoint.
+    ClientVpnConnectionId = "cvpn-connection";
+    /// A Network Access Scope.
+    AccessScopeId = "nis";
+    /// An analysis of a Network Access Scope.
+    AccessScopeAnalysisId = "nisa";
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub use interface::{Attachment, NetworkInterface, PrivateAddress, PublicMapping,
 pub use nacl::{Direction, NaclAction, NaclEntry, NetworkAcl};
 pub use network::{Change, Network, Resource, Table};
 pub use owner::{AccountId, Owner, Region};
-pub use route::{Route, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
+pub use route::{Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
 pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
 pub use subnet::Subnet;

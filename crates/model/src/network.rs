@@ -231,6 +231,12 @@ impl Network {
             crate::RouteTarget::Local => true,
             crate::RouteTarget::InternetGateway(id) => self.internet_gateways.get(&id).is_some_and(|g| g.vpc == Some(vpc)),
             crate::RouteTarget::NetworkInterface(id) => self.enis.get(&id).is_some_and(|eni| self.carries_packets(eni)),
+            crate::RouteTarget::NatGateway(_)
+            | crate::RouteTarget::EgressOnlyGateway(_)
+            | crate::RouteTarget::Peering(_)
+            | crate::RouteTarget::TransitGateway(_)
+            | crate::RouteTarget::VpnGateway(_)
+            | crate::RouteTarget::Endpoint(_) => false,
         };
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }

@@ -1,9 +1,14 @@
 //! Route tables.
 
+use std::fmt;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{EniId, InternetGatewayId, Owner, RouteTableAssociationId, RouteTableId, SubnetId, Tags, VpcId};
+use crate::{
+    EgressOnlyGatewayId, EniId, InternetGatewayId, NatGatewayId, Owner, PeeringId, PrefixListId, RouteTableAssociationId,
+    RouteTableId, SubnetId, Tags, TransitGatewayId, VpcEndpointId, VpcId, VpnGatewayId,
+};
 
 /// A route table. See "Configure route tables" in the VPC User Guide.
 ///
@@ -27,12 +32,53 @@ pub struct RouteTable {
 /// One route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// The destination block, without host bits.
-    pub destination: IpNet,
+    /// Which packets it is for.
+    pub destination: RouteDestination,
     /// Where packets go. Whether the target still works is computed, not stored: see [`RouteState`].
     pub target: RouteTarget,
     /// Who made the route.
     pub origin: RouteOrigin,
+}
+
+/// Which packets a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RouteDestination {
+    /// Those to a block, written without host bits.
+    Block(IpNet),
+    /// Those to any entry of a managed prefix list.
+    PrefixList(PrefixListId),
+}
+
+impl RouteDestination {
+    /// The block, unless it is a list.
+    pub fn block(self) -> Option<IpNet> {
+        match self {
+            Self::Block(block) => Some(block),
+            Self::PrefixList(_) => None,
+        }
+    }
+}
+
+impl PartialEq<IpNet> for RouteDestination {
+    fn eq(&self, block: &IpNet) -> bool {
+        self.block() == Some(*block)
+    }
+}
+
+impl From<IpNet> for RouteDestination {
+    fn from(block: IpNet) -> Self {
+        Self::Block(block)
+    }
+}
+
+impl fmt::Display for RouteDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block(block) => block.fmt(f),
+            Self::PrefixList(list) => list.fmt(f),
+        }
+    }
 }
 
 /// Where a route sends packets.
@@ -44,6 +90,18 @@ pub enum RouteTarget {
     InternetGateway(InternetGatewayId),
     /// A network interface: a middlebox.
     NetworkInterface(EniId),
+    /// A NAT gateway.
+    NatGateway(NatGatewayId),
+    /// An egress-only internet gateway (IPv6).
+    EgressOnlyGateway(EgressOnlyGatewayId),
+    /// A VPC peering connection.
+    Peering(PeeringId),
+    /// A transit gateway.
+    TransitGateway(TransitGatewayId),
+    /// A virtual private gateway.
+    VpnGateway(VpnGatewayId),
+    /// A gateway endpoint, or a Gateway Load Balancer endpoint.
+    Endpoint(VpcEndpointId),
 }
 
 /// Who made a route.
@@ -53,6 +111,8 @@ pub enum RouteOrigin {
     CreateRouteTable,
     /// Made by a user.
     CreateRoute,
+    /// Propagated by a virtual private gateway.
+    EnableVgwRoutePropagation,
 }
 
 /// Whether a route's target can take packets.
@@ -82,4 +142,6 @@ pub enum TableUser {
     Subnet(SubnetId),
     /// Packets that enter through an internet gateway (gateway route table).
     InternetGateway(InternetGatewayId),
+    /// Packets that enter through a virtual private gateway (gateway route table).
+    VpnGateway(VpnGatewayId),
 }

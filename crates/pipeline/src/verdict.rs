@@ -241,6 +241,8 @@ codes! {
     InternetUnreachable = "OPENVPC_INTERNET_UNREACHABLE";
     /// The datagram is larger than the path takes and must not be fragmented.
     MtuExceeded = "OPENVPC_MTU_EXCEEDED";
+    /// The route's target is a kind of gateway that this version keeps and describes, but doesn't forward through.
+    NotForwarded = "OPENVPC_NOT_FORWARDED";
     /// The packet went round between middleboxes.
     RoutingLoop = "OPENVPC_ROUTING_LOOP";
 }

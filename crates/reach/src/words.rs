@@ -53,6 +53,9 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
         Code::InternetUnreachable => format!("nothing on the internet has the address {dst}"),
         Code::MtuExceeded => format!("the packet is larger than {resource} takes and must not be fragmented"),
         Code::NoRouteToDestination => format!("{resource} has no route for {dst}"),
+        Code::NotForwarded => {
+            format!("the route {} of {resource} names a gateway that this version keeps but moves no packets through", rule(drop))
+        }
         Code::RoutingLoop => "the packet went round between middleboxes".to_owned(),
         Code::SgHasNoRules => match drop.direction {
             Some(Direction::Egress) => format!("{} has no outbound rules at all", groups(network, resource)),

@@ -2,12 +2,13 @@
 
 mod targets;
 
+use ipnet::IpNet;
 use openvpc_control::routes::{self, User};
 use openvpc_control::{Tx, idempotency};
 use openvpc_model::route::{TableAssociation, TableUser};
 use openvpc_model::{
-    NetworkInterface, Route, RouteOrigin, RouteState, RouteTable, RouteTableAssociationId, RouteTableId, RouteTarget, SubnetId,
-    VpcId,
+    NetworkInterface, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociationId, RouteTableId,
+    RouteTarget, SubnetId, VpcId,
 };
 
 use super::prelude::*;
@@ -176,6 +177,7 @@ fn association_shape(table: RouteTableId, association: &TableAssociation) -> sha
         TableUser::Main => (None, None),
         TableUser::Subnet(subnet) => (Some(subnet.to_string()), None),
         TableUser::InternetGateway(gateway) => (None, Some(gateway.to_string())),
+        TableUser::VpnGateway(gateway) => (None, Some(gateway.to_string())),
     };
     shapes::RouteTableAssociation {
         route_table_association_id: Some(association.id.to_string()),
@@ -196,15 +198,23 @@ fn route_shape(network: &Network, table: &RouteTable, route: &Route) -> shapes::
     let origin = match route.origin {
         RouteOrigin::CreateRoute => "CreateRoute",
         RouteOrigin::CreateRouteTable => "CreateRouteTable",
+        RouteOrigin::EnableVgwRoutePropagation => "EnableVgwRoutePropagation",
     };
     let mut shape = shapes::Route { origin: Some(origin.to_owned()), state: Some(state.to_owned()), ..Default::default() };
     match route.destination {
-        ipnet::IpNet::V4(block) => shape.destination_cidr_block = Some(block.to_string()),
-        ipnet::IpNet::V6(block) => shape.destination_ipv6_cidr_block = Some(block.to_string()),
+        RouteDestination::Block(IpNet::V4(block)) => shape.destination_cidr_block = Some(block.to_string()),
+        RouteDestination::Block(IpNet::V6(block)) => shape.destination_ipv6_cidr_block = Some(block.to_string()),
+        RouteDestination::PrefixList(list) => shape.destination_prefix_list_id = Some(list.to_string()),
     }
     match route.target {
         RouteTarget::Local => shape.gateway_id = Some("local".to_owned()),
         RouteTarget::InternetGateway(gateway) => shape.gateway_id = Some(gateway.to_string()),
+        RouteTarget::VpnGateway(gateway) => shape.gateway_id = Some(gateway.to_string()),
+        RouteTarget::Endpoint(endpoint) => shape.gateway_id = Some(endpoint.to_string()),
+        RouteTarget::NatGateway(gateway) => shape.nat_gateway_id = Some(gateway.to_string()),
+        RouteTarget::EgressOnlyGateway(gateway) => shape.egress_only_internet_gateway_id = Some(gateway.to_string()),
+        RouteTarget::Peering(peering) => shape.vpc_peering_connection_id = Some(peering.to_string()),
+        RouteTarget::TransitGateway(gateway) => shape.transit_gateway_id = Some(gateway.to_string()),
         RouteTarget::NetworkInterface(id) => {
             shape.network_interface_id = Some(id.to_string());
             let eni = network.get::<NetworkInterface>(&id);

@@ -3,12 +3,52 @@ use super::shapes;
 use crate::action::Operation;
 use crate::xml::Done;
 
+pub struct AcceptTransitGatewayPeeringAttachment;
+
+impl Operation for AcceptTransitGatewayPeeringAttachment {
+    const NAME: &'static str = "AcceptTransitGatewayPeeringAttachment";
+    type Request = shapes::AcceptTransitGatewayPeeringAttachmentRequest;
+    type Response = shapes::AcceptTransitGatewayPeeringAttachmentResult;
+}
+
+pub struct AcceptTransitGatewayVpcAttachment;
+
+impl Operation for AcceptTransitGatewayVpcAttachment {
+    const NAME: &'static str = "AcceptTransitGatewayVpcAttachment";
+    type Request = shapes::AcceptTransitGatewayVpcAttachmentRequest;
+    type Response = shapes::AcceptTransitGatewayVpcAttachmentResult;
+}
+
+pub struct AcceptVpcEndpointConnections;
+
+impl Operation for AcceptVpcEndpointConnections {
+    const NAME: &'static str = "AcceptVpcEndpointConnections";
+    type Request = shapes::AcceptVpcEndpointConnectionsRequest;
+    type Response = shapes::AcceptVpcEndpointConnectionsResult;
+}
+
+pub struct AcceptVpcPeeringConnection;
+
+impl Operation for AcceptVpcPeeringConnection {
+    const NAME: &'static str = "AcceptVpcPeeringConnection";
+    type Request = shapes::AcceptVpcPeeringConnectionRequest;
+    type Response = shapes::AcceptVpcPeeringConnectionResult;
+}
+
 pub struct AllocateAddress;
 
 impl Operation for AllocateAddress {
     const NAME: &'static str = "AllocateAddress";
     type Request = shapes::AllocateAddressRequest;
     type Response = shapes::AllocateAddressResult;
+}
+
+pub struct ApplySecurityGroupsToClientVpnTargetNetwork;
+
+impl Operation for ApplySecurityGroupsToClientVpnTargetNetwork {
+    const NAME: &'static str = "ApplySecurityGroupsToClientVpnTargetNetwork";
+    type Request = shapes::ApplySecurityGroupsToClientVpnTargetNetworkRequest;
+    type Response = shapes::ApplySecurityGroupsToClientVpnTargetNetworkResult;
 }
 
 pub struct AssignIpv6Addresses;
@@ -27,12 +67,28 @@ impl Operation for AssignPrivateIpAddresses {
     type Response = shapes::AssignPrivateIpAddressesResult;
 }
 
+pub struct AssignPrivateNatGatewayAddress;
+
+impl Operation for AssignPrivateNatGatewayAddress {
+    const NAME: &'static str = "AssignPrivateNatGatewayAddress";
+    type Request = shapes::AssignPrivateNatGatewayAddressRequest;
+    type Response = shapes::AssignPrivateNatGatewayAddressResult;
+}
+
 pub struct AssociateAddress;
 
 impl Operation for AssociateAddress {
     const NAME: &'static str = "AssociateAddress";
     type Request = shapes::AssociateAddressRequest;
     type Response = shapes::AssociateAddressResult;
+}
+
+pub struct AssociateClientVpnTargetNetwork;
+
+impl Operation for AssociateClientVpnTargetNetwork {
+    const NAME: &'static str = "AssociateClientVpnTargetNetwork";
+    type Request = shapes::AssociateClientVpnTargetNetworkRequest;
+    type Response = shapes::AssociateClientVpnTargetNetworkResult;
 }
 
 pub struct AssociateDhcpOptions;
@@ -43,6 +99,14 @@ impl Operation for AssociateDhcpOptions {
     type Response = Done;
 }
 
+pub struct AssociateNatGatewayAddress;
+
+impl Operation for AssociateNatGatewayAddress {
+    const NAME: &'static str = "AssociateNatGatewayAddress";
+    type Request = shapes::AssociateNatGatewayAddressRequest;
+    type Response = shapes::AssociateNatGatewayAddressResult;
+}
+
 pub struct AssociateRouteTable;
 
 impl Operation for AssociateRouteTable {
@@ -51,12 +115,28 @@ impl Operation for AssociateRouteTable {
     type Response = shapes::AssociateRouteTableResult;
 }
 
+pub struct AssociateSecurityGroupVpc;
+
+impl Operation for AssociateSecurityGroupVpc {
+    const NAME: &'static str = "AssociateSecurityGroupVpc";
+    type Request = shapes::AssociateSecurityGroupVpcRequest;
+    type Response = shapes::AssociateSecurityGroupVpcResult;
+}
+
 pub struct AssociateSubnetCidrBlock;
 
 impl Operation for AssociateSubnetCidrBlock {
     const NAME: &'static str = "AssociateSubnetCidrBlock";
     type Request = shapes::AssociateSubnetCidrBlockRequest;
     type Response = shapes::AssociateSubnetCidrBlockResult;
+}
+
+pub struct AssociateTransitGatewayRouteTable;
+
+impl Operation for AssociateTransitGatewayRouteTable {
+    const NAME: &'static str = "AssociateTransitGatewayRouteTable";
+    type Request = shapes::AssociateTransitGatewayRouteTableRequest;
+    type Response = shapes::AssociateTransitGatewayRouteTableResult;
 }
 
 pub struct AssociateVpcCidrBlock;
@@ -83,6 +163,22 @@ impl Operation for AttachNetworkInterface {
     type Response = shapes::AttachNetworkInterfaceResult;
 }
 
+pub struct AttachVpnGateway;
+
+impl Operation for AttachVpnGateway {
+    const NAME: &'static str = "AttachVpnGateway";
+    type Request = shapes::AttachVpnGatewayRequest;
+    type Response = shapes::AttachVpnGatewayResult;
+}
+
+pub struct AuthorizeClientVpnIngress;
+
+impl Operation for AuthorizeClientVpnIngress {
+    const NAME: &'static str = "AuthorizeClientVpnIngress";
+    type Request = shapes::AuthorizeClientVpnIngressRequest;
+    type Response = shapes::AuthorizeClientVpnIngressResult;
+}
+
 pub struct AuthorizeSecurityGroupEgress;
 
 impl Operation for AuthorizeSecurityGroupEgress {
@@ -97,6 +193,38 @@ impl Operation for AuthorizeSecurityGroupIngress {
     const NAME: &'static str = "AuthorizeSecurityGroupIngress";
     type Request = shapes::AuthorizeSecurityGroupIngressRequest;
     type Response = shapes::AuthorizeSecurityGroupIngressResult;
+}
+
+pub struct CreateCarrierGateway;
+
+impl Operation for CreateCarrierGateway {
+    const NAME: &'static str = "CreateCarrierGateway";
+    type Request = shapes::CreateCarrierGatewayRequest;
+    type Response = shapes::CreateCarrierGatewayResult;
+}
+
+pub struct CreateClientVpnEndpoint;
+
+impl Operation for CreateClientVpnEndpoint {
+    const NAME: &'static str = "CreateClientVpnEndpoint";
+    type Request = shapes::CreateClientVpnEndpointRequest;
+    type Response = shapes::CreateClientVpnEndpointResult;
+}
+
+pub struct CreateClientVpnRoute;
+
+impl Operation for CreateClientVpnRoute {
+    const NAME: &'static str = "CreateClientVpnRoute";
+    type Request = shapes::CreateClientVpnRouteRequest;
+    type Response = shapes::CreateClientVpnRouteResult;
+}
+
+pub struct CreateCustomerGateway;
+
+impl Operation for CreateCustomerGateway {
+    const NAME: &'static str = "CreateCustomerGateway";
+    type Request = shapes::CreateCustomerGatewayRequest;
+    type Response = shapes::CreateCustomerGatewayResult;
 }
 
 pub struct CreateDefaultSubnet;
@@ -123,6 +251,14 @@ impl Operation for CreateDhcpOptions {
     type Response = shapes::CreateDhcpOptionsResult;
 }
 
+pub struct CreateEgressOnlyInternetGateway;
+
+impl Operation for CreateEgressOnlyInternetGateway {
+    const NAME: &'static str = "CreateEgressOnlyInternetGateway";
+    type Request = shapes::CreateEgressOnlyInternetGatewayRequest;
+    type Response = shapes::CreateEgressOnlyInternetGatewayResult;
+}
+
 pub struct CreateFlowLogs;
 
 impl Operation for CreateFlowLogs {
@@ -137,6 +273,30 @@ impl Operation for CreateInternetGateway {
     const NAME: &'static str = "CreateInternetGateway";
     type Request = shapes::CreateInternetGatewayRequest;
     type Response = shapes::CreateInternetGatewayResult;
+}
+
+pub struct CreateKeyPair;
+
+impl Operation for CreateKeyPair {
+    const NAME: &'static str = "CreateKeyPair";
+    type Request = shapes::CreateKeyPairRequest;
+    type Response = shapes::KeyPair;
+}
+
+pub struct CreateManagedPrefixList;
+
+impl Operation for CreateManagedPrefixList {
+    const NAME: &'static str = "CreateManagedPrefixList";
+    type Request = shapes::CreateManagedPrefixListRequest;
+    type Response = shapes::CreateManagedPrefixListResult;
+}
+
+pub struct CreateNatGateway;
+
+impl Operation for CreateNatGateway {
+    const NAME: &'static str = "CreateNatGateway";
+    type Request = shapes::CreateNatGatewayRequest;
+    type Response = shapes::CreateNatGatewayResult;
 }
 
 pub struct CreateNetworkAcl;
@@ -155,6 +315,14 @@ impl Operation for CreateNetworkAclEntry {
     type Response = Done;
 }
 
+pub struct CreateNetworkInsightsAccessScope;
+
+impl Operation for CreateNetworkInsightsAccessScope {
+    const NAME: &'static str = "CreateNetworkInsightsAccessScope";
+    type Request = shapes::CreateNetworkInsightsAccessScopeRequest;
+    type Response = shapes::CreateNetworkInsightsAccessScopeResult;
+}
+
 pub struct CreateNetworkInsightsPath;
 
 impl Operation for CreateNetworkInsightsPath {
@@ -169,6 +337,14 @@ impl Operation for CreateNetworkInterface {
     const NAME: &'static str = "CreateNetworkInterface";
     type Request = shapes::CreateNetworkInterfaceRequest;
     type Response = shapes::CreateNetworkInterfaceResult;
+}
+
+pub struct CreateNetworkInterfacePermission;
+
+impl Operation for CreateNetworkInterfacePermission {
+    const NAME: &'static str = "CreateNetworkInterfacePermission";
+    type Request = shapes::CreateNetworkInterfacePermissionRequest;
+    type Response = shapes::CreateNetworkInterfacePermissionResult;
 }
 
 pub struct CreateRoute;
@@ -203,12 +379,68 @@ impl Operation for CreateSubnet {
     type Response = shapes::CreateSubnetResult;
 }
 
+pub struct CreateSubnetCidrReservation;
+
+impl Operation for CreateSubnetCidrReservation {
+    const NAME: &'static str = "CreateSubnetCidrReservation";
+    type Request = shapes::CreateSubnetCidrReservationRequest;
+    type Response = shapes::CreateSubnetCidrReservationResult;
+}
+
 pub struct CreateTags;
 
 impl Operation for CreateTags {
     const NAME: &'static str = "CreateTags";
     type Request = shapes::CreateTagsRequest;
     type Response = Done;
+}
+
+pub struct CreateTransitGateway;
+
+impl Operation for CreateTransitGateway {
+    const NAME: &'static str = "CreateTransitGateway";
+    type Request = shapes::CreateTransitGatewayRequest;
+    type Response = shapes::CreateTransitGatewayResult;
+}
+
+pub struct CreateTransitGatewayPeeringAttachment;
+
+impl Operation for CreateTransitGatewayPeeringAttachment {
+    const NAME: &'static str = "CreateTransitGatewayPeeringAttachment";
+    type Request = shapes::CreateTransitGatewayPeeringAttachmentRequest;
+    type Response = shapes::CreateTransitGatewayPeeringAttachmentResult;
+}
+
+pub struct CreateTransitGatewayPrefixListReference;
+
+impl Operation for CreateTransitGatewayPrefixListReference {
+    const NAME: &'static str = "CreateTransitGatewayPrefixListReference";
+    type Request = shapes::CreateTransitGatewayPrefixListReferenceRequest;
+    type Response = shapes::CreateTransitGatewayPrefixListReferenceResult;
+}
+
+pub struct CreateTransitGatewayRoute;
+
+impl Operation for CreateTransitGatewayRoute {
+    const NAME: &'static str = "CreateTransitGatewayRoute";
+    type Request = shapes::CreateTransitGatewayRouteRequest;
+    type Response = shapes::CreateTransitGatewayRouteResult;
+}
+
+pub struct CreateTransitGatewayRouteTable;
+
+impl Operation for CreateTransitGatewayRouteTable {
+    const NAME: &'static str = "CreateTransitGatewayRouteTable";
+    type Request = shapes::CreateTransitGatewayRouteTableRequest;
+    type Response = shapes::CreateTransitGatewayRouteTableResult;
+}
+
+pub struct CreateTransitGatewayVpcAttachment;
+
+impl Operation for CreateTransitGatewayVpcAttachment {
+    const NAME: &'static str = "CreateTransitGatewayVpcAttachment";
+    type Request = shapes::CreateTransitGatewayVpcAttachmentRequest;
+    type Response = shapes::CreateTransitGatewayVpcAttachmentResult;
 }
 
 pub struct CreateVpc;
@@ -219,12 +451,116 @@ impl Operation for CreateVpc {
     type Response = shapes::CreateVpcResult;
 }
 
+pub struct CreateVpcBlockPublicAccessExclusion;
+
+impl Operation for CreateVpcBlockPublicAccessExclusion {
+    const NAME: &'static str = "CreateVpcBlockPublicAccessExclusion";
+    type Request = shapes::CreateVpcBlockPublicAccessExclusionRequest;
+    type Response = shapes::CreateVpcBlockPublicAccessExclusionResult;
+}
+
+pub struct CreateVpcEndpoint;
+
+impl Operation for CreateVpcEndpoint {
+    const NAME: &'static str = "CreateVpcEndpoint";
+    type Request = shapes::CreateVpcEndpointRequest;
+    type Response = shapes::CreateVpcEndpointResult;
+}
+
+pub struct CreateVpcEndpointConnectionNotification;
+
+impl Operation for CreateVpcEndpointConnectionNotification {
+    const NAME: &'static str = "CreateVpcEndpointConnectionNotification";
+    type Request = shapes::CreateVpcEndpointConnectionNotificationRequest;
+    type Response = shapes::CreateVpcEndpointConnectionNotificationResult;
+}
+
+pub struct CreateVpcEndpointServiceConfiguration;
+
+impl Operation for CreateVpcEndpointServiceConfiguration {
+    const NAME: &'static str = "CreateVpcEndpointServiceConfiguration";
+    type Request = shapes::CreateVpcEndpointServiceConfigurationRequest;
+    type Response = shapes::CreateVpcEndpointServiceConfigurationResult;
+}
+
+pub struct CreateVpcPeeringConnection;
+
+impl Operation for CreateVpcPeeringConnection {
+    const NAME: &'static str = "CreateVpcPeeringConnection";
+    type Request = shapes::CreateVpcPeeringConnectionRequest;
+    type Response = shapes::CreateVpcPeeringConnectionResult;
+}
+
+pub struct CreateVpnConnection;
+
+impl Operation for CreateVpnConnection {
+    const NAME: &'static str = "CreateVpnConnection";
+    type Request = shapes::CreateVpnConnectionRequest;
+    type Response = shapes::CreateVpnConnectionResult;
+}
+
+pub struct CreateVpnConnectionRoute;
+
+impl Operation for CreateVpnConnectionRoute {
+    const NAME: &'static str = "CreateVpnConnectionRoute";
+    type Request = shapes::CreateVpnConnectionRouteRequest;
+    type Response = Done;
+}
+
+pub struct CreateVpnGateway;
+
+impl Operation for CreateVpnGateway {
+    const NAME: &'static str = "CreateVpnGateway";
+    type Request = shapes::CreateVpnGatewayRequest;
+    type Response = shapes::CreateVpnGatewayResult;
+}
+
+pub struct DeleteCarrierGateway;
+
+impl Operation for DeleteCarrierGateway {
+    const NAME: &'static str = "DeleteCarrierGateway";
+    type Request = shapes::DeleteCarrierGatewayRequest;
+    type Response = shapes::DeleteCarrierGatewayResult;
+}
+
+pub struct DeleteClientVpnEndpoint;
+
+impl Operation for DeleteClientVpnEndpoint {
+    const NAME: &'static str = "DeleteClientVpnEndpoint";
+    type Request = shapes::DeleteClientVpnEndpointRequest;
+    type Response = shapes::DeleteClientVpnEndpointResult;
+}
+
+pub struct DeleteClientVpnRoute;
+
+impl Operation for DeleteClientVpnRoute {
+    const NAME: &'static str = "DeleteClientVpnRoute";
+    type Request = shapes::DeleteClientVpnRouteRequest;
+    type Response = shapes::DeleteClientVpnRouteResult;
+}
+
+pub struct DeleteCustomerGateway;
+
+impl Operation for DeleteCustomerGateway {
+    const NAME: &'static str = "DeleteCustomerGateway";
+    type Request = shapes::DeleteCustomerGatewayRequest;
+    type Response = Done;
+}
+
 pub struct DeleteDhcpOptions;
 
 impl Operation for DeleteDhcpOptions {
     const NAME: &'static str = "DeleteDhcpOptions";
     type Request = shapes::DeleteDhcpOptionsRequest;
     type Response = Done;
+}
+
+pub struct DeleteEgressOnlyInternetGateway;
+
+impl Operation for DeleteEgressOnlyInternetGateway {
+    const NAME: &'static str = "DeleteEgressOnlyInternetGateway";
+    type Request = shapes::DeleteEgressOnlyInternetGatewayRequest;
+    type Response = shapes::DeleteEgressOnlyInternetGatewayResult;
 }
 
 pub struct DeleteFlowLogs;
@@ -243,6 +579,30 @@ impl Operation for DeleteInternetGateway {
     type Response = Done;
 }
 
+pub struct DeleteKeyPair;
+
+impl Operation for DeleteKeyPair {
+    const NAME: &'static str = "DeleteKeyPair";
+    type Request = shapes::DeleteKeyPairRequest;
+    type Response = shapes::DeleteKeyPairResult;
+}
+
+pub struct DeleteManagedPrefixList;
+
+impl Operation for DeleteManagedPrefixList {
+    const NAME: &'static str = "DeleteManagedPrefixList";
+    type Request = shapes::DeleteManagedPrefixListRequest;
+    type Response = shapes::DeleteManagedPrefixListResult;
+}
+
+pub struct DeleteNatGateway;
+
+impl Operation for DeleteNatGateway {
+    const NAME: &'static str = "DeleteNatGateway";
+    type Request = shapes::DeleteNatGatewayRequest;
+    type Response = shapes::DeleteNatGatewayResult;
+}
+
 pub struct DeleteNetworkAcl;
 
 impl Operation for DeleteNetworkAcl {
@@ -257,6 +617,22 @@ impl Operation for DeleteNetworkAclEntry {
     const NAME: &'static str = "DeleteNetworkAclEntry";
     type Request = shapes::DeleteNetworkAclEntryRequest;
     type Response = Done;
+}
+
+pub struct DeleteNetworkInsightsAccessScope;
+
+impl Operation for DeleteNetworkInsightsAccessScope {
+    const NAME: &'static str = "DeleteNetworkInsightsAccessScope";
+    type Request = shapes::DeleteNetworkInsightsAccessScopeRequest;
+    type Response = shapes::DeleteNetworkInsightsAccessScopeResult;
+}
+
+pub struct DeleteNetworkInsightsAccessScopeAnalysis;
+
+impl Operation for DeleteNetworkInsightsAccessScopeAnalysis {
+    const NAME: &'static str = "DeleteNetworkInsightsAccessScopeAnalysis";
+    type Request = shapes::DeleteNetworkInsightsAccessScopeAnalysisRequest;
+    type Response = shapes::DeleteNetworkInsightsAccessScopeAnalysisResult;
 }
 
 pub struct DeleteNetworkInsightsAnalysis;
@@ -281,6 +657,14 @@ impl Operation for DeleteNetworkInterface {
     const NAME: &'static str = "DeleteNetworkInterface";
     type Request = shapes::DeleteNetworkInterfaceRequest;
     type Response = Done;
+}
+
+pub struct DeleteNetworkInterfacePermission;
+
+impl Operation for DeleteNetworkInterfacePermission {
+    const NAME: &'static str = "DeleteNetworkInterfacePermission";
+    type Request = shapes::DeleteNetworkInterfacePermissionRequest;
+    type Response = shapes::DeleteNetworkInterfacePermissionResult;
 }
 
 pub struct DeleteRoute;
@@ -315,6 +699,14 @@ impl Operation for DeleteSubnet {
     type Response = Done;
 }
 
+pub struct DeleteSubnetCidrReservation;
+
+impl Operation for DeleteSubnetCidrReservation {
+    const NAME: &'static str = "DeleteSubnetCidrReservation";
+    type Request = shapes::DeleteSubnetCidrReservationRequest;
+    type Response = shapes::DeleteSubnetCidrReservationResult;
+}
+
 pub struct DeleteTags;
 
 impl Operation for DeleteTags {
@@ -323,11 +715,123 @@ impl Operation for DeleteTags {
     type Response = Done;
 }
 
+pub struct DeleteTransitGateway;
+
+impl Operation for DeleteTransitGateway {
+    const NAME: &'static str = "DeleteTransitGateway";
+    type Request = shapes::DeleteTransitGatewayRequest;
+    type Response = shapes::DeleteTransitGatewayResult;
+}
+
+pub struct DeleteTransitGatewayPeeringAttachment;
+
+impl Operation for DeleteTransitGatewayPeeringAttachment {
+    const NAME: &'static str = "DeleteTransitGatewayPeeringAttachment";
+    type Request = shapes::DeleteTransitGatewayPeeringAttachmentRequest;
+    type Response = shapes::DeleteTransitGatewayPeeringAttachmentResult;
+}
+
+pub struct DeleteTransitGatewayPrefixListReference;
+
+impl Operation for DeleteTransitGatewayPrefixListReference {
+    const NAME: &'static str = "DeleteTransitGatewayPrefixListReference";
+    type Request = shapes::DeleteTransitGatewayPrefixListReferenceRequest;
+    type Response = shapes::DeleteTransitGatewayPrefixListReferenceResult;
+}
+
+pub struct DeleteTransitGatewayRoute;
+
+impl Operation for DeleteTransitGatewayRoute {
+    const NAME: &'static str = "DeleteTransitGatewayRoute";
+    type Request = shapes::DeleteTransitGatewayRouteRequest;
+    type Response = shapes::DeleteTransitGatewayRouteResult;
+}
+
+pub struct DeleteTransitGatewayRouteTable;
+
+impl Operation for DeleteTransitGatewayRouteTable {
+    const NAME: &'static str = "DeleteTransitGatewayRouteTable";
+    type Request = shapes::DeleteTransitGatewayRouteTableRequest;
+    type Response = shapes::DeleteTransitGatewayRouteTableResult;
+}
+
+pub struct DeleteTransitGatewayVpcAttachment;
+
+impl Operation for DeleteTransitGatewayVpcAttachment {
+    const NAME: &'static str = "DeleteTransitGatewayVpcAttachment";
+    type Request = shapes::DeleteTransitGatewayVpcAttachmentRequest;
+    type Response = shapes::DeleteTransitGatewayVpcAttachmentResult;
+}
+
 pub struct DeleteVpc;
 
 impl Operation for DeleteVpc {
     const NAME: &'static str = "DeleteVpc";
     type Request = shapes::DeleteVpcRequest;
+    type Response = Done;
+}
+
+pub struct DeleteVpcBlockPublicAccessExclusion;
+
+impl Operation for DeleteVpcBlockPublicAccessExclusion {
+    const NAME: &'static str = "DeleteVpcBlockPublicAccessExclusion";
+    type Request = shapes::DeleteVpcBlockPublicAccessExclusionRequest;
+    type Response = shapes::DeleteVpcBlockPublicAccessExclusionResult;
+}
+
+pub struct DeleteVpcEndpointConnectionNotifications;
+
+impl Operation for DeleteVpcEndpointConnectionNotifications {
+    const NAME: &'static str = "DeleteVpcEndpointConnectionNotifications";
+    type Request = shapes::DeleteVpcEndpointConnectionNotificationsRequest;
+    type Response = shapes::DeleteVpcEndpointConnectionNotificationsResult;
+}
+
+pub struct DeleteVpcEndpointServiceConfigurations;
+
+impl Operation for DeleteVpcEndpointServiceConfigurations {
+    const NAME: &'static str = "DeleteVpcEndpointServiceConfigurations";
+    type Request = shapes::DeleteVpcEndpointServiceConfigurationsRequest;
+    type Response = shapes::DeleteVpcEndpointServiceConfigurationsResult;
+}
+
+pub struct DeleteVpcEndpoints;
+
+impl Operation for DeleteVpcEndpoints {
+    const NAME: &'static str = "DeleteVpcEndpoints";
+    type Request = shapes::DeleteVpcEndpointsRequest;
+    type Response = shapes::DeleteVpcEndpointsResult;
+}
+
+pub struct DeleteVpcPeeringConnection;
+
+impl Operation for DeleteVpcPeeringConnection {
+    const NAME: &'static str = "DeleteVpcPeeringConnection";
+    type Request = shapes::DeleteVpcPeeringConnectionRequest;
+    type Response = shapes::DeleteVpcPeeringConnectionResult;
+}
+
+pub struct DeleteVpnConnection;
+
+impl Operation for DeleteVpnConnection {
+    const NAME: &'static str = "DeleteVpnConnection";
+    type Request = shapes::DeleteVpnConnectionRequest;
+    type Response = Done;
+}
+
+pub struct DeleteVpnConnectionRoute;
+
+impl Operation for DeleteVpnConnectionRoute {
+    const NAME: &'static str = "DeleteVpnConnectionRoute";
+    type Request = shapes::DeleteVpnConnectionRouteRequest;
+    type Response = Done;
+}
+
+pub struct DeleteVpnGateway;
+
+impl Operation for DeleteVpnGateway {
+    const NAME: &'static str = "DeleteVpnGateway";
+    type Request = shapes::DeleteVpnGatewayRequest;
     type Response = Done;
 }
 
@@ -363,12 +867,76 @@ impl Operation for DescribeAvailabilityZones {
     type Response = shapes::DescribeAvailabilityZonesResult;
 }
 
+pub struct DescribeCarrierGateways;
+
+impl Operation for DescribeCarrierGateways {
+    const NAME: &'static str = "DescribeCarrierGateways";
+    type Request = shapes::DescribeCarrierGatewaysRequest;
+    type Response = shapes::DescribeCarrierGatewaysResult;
+}
+
+pub struct DescribeClientVpnAuthorizationRules;
+
+impl Operation for DescribeClientVpnAuthorizationRules {
+    const NAME: &'static str = "DescribeClientVpnAuthorizationRules";
+    type Request = shapes::DescribeClientVpnAuthorizationRulesRequest;
+    type Response = shapes::DescribeClientVpnAuthorizationRulesResult;
+}
+
+pub struct DescribeClientVpnConnections;
+
+impl Operation for DescribeClientVpnConnections {
+    const NAME: &'static str = "DescribeClientVpnConnections";
+    type Request = shapes::DescribeClientVpnConnectionsRequest;
+    type Response = shapes::DescribeClientVpnConnectionsResult;
+}
+
+pub struct DescribeClientVpnEndpoints;
+
+impl Operation for DescribeClientVpnEndpoints {
+    const NAME: &'static str = "DescribeClientVpnEndpoints";
+    type Request = shapes::DescribeClientVpnEndpointsRequest;
+    type Response = shapes::DescribeClientVpnEndpointsResult;
+}
+
+pub struct DescribeClientVpnRoutes;
+
+impl Operation for DescribeClientVpnRoutes {
+    const NAME: &'static str = "DescribeClientVpnRoutes";
+    type Request = shapes::DescribeClientVpnRoutesRequest;
+    type Response = shapes::DescribeClientVpnRoutesResult;
+}
+
+pub struct DescribeClientVpnTargetNetworks;
+
+impl Operation for DescribeClientVpnTargetNetworks {
+    const NAME: &'static str = "DescribeClientVpnTargetNetworks";
+    type Request = shapes::DescribeClientVpnTargetNetworksRequest;
+    type Response = shapes::DescribeClientVpnTargetNetworksResult;
+}
+
+pub struct DescribeCustomerGateways;
+
+impl Operation for DescribeCustomerGateways {
+    const NAME: &'static str = "DescribeCustomerGateways";
+    type Request = shapes::DescribeCustomerGatewaysRequest;
+    type Response = shapes::DescribeCustomerGatewaysResult;
+}
+
 pub struct DescribeDhcpOptions;
 
 impl Operation for DescribeDhcpOptions {
     const NAME: &'static str = "DescribeDhcpOptions";
     type Request = shapes::DescribeDhcpOptionsRequest;
     type Response = shapes::DescribeDhcpOptionsResult;
+}
+
+pub struct DescribeEgressOnlyInternetGateways;
+
+impl Operation for DescribeEgressOnlyInternetGateways {
+    const NAME: &'static str = "DescribeEgressOnlyInternetGateways";
+    type Request = shapes::DescribeEgressOnlyInternetGatewaysRequest;
+    type Response = shapes::DescribeEgressOnlyInternetGatewaysResult;
 }
 
 pub struct DescribeFlowLogs;
@@ -459,12 +1027,36 @@ impl Operation for DescribeManagedPrefixLists {
     type Response = shapes::DescribeManagedPrefixListsResult;
 }
 
+pub struct DescribeNatGateways;
+
+impl Operation for DescribeNatGateways {
+    const NAME: &'static str = "DescribeNatGateways";
+    type Request = shapes::DescribeNatGatewaysRequest;
+    type Response = shapes::DescribeNatGatewaysResult;
+}
+
 pub struct DescribeNetworkAcls;
 
 impl Operation for DescribeNetworkAcls {
     const NAME: &'static str = "DescribeNetworkAcls";
     type Request = shapes::DescribeNetworkAclsRequest;
     type Response = shapes::DescribeNetworkAclsResult;
+}
+
+pub struct DescribeNetworkInsightsAccessScopeAnalyses;
+
+impl Operation for DescribeNetworkInsightsAccessScopeAnalyses {
+    const NAME: &'static str = "DescribeNetworkInsightsAccessScopeAnalyses";
+    type Request = shapes::DescribeNetworkInsightsAccessScopeAnalysesRequest;
+    type Response = shapes::DescribeNetworkInsightsAccessScopeAnalysesResult;
+}
+
+pub struct DescribeNetworkInsightsAccessScopes;
+
+impl Operation for DescribeNetworkInsightsAccessScopes {
+    const NAME: &'static str = "DescribeNetworkInsightsAccessScopes";
+    type Request = shapes::DescribeNetworkInsightsAccessScopesRequest;
+    type Response = shapes::DescribeNetworkInsightsAccessScopesResult;
 }
 
 pub struct DescribeNetworkInsightsAnalyses;
@@ -489,6 +1081,14 @@ impl Operation for DescribeNetworkInterfaceAttribute {
     const NAME: &'static str = "DescribeNetworkInterfaceAttribute";
     type Request = shapes::DescribeNetworkInterfaceAttributeRequest;
     type Response = shapes::DescribeNetworkInterfaceAttributeResult;
+}
+
+pub struct DescribeNetworkInterfacePermissions;
+
+impl Operation for DescribeNetworkInterfacePermissions {
+    const NAME: &'static str = "DescribeNetworkInterfacePermissions";
+    type Request = shapes::DescribeNetworkInterfacePermissionsRequest;
+    type Response = shapes::DescribeNetworkInterfacePermissionsResult;
 }
 
 pub struct DescribeNetworkInterfaces;
@@ -539,6 +1139,14 @@ impl Operation for DescribeSecurityGroupRules {
     type Response = shapes::DescribeSecurityGroupRulesResult;
 }
 
+pub struct DescribeSecurityGroupVpcAssociations;
+
+impl Operation for DescribeSecurityGroupVpcAssociations {
+    const NAME: &'static str = "DescribeSecurityGroupVpcAssociations";
+    type Request = shapes::DescribeSecurityGroupVpcAssociationsRequest;
+    type Response = shapes::DescribeSecurityGroupVpcAssociationsResult;
+}
+
 pub struct DescribeSecurityGroups;
 
 impl Operation for DescribeSecurityGroups {
@@ -571,6 +1179,46 @@ impl Operation for DescribeTags {
     type Response = shapes::DescribeTagsResult;
 }
 
+pub struct DescribeTransitGatewayAttachments;
+
+impl Operation for DescribeTransitGatewayAttachments {
+    const NAME: &'static str = "DescribeTransitGatewayAttachments";
+    type Request = shapes::DescribeTransitGatewayAttachmentsRequest;
+    type Response = shapes::DescribeTransitGatewayAttachmentsResult;
+}
+
+pub struct DescribeTransitGatewayPeeringAttachments;
+
+impl Operation for DescribeTransitGatewayPeeringAttachments {
+    const NAME: &'static str = "DescribeTransitGatewayPeeringAttachments";
+    type Request = shapes::DescribeTransitGatewayPeeringAttachmentsRequest;
+    type Response = shapes::DescribeTransitGatewayPeeringAttachmentsResult;
+}
+
+pub struct DescribeTransitGatewayRouteTables;
+
+impl Operation for DescribeTransitGatewayRouteTables {
+    const NAME: &'static str = "DescribeTransitGatewayRouteTables";
+    type Request = shapes::DescribeTransitGatewayRouteTablesRequest;
+    type Response = shapes::DescribeTransitGatewayRouteTablesResult;
+}
+
+pub struct DescribeTransitGatewayVpcAttachments;
+
+impl Operation for DescribeTransitGatewayVpcAttachments {
+    const NAME: &'static str = "DescribeTransitGatewayVpcAttachments";
+    type Request = shapes::DescribeTransitGatewayVpcAttachmentsRequest;
+    type Response = shapes::DescribeTransitGatewayVpcAttachmentsResult;
+}
+
+pub struct DescribeTransitGateways;
+
+impl Operation for DescribeTransitGateways {
+    const NAME: &'static str = "DescribeTransitGateways";
+    type Request = shapes::DescribeTransitGatewaysRequest;
+    type Response = shapes::DescribeTransitGatewaysResult;
+}
+
 pub struct DescribeVolumes;
 
 impl Operation for DescribeVolumes {
@@ -587,12 +1235,108 @@ impl Operation for DescribeVpcAttribute {
     type Response = shapes::DescribeVpcAttributeResult;
 }
 
+pub struct DescribeVpcBlockPublicAccessExclusions;
+
+impl Operation for DescribeVpcBlockPublicAccessExclusions {
+    const NAME: &'static str = "DescribeVpcBlockPublicAccessExclusions";
+    type Request = shapes::DescribeVpcBlockPublicAccessExclusionsRequest;
+    type Response = shapes::DescribeVpcBlockPublicAccessExclusionsResult;
+}
+
+pub struct DescribeVpcBlockPublicAccessOptions;
+
+impl Operation for DescribeVpcBlockPublicAccessOptions {
+    const NAME: &'static str = "DescribeVpcBlockPublicAccessOptions";
+    type Request = shapes::DescribeVpcBlockPublicAccessOptionsRequest;
+    type Response = shapes::DescribeVpcBlockPublicAccessOptionsResult;
+}
+
+pub struct DescribeVpcEndpointAssociations;
+
+impl Operation for DescribeVpcEndpointAssociations {
+    const NAME: &'static str = "DescribeVpcEndpointAssociations";
+    type Request = shapes::DescribeVpcEndpointAssociationsRequest;
+    type Response = shapes::DescribeVpcEndpointAssociationsResult;
+}
+
+pub struct DescribeVpcEndpointConnectionNotifications;
+
+impl Operation for DescribeVpcEndpointConnectionNotifications {
+    const NAME: &'static str = "DescribeVpcEndpointConnectionNotifications";
+    type Request = shapes::DescribeVpcEndpointConnectionNotificationsRequest;
+    type Response = shapes::DescribeVpcEndpointConnectionNotificationsResult;
+}
+
+pub struct DescribeVpcEndpointConnections;
+
+impl Operation for DescribeVpcEndpointConnections {
+    const NAME: &'static str = "DescribeVpcEndpointConnections";
+    type Request = shapes::DescribeVpcEndpointConnectionsRequest;
+    type Response = shapes::DescribeVpcEndpointConnectionsResult;
+}
+
+pub struct DescribeVpcEndpointServiceConfigurations;
+
+impl Operation for DescribeVpcEndpointServiceConfigurations {
+    const NAME: &'static str = "DescribeVpcEndpointServiceConfigurations";
+    type Request = shapes::DescribeVpcEndpointServiceConfigurationsRequest;
+    type Response = shapes::DescribeVpcEndpointServiceConfigurationsResult;
+}
+
+pub struct DescribeVpcEndpointServicePermissions;
+
+impl Operation for DescribeVpcEndpointServicePermissions {
+    const NAME: &'static str = "DescribeVpcEndpointServicePermissions";
+    type Request = shapes::DescribeVpcEndpointServicePermissionsRequest;
+    type Response = shapes::DescribeVpcEndpointServicePermissionsResult;
+}
+
+pub struct DescribeVpcEndpointServices;
+
+impl Operation for DescribeVpcEndpointServices {
+    const NAME: &'static str = "DescribeVpcEndpointServices";
+    type Request = shapes::DescribeVpcEndpointServicesRequest;
+    type Response = shapes::DescribeVpcEndpointServicesResult;
+}
+
+pub struct DescribeVpcEndpoints;
+
+impl Operation for DescribeVpcEndpoints {
+    const NAME: &'static str = "DescribeVpcEndpoints";
+    type Request = shapes::DescribeVpcEndpointsRequest;
+    type Response = shapes::DescribeVpcEndpointsResult;
+}
+
+pub struct DescribeVpcPeeringConnections;
+
+impl Operation for DescribeVpcPeeringConnections {
+    const NAME: &'static str = "DescribeVpcPeeringConnections";
+    type Request = shapes::DescribeVpcPeeringConnectionsRequest;
+    type Response = shapes::DescribeVpcPeeringConnectionsResult;
+}
+
 pub struct DescribeVpcs;
 
 impl Operation for DescribeVpcs {
     const NAME: &'static str = "DescribeVpcs";
     type Request = shapes::DescribeVpcsRequest;
     type Response = shapes::DescribeVpcsResult;
+}
+
+pub struct DescribeVpnConnections;
+
+impl Operation for DescribeVpnConnections {
+    const NAME: &'static str = "DescribeVpnConnections";
+    type Request = shapes::DescribeVpnConnectionsRequest;
+    type Response = shapes::DescribeVpnConnectionsResult;
+}
+
+pub struct DescribeVpnGateways;
+
+impl Operation for DescribeVpnGateways {
+    const NAME: &'static str = "DescribeVpnGateways";
+    type Request = shapes::DescribeVpnGatewaysRequest;
+    type Response = shapes::DescribeVpnGatewaysResult;
 }
 
 pub struct DetachInternetGateway;
@@ -611,12 +1355,52 @@ impl Operation for DetachNetworkInterface {
     type Response = Done;
 }
 
+pub struct DetachVpnGateway;
+
+impl Operation for DetachVpnGateway {
+    const NAME: &'static str = "DetachVpnGateway";
+    type Request = shapes::DetachVpnGatewayRequest;
+    type Response = Done;
+}
+
+pub struct DisableTransitGatewayRouteTablePropagation;
+
+impl Operation for DisableTransitGatewayRouteTablePropagation {
+    const NAME: &'static str = "DisableTransitGatewayRouteTablePropagation";
+    type Request = shapes::DisableTransitGatewayRouteTablePropagationRequest;
+    type Response = shapes::DisableTransitGatewayRouteTablePropagationResult;
+}
+
+pub struct DisableVgwRoutePropagation;
+
+impl Operation for DisableVgwRoutePropagation {
+    const NAME: &'static str = "DisableVgwRoutePropagation";
+    type Request = shapes::DisableVgwRoutePropagationRequest;
+    type Response = Done;
+}
+
 pub struct DisassociateAddress;
 
 impl Operation for DisassociateAddress {
     const NAME: &'static str = "DisassociateAddress";
     type Request = shapes::DisassociateAddressRequest;
     type Response = Done;
+}
+
+pub struct DisassociateClientVpnTargetNetwork;
+
+impl Operation for DisassociateClientVpnTargetNetwork {
+    const NAME: &'static str = "DisassociateClientVpnTargetNetwork";
+    type Request = shapes::DisassociateClientVpnTargetNetworkRequest;
+    type Response = shapes::DisassociateClientVpnTargetNetworkResult;
+}
+
+pub struct DisassociateNatGatewayAddress;
+
+impl Operation for DisassociateNatGatewayAddress {
+    const NAME: &'static str = "DisassociateNatGatewayAddress";
+    type Request = shapes::DisassociateNatGatewayAddressRequest;
+    type Response = shapes::DisassociateNatGatewayAddressResult;
 }
 
 pub struct DisassociateRouteTable;
@@ -627,6 +1411,14 @@ impl Operation for DisassociateRouteTable {
     type Response = Done;
 }
 
+pub struct DisassociateSecurityGroupVpc;
+
+impl Operation for DisassociateSecurityGroupVpc {
+    const NAME: &'static str = "DisassociateSecurityGroupVpc";
+    type Request = shapes::DisassociateSecurityGroupVpcRequest;
+    type Response = shapes::DisassociateSecurityGroupVpcResult;
+}
+
 pub struct DisassociateSubnetCidrBlock;
 
 impl Operation for DisassociateSubnetCidrBlock {
@@ -635,12 +1427,52 @@ impl Operation for DisassociateSubnetCidrBlock {
     type Response = shapes::DisassociateSubnetCidrBlockResult;
 }
 
+pub struct DisassociateTransitGatewayRouteTable;
+
+impl Operation for DisassociateTransitGatewayRouteTable {
+    const NAME: &'static str = "DisassociateTransitGatewayRouteTable";
+    type Request = shapes::DisassociateTransitGatewayRouteTableRequest;
+    type Response = shapes::DisassociateTransitGatewayRouteTableResult;
+}
+
 pub struct DisassociateVpcCidrBlock;
 
 impl Operation for DisassociateVpcCidrBlock {
     const NAME: &'static str = "DisassociateVpcCidrBlock";
     type Request = shapes::DisassociateVpcCidrBlockRequest;
     type Response = shapes::DisassociateVpcCidrBlockResult;
+}
+
+pub struct EnableTransitGatewayRouteTablePropagation;
+
+impl Operation for EnableTransitGatewayRouteTablePropagation {
+    const NAME: &'static str = "EnableTransitGatewayRouteTablePropagation";
+    type Request = shapes::EnableTransitGatewayRouteTablePropagationRequest;
+    type Response = shapes::EnableTransitGatewayRouteTablePropagationResult;
+}
+
+pub struct EnableVgwRoutePropagation;
+
+impl Operation for EnableVgwRoutePropagation {
+    const NAME: &'static str = "EnableVgwRoutePropagation";
+    type Request = shapes::EnableVgwRoutePropagationRequest;
+    type Response = Done;
+}
+
+pub struct ExportClientVpnClientCertificateRevocationList;
+
+impl Operation for ExportClientVpnClientCertificateRevocationList {
+    const NAME: &'static str = "ExportClientVpnClientCertificateRevocationList";
+    type Request = shapes::ExportClientVpnClientCertificateRevocationListRequest;
+    type Response = shapes::ExportClientVpnClientCertificateRevocationListResult;
+}
+
+pub struct ExportClientVpnClientConfiguration;
+
+impl Operation for ExportClientVpnClientConfiguration {
+    const NAME: &'static str = "ExportClientVpnClientConfiguration";
+    type Request = shapes::ExportClientVpnClientConfigurationRequest;
+    type Response = shapes::ExportClientVpnClientConfigurationResult;
 }
 
 pub struct GetCallerIdentity;
@@ -659,12 +1491,148 @@ impl Operation for GetConsoleOutput {
     type Response = shapes::GetConsoleOutputResult;
 }
 
+pub struct GetFlowLogsIntegrationTemplate;
+
+impl Operation for GetFlowLogsIntegrationTemplate {
+    const NAME: &'static str = "GetFlowLogsIntegrationTemplate";
+    type Request = shapes::GetFlowLogsIntegrationTemplateRequest;
+    type Response = shapes::GetFlowLogsIntegrationTemplateResult;
+}
+
+pub struct GetManagedPrefixListAssociations;
+
+impl Operation for GetManagedPrefixListAssociations {
+    const NAME: &'static str = "GetManagedPrefixListAssociations";
+    type Request = shapes::GetManagedPrefixListAssociationsRequest;
+    type Response = shapes::GetManagedPrefixListAssociationsResult;
+}
+
+pub struct GetManagedPrefixListEntries;
+
+impl Operation for GetManagedPrefixListEntries {
+    const NAME: &'static str = "GetManagedPrefixListEntries";
+    type Request = shapes::GetManagedPrefixListEntriesRequest;
+    type Response = shapes::GetManagedPrefixListEntriesResult;
+}
+
+pub struct GetNetworkInsightsAccessScopeAnalysisFindings;
+
+impl Operation for GetNetworkInsightsAccessScopeAnalysisFindings {
+    const NAME: &'static str = "GetNetworkInsightsAccessScopeAnalysisFindings";
+    type Request = shapes::GetNetworkInsightsAccessScopeAnalysisFindingsRequest;
+    type Response = shapes::GetNetworkInsightsAccessScopeAnalysisFindingsResult;
+}
+
+pub struct GetNetworkInsightsAccessScopeContent;
+
+impl Operation for GetNetworkInsightsAccessScopeContent {
+    const NAME: &'static str = "GetNetworkInsightsAccessScopeContent";
+    type Request = shapes::GetNetworkInsightsAccessScopeContentRequest;
+    type Response = shapes::GetNetworkInsightsAccessScopeContentResult;
+}
+
 pub struct GetSecurityGroupsForVpc;
 
 impl Operation for GetSecurityGroupsForVpc {
     const NAME: &'static str = "GetSecurityGroupsForVpc";
     type Request = shapes::GetSecurityGroupsForVpcRequest;
     type Response = shapes::GetSecurityGroupsForVpcResult;
+}
+
+pub struct GetSubnetCidrReservations;
+
+impl Operation for GetSubnetCidrReservations {
+    const NAME: &'static str = "GetSubnetCidrReservations";
+    type Request = shapes::GetSubnetCidrReservationsRequest;
+    type Response = shapes::GetSubnetCidrReservationsResult;
+}
+
+pub struct GetTransitGatewayAttachmentPropagations;
+
+impl Operation for GetTransitGatewayAttachmentPropagations {
+    const NAME: &'static str = "GetTransitGatewayAttachmentPropagations";
+    type Request = shapes::GetTransitGatewayAttachmentPropagationsRequest;
+    type Response = shapes::GetTransitGatewayAttachmentPropagationsResult;
+}
+
+pub struct GetTransitGatewayPrefixListReferences;
+
+impl Operation for GetTransitGatewayPrefixListReferences {
+    const NAME: &'static str = "GetTransitGatewayPrefixListReferences";
+    type Request = shapes::GetTransitGatewayPrefixListReferencesRequest;
+    type Response = shapes::GetTransitGatewayPrefixListReferencesResult;
+}
+
+pub struct GetTransitGatewayRouteTableAssociations;
+
+impl Operation for GetTransitGatewayRouteTableAssociations {
+    const NAME: &'static str = "GetTransitGatewayRouteTableAssociations";
+    type Request = shapes::GetTransitGatewayRouteTableAssociationsRequest;
+    type Response = shapes::GetTransitGatewayRouteTableAssociationsResult;
+}
+
+pub struct GetTransitGatewayRouteTablePropagations;
+
+impl Operation for GetTransitGatewayRouteTablePropagations {
+    const NAME: &'static str = "GetTransitGatewayRouteTablePropagations";
+    type Request = shapes::GetTransitGatewayRouteTablePropagationsRequest;
+    type Response = shapes::GetTransitGatewayRouteTablePropagationsResult;
+}
+
+pub struct GetVpnConnectionDeviceSampleConfiguration;
+
+impl Operation for GetVpnConnectionDeviceSampleConfiguration {
+    const NAME: &'static str = "GetVpnConnectionDeviceSampleConfiguration";
+    type Request = shapes::GetVpnConnectionDeviceSampleConfigurationRequest;
+    type Response = shapes::GetVpnConnectionDeviceSampleConfigurationResult;
+}
+
+pub struct GetVpnConnectionDeviceTypes;
+
+impl Operation for GetVpnConnectionDeviceTypes {
+    const NAME: &'static str = "GetVpnConnectionDeviceTypes";
+    type Request = shapes::GetVpnConnectionDeviceTypesRequest;
+    type Response = shapes::GetVpnConnectionDeviceTypesResult;
+}
+
+pub struct GetVpnTunnelReplacementStatus;
+
+impl Operation for GetVpnTunnelReplacementStatus {
+    const NAME: &'static str = "GetVpnTunnelReplacementStatus";
+    type Request = shapes::GetVpnTunnelReplacementStatusRequest;
+    type Response = shapes::GetVpnTunnelReplacementStatusResult;
+}
+
+pub struct ImportClientVpnClientCertificateRevocationList;
+
+impl Operation for ImportClientVpnClientCertificateRevocationList {
+    const NAME: &'static str = "ImportClientVpnClientCertificateRevocationList";
+    type Request = shapes::ImportClientVpnClientCertificateRevocationListRequest;
+    type Response = shapes::ImportClientVpnClientCertificateRevocationListResult;
+}
+
+pub struct ImportKeyPair;
+
+impl Operation for ImportKeyPair {
+    const NAME: &'static str = "ImportKeyPair";
+    type Request = shapes::ImportKeyPairRequest;
+    type Response = shapes::ImportKeyPairResult;
+}
+
+pub struct ModifyAddressAttribute;
+
+impl Operation for ModifyAddressAttribute {
+    const NAME: &'static str = "ModifyAddressAttribute";
+    type Request = shapes::ModifyAddressAttributeRequest;
+    type Response = shapes::ModifyAddressAttributeResult;
+}
+
+pub struct ModifyClientVpnEndpoint;
+
+impl Operation for ModifyClientVpnEndpoint {
+    const NAME: &'static str = "ModifyClientVpnEndpoint";
+    type Request = shapes::ModifyClientVpnEndpointRequest;
+    type Response = shapes::ModifyClientVpnEndpointResult;
 }
 
 pub struct ModifyInstanceAttribute;
@@ -681,6 +1649,14 @@ impl Operation for ModifyInstanceMetadataOptions {
     const NAME: &'static str = "ModifyInstanceMetadataOptions";
     type Request = shapes::ModifyInstanceMetadataOptionsRequest;
     type Response = shapes::ModifyInstanceMetadataOptionsResult;
+}
+
+pub struct ModifyManagedPrefixList;
+
+impl Operation for ModifyManagedPrefixList {
+    const NAME: &'static str = "ModifyManagedPrefixList";
+    type Request = shapes::ModifyManagedPrefixListRequest;
+    type Response = shapes::ModifyManagedPrefixListResult;
 }
 
 pub struct ModifyNetworkInterfaceAttribute;
@@ -707,6 +1683,30 @@ impl Operation for ModifySubnetAttribute {
     type Response = Done;
 }
 
+pub struct ModifyTransitGateway;
+
+impl Operation for ModifyTransitGateway {
+    const NAME: &'static str = "ModifyTransitGateway";
+    type Request = shapes::ModifyTransitGatewayRequest;
+    type Response = shapes::ModifyTransitGatewayResult;
+}
+
+pub struct ModifyTransitGatewayPrefixListReference;
+
+impl Operation for ModifyTransitGatewayPrefixListReference {
+    const NAME: &'static str = "ModifyTransitGatewayPrefixListReference";
+    type Request = shapes::ModifyTransitGatewayPrefixListReferenceRequest;
+    type Response = shapes::ModifyTransitGatewayPrefixListReferenceResult;
+}
+
+pub struct ModifyTransitGatewayVpcAttachment;
+
+impl Operation for ModifyTransitGatewayVpcAttachment {
+    const NAME: &'static str = "ModifyTransitGatewayVpcAttachment";
+    type Request = shapes::ModifyTransitGatewayVpcAttachmentRequest;
+    type Response = shapes::ModifyTransitGatewayVpcAttachmentResult;
+}
+
 pub struct ModifyVpcAttribute;
 
 impl Operation for ModifyVpcAttribute {
@@ -715,12 +1715,132 @@ impl Operation for ModifyVpcAttribute {
     type Response = Done;
 }
 
+pub struct ModifyVpcBlockPublicAccessExclusion;
+
+impl Operation for ModifyVpcBlockPublicAccessExclusion {
+    const NAME: &'static str = "ModifyVpcBlockPublicAccessExclusion";
+    type Request = shapes::ModifyVpcBlockPublicAccessExclusionRequest;
+    type Response = shapes::ModifyVpcBlockPublicAccessExclusionResult;
+}
+
+pub struct ModifyVpcBlockPublicAccessOptions;
+
+impl Operation for ModifyVpcBlockPublicAccessOptions {
+    const NAME: &'static str = "ModifyVpcBlockPublicAccessOptions";
+    type Request = shapes::ModifyVpcBlockPublicAccessOptionsRequest;
+    type Response = shapes::ModifyVpcBlockPublicAccessOptionsResult;
+}
+
+pub struct ModifyVpcEndpoint;
+
+impl Operation for ModifyVpcEndpoint {
+    const NAME: &'static str = "ModifyVpcEndpoint";
+    type Request = shapes::ModifyVpcEndpointRequest;
+    type Response = shapes::ModifyVpcEndpointResult;
+}
+
+pub struct ModifyVpcEndpointConnectionNotification;
+
+impl Operation for ModifyVpcEndpointConnectionNotification {
+    const NAME: &'static str = "ModifyVpcEndpointConnectionNotification";
+    type Request = shapes::ModifyVpcEndpointConnectionNotificationRequest;
+    type Response = shapes::ModifyVpcEndpointConnectionNotificationResult;
+}
+
+pub struct ModifyVpcEndpointServiceConfiguration;
+
+impl Operation for ModifyVpcEndpointServiceConfiguration {
+    const NAME: &'static str = "ModifyVpcEndpointServiceConfiguration";
+    type Request = shapes::ModifyVpcEndpointServiceConfigurationRequest;
+    type Response = shapes::ModifyVpcEndpointServiceConfigurationResult;
+}
+
+pub struct ModifyVpcEndpointServicePermissions;
+
+impl Operation for ModifyVpcEndpointServicePermissions {
+    const NAME: &'static str = "ModifyVpcEndpointServicePermissions";
+    type Request = shapes::ModifyVpcEndpointServicePermissionsRequest;
+    type Response = shapes::ModifyVpcEndpointServicePermissionsResult;
+}
+
+pub struct ModifyVpcPeeringConnectionOptions;
+
+impl Operation for ModifyVpcPeeringConnectionOptions {
+    const NAME: &'static str = "ModifyVpcPeeringConnectionOptions";
+    type Request = shapes::ModifyVpcPeeringConnectionOptionsRequest;
+    type Response = shapes::ModifyVpcPeeringConnectionOptionsResult;
+}
+
+pub struct ModifyVpcTenancy;
+
+impl Operation for ModifyVpcTenancy {
+    const NAME: &'static str = "ModifyVpcTenancy";
+    type Request = shapes::ModifyVpcTenancyRequest;
+    type Response = shapes::ModifyVpcTenancyResult;
+}
+
+pub struct ModifyVpnConnection;
+
+impl Operation for ModifyVpnConnection {
+    const NAME: &'static str = "ModifyVpnConnection";
+    type Request = shapes::ModifyVpnConnectionRequest;
+    type Response = shapes::ModifyVpnConnectionResult;
+}
+
+pub struct ModifyVpnConnectionOptions;
+
+impl Operation for ModifyVpnConnectionOptions {
+    const NAME: &'static str = "ModifyVpnConnectionOptions";
+    type Request = shapes::ModifyVpnConnectionOptionsRequest;
+    type Response = shapes::ModifyVpnConnectionOptionsResult;
+}
+
+pub struct ModifyVpnTunnelOptions;
+
+impl Operation for ModifyVpnTunnelOptions {
+    const NAME: &'static str = "ModifyVpnTunnelOptions";
+    type Request = shapes::ModifyVpnTunnelOptionsRequest;
+    type Response = shapes::ModifyVpnTunnelOptionsResult;
+}
+
 pub struct RebootInstances;
 
 impl Operation for RebootInstances {
     const NAME: &'static str = "RebootInstances";
     type Request = shapes::RebootInstancesRequest;
     type Response = Done;
+}
+
+pub struct RejectTransitGatewayPeeringAttachment;
+
+impl Operation for RejectTransitGatewayPeeringAttachment {
+    const NAME: &'static str = "RejectTransitGatewayPeeringAttachment";
+    type Request = shapes::RejectTransitGatewayPeeringAttachmentRequest;
+    type Response = shapes::RejectTransitGatewayPeeringAttachmentResult;
+}
+
+pub struct RejectTransitGatewayVpcAttachment;
+
+impl Operation for RejectTransitGatewayVpcAttachment {
+    const NAME: &'static str = "RejectTransitGatewayVpcAttachment";
+    type Request = shapes::RejectTransitGatewayVpcAttachmentRequest;
+    type Response = shapes::RejectTransitGatewayVpcAttachmentResult;
+}
+
+pub struct RejectVpcEndpointConnections;
+
+impl Operation for RejectVpcEndpointConnections {
+    const NAME: &'static str = "RejectVpcEndpointConnections";
+    type Request = shapes::RejectVpcEndpointConnectionsRequest;
+    type Response = shapes::RejectVpcEndpointConnectionsResult;
+}
+
+pub struct RejectVpcPeeringConnection;
+
+impl Operation for RejectVpcPeeringConnection {
+    const NAME: &'static str = "RejectVpcPeeringConnection";
+    type Request = shapes::RejectVpcPeeringConnectionRequest;
+    type Response = shapes::RejectVpcPeeringConnectionResult;
 }
 
 pub struct ReleaseAddress;
@@ -763,12 +1883,52 @@ impl Operation for ReplaceRouteTableAssociation {
     type Response = shapes::ReplaceRouteTableAssociationResult;
 }
 
+pub struct ReplaceTransitGatewayRoute;
+
+impl Operation for ReplaceTransitGatewayRoute {
+    const NAME: &'static str = "ReplaceTransitGatewayRoute";
+    type Request = shapes::ReplaceTransitGatewayRouteRequest;
+    type Response = shapes::ReplaceTransitGatewayRouteResult;
+}
+
+pub struct ReplaceVpnTunnel;
+
+impl Operation for ReplaceVpnTunnel {
+    const NAME: &'static str = "ReplaceVpnTunnel";
+    type Request = shapes::ReplaceVpnTunnelRequest;
+    type Response = shapes::ReplaceVpnTunnelResult;
+}
+
+pub struct ResetAddressAttribute;
+
+impl Operation for ResetAddressAttribute {
+    const NAME: &'static str = "ResetAddressAttribute";
+    type Request = shapes::ResetAddressAttributeRequest;
+    type Response = shapes::ResetAddressAttributeResult;
+}
+
 pub struct ResetNetworkInterfaceAttribute;
 
 impl Operation for ResetNetworkInterfaceAttribute {
     const NAME: &'static str = "ResetNetworkInterfaceAttribute";
     type Request = shapes::ResetNetworkInterfaceAttributeRequest;
     type Response = Done;
+}
+
+pub struct RestoreManagedPrefixListVersion;
+
+impl Operation for RestoreManagedPrefixListVersion {
+    const NAME: &'static str = "RestoreManagedPrefixListVersion";
+    type Request = shapes::RestoreManagedPrefixListVersionRequest;
+    type Response = shapes::RestoreManagedPrefixListVersionResult;
+}
+
+pub struct RevokeClientVpnIngress;
+
+impl Operation for RevokeClientVpnIngress {
+    const NAME: &'static str = "RevokeClientVpnIngress";
+    type Request = shapes::RevokeClientVpnIngressRequest;
+    type Response = shapes::RevokeClientVpnIngressResult;
 }
 
 pub struct RevokeSecurityGroupEgress;
@@ -795,12 +1955,28 @@ impl Operation for RunInstances {
     type Response = shapes::Reservation;
 }
 
+pub struct SearchTransitGatewayRoutes;
+
+impl Operation for SearchTransitGatewayRoutes {
+    const NAME: &'static str = "SearchTransitGatewayRoutes";
+    type Request = shapes::SearchTransitGatewayRoutesRequest;
+    type Response = shapes::SearchTransitGatewayRoutesResult;
+}
+
 pub struct StartInstances;
 
 impl Operation for StartInstances {
     const NAME: &'static str = "StartInstances";
     type Request = shapes::StartInstancesRequest;
     type Response = shapes::StartInstancesResult;
+}
+
+pub struct StartNetworkInsightsAccessScopeAnalysis;
+
+impl Operation for StartNetworkInsightsAccessScopeAnalysis {
+    const NAME: &'static str = "StartNetworkInsightsAccessScopeAnalysis";
+    type Request = shapes::StartNetworkInsightsAccessScopeAnalysisRequest;
+    type Response = shapes::StartNetworkInsightsAccessScopeAnalysisResult;
 }
 
 pub struct StartNetworkInsightsAnalysis;
@@ -811,12 +1987,28 @@ impl Operation for StartNetworkInsightsAnalysis {
     type Response = shapes::StartNetworkInsightsAnalysisResult;
 }
 
+pub struct StartVpcEndpointServicePrivateDnsVerification;
+
+impl Operation for StartVpcEndpointServicePrivateDnsVerification {
+    const NAME: &'static str = "StartVpcEndpointServicePrivateDnsVerification";
+    type Request = shapes::StartVpcEndpointServicePrivateDnsVerificationRequest;
+    type Response = shapes::StartVpcEndpointServicePrivateDnsVerificationResult;
+}
+
 pub struct StopInstances;
 
 impl Operation for StopInstances {
     const NAME: &'static str = "StopInstances";
     type Request = shapes::StopInstancesRequest;
     type Response = shapes::StopInstancesResult;
+}
+
+pub struct TerminateClientVpnConnections;
+
+impl Operation for TerminateClientVpnConnections {
+    const NAME: &'static str = "TerminateClientVpnConnections";
+    type Request = shapes::TerminateClientVpnConnectionsRequest;
+    type Response = shapes::TerminateClientVpnConnectionsResult;
 }
 
 pub struct TerminateInstances;
@@ -841,6 +2033,14 @@ impl Operation for UnassignPrivateIpAddresses {
     const NAME: &'static str = "UnassignPrivateIpAddresses";
     type Request = shapes::UnassignPrivateIpAddressesRequest;
     type Response = Done;
+}
+
+pub struct UnassignPrivateNatGatewayAddress;
+
+impl Operation for UnassignPrivateNatGatewayAddress {
+    const NAME: &'static str = "UnassignPrivateNatGatewayAddress";
+    type Request = shapes::UnassignPrivateNatGatewayAddressRequest;
+    type Response = shapes::UnassignPrivateNatGatewayAddressResult;
 }
 
 pub struct UpdateSecurityGroupRuleDescriptionsEgress;

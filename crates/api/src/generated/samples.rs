@@ -4,52 +4,123 @@ use super::shapes::*;
 use crate::round_trip::{Sample, Trip};
 
 pub const TRIPS: &[Trip] = &[
+    Trip::of::<operations::AcceptTransitGatewayPeeringAttachment>(),
+    Trip::of::<operations::AcceptTransitGatewayVpcAttachment>(),
+    Trip::of::<operations::AcceptVpcEndpointConnections>(),
+    Trip::of::<operations::AcceptVpcPeeringConnection>(),
     Trip::of::<operations::AllocateAddress>(),
+    Trip::of::<operations::ApplySecurityGroupsToClientVpnTargetNetwork>(),
     Trip::of::<operations::AssignIpv6Addresses>(),
     Trip::of::<operations::AssignPrivateIpAddresses>(),
+    Trip::of::<operations::AssignPrivateNatGatewayAddress>(),
     Trip::of::<operations::AssociateAddress>(),
+    Trip::of::<operations::AssociateClientVpnTargetNetwork>(),
     Trip::of::<operations::AssociateDhcpOptions>(),
+    Trip::of::<operations::AssociateNatGatewayAddress>(),
     Trip::of::<operations::AssociateRouteTable>(),
+    Trip::of::<operations::AssociateSecurityGroupVpc>(),
     Trip::of::<operations::AssociateSubnetCidrBlock>(),
+    Trip::of::<operations::AssociateTransitGatewayRouteTable>(),
     Trip::of::<operations::AssociateVpcCidrBlock>(),
     Trip::of::<operations::AttachInternetGateway>(),
     Trip::of::<operations::AttachNetworkInterface>(),
+    Trip::of::<operations::AttachVpnGateway>(),
+    Trip::of::<operations::AuthorizeClientVpnIngress>(),
     Trip::of::<operations::AuthorizeSecurityGroupEgress>(),
     Trip::of::<operations::AuthorizeSecurityGroupIngress>(),
+    Trip::of::<operations::CreateCarrierGateway>(),
+    Trip::of::<operations::CreateClientVpnEndpoint>(),
+    Trip::of::<operations::CreateClientVpnRoute>(),
+    Trip::of::<operations::CreateCustomerGateway>(),
     Trip::of::<operations::CreateDefaultSubnet>(),
     Trip::of::<operations::CreateDefaultVpc>(),
     Trip::of::<operations::CreateDhcpOptions>(),
+    Trip::of::<operations::CreateEgressOnlyInternetGateway>(),
     Trip::of::<operations::CreateFlowLogs>(),
     Trip::of::<operations::CreateInternetGateway>(),
+    Trip::of::<operations::CreateKeyPair>(),
+    Trip::of::<operations::CreateManagedPrefixList>(),
+    Trip::of::<operations::CreateNatGateway>(),
     Trip::of::<operations::CreateNetworkAcl>(),
     Trip::of::<operations::CreateNetworkAclEntry>(),
+    Trip::of::<operations::CreateNetworkInsightsAccessScope>(),
     Trip::of::<operations::CreateNetworkInsightsPath>(),
     Trip::of::<operations::CreateNetworkInterface>(),
+    Trip::of::<operations::CreateNetworkInterfacePermission>(),
     Trip::of::<operations::CreateRoute>(),
     Trip::of::<operations::CreateRouteTable>(),
     Trip::of::<operations::CreateSecurityGroup>(),
     Trip::of::<operations::CreateSubnet>(),
+    Trip::of::<operations::CreateSubnetCidrReservation>(),
     Trip::of::<operations::CreateTags>(),
+    Trip::of::<operations::CreateTransitGateway>(),
+    Trip::of::<operations::CreateTransitGatewayPeeringAttachment>(),
+    Trip::of::<operations::CreateTransitGatewayPrefixListReference>(),
+    Trip::of::<operations::CreateTransitGatewayRoute>(),
+    Trip::of::<operations::CreateTransitGatewayRouteTable>(),
+    Trip::of::<operations::CreateTransitGatewayVpcAttachment>(),
     Trip::of::<operations::CreateVpc>(),
+    Trip::of::<operations::CreateVpcBlockPublicAccessExclusion>(),
+    Trip::of::<operations::CreateVpcEndpoint>(),
+    Trip::of::<operations::CreateVpcEndpointConnectionNotification>(),
+    Trip::of::<operations::CreateVpcEndpointServiceConfiguration>(),
+    Trip::of::<operations::CreateVpcPeeringConnection>(),
+    Trip::of::<operations::CreateVpnConnection>(),
+    Trip::of::<operations::CreateVpnConnectionRoute>(),
+    Trip::of::<operations::CreateVpnGateway>(),
+    Trip::of::<operations::DeleteCarrierGateway>(),
+    Trip::of::<operations::DeleteClientVpnEndpoint>(),
+    Trip::of::<operations::DeleteClientVpnRoute>(),
+    Trip::of::<operations::DeleteCustomerGateway>(),
     Trip::of::<operations::DeleteDhcpOptions>(),
+    Trip::of::<operations::DeleteEgressOnlyInternetGateway>(),
     Trip::of::<operations::DeleteFlowLogs>(),
     Trip::of::<operations::DeleteInternetGateway>(),
+    Trip::of::<operations::DeleteKeyPair>(),
+    Trip::of::<operations::DeleteManagedPrefixList>(),
+    Trip::of::<operations::DeleteNatGateway>(),
     Trip::of::<operations::DeleteNetworkAcl>(),
     Trip::of::<operations::DeleteNetworkAclEntry>(),
+    Trip::of::<operations::DeleteNetworkInsightsAccessScope>(),
+    Trip::of::<operations::DeleteNetworkInsightsAccessScopeAnalysis>(),
     Trip::of::<operations::DeleteNetworkInsightsAnalysis>(),
     Trip::of::<operations::DeleteNetworkInsightsPath>(),
     Trip::of::<operations::DeleteNetworkInterface>(),
+    Trip::of::<operations::DeleteNetworkInterfacePermission>(),
     Trip::of::<operations::DeleteRoute>(),
     Trip::of::<operations::DeleteRouteTable>(),
     Trip::of::<operations::DeleteSecurityGroup>(),
     Trip::of::<operations::DeleteSubnet>(),
+    Trip::of::<operations::DeleteSubnetCidrReservation>(),
     Trip::of::<operations::DeleteTags>(),
+    Trip::of::<operations::DeleteTransitGateway>(),
+    Trip::of::<operations::DeleteTransitGatewayPeeringAttachment>(),
+    Trip::of::<operations::DeleteTransitGatewayPrefixListReference>(),
+    Trip::of::<operations::DeleteTransitGatewayRoute>(),
+    Trip::of::<operations::DeleteTransitGatewayRouteTable>(),
+    Trip::of::<operations::DeleteTransitGatewayVpcAttachment>(),
     Trip::of::<operations::DeleteVpc>(),
+    Trip::of::<operations::DeleteVpcBlockPublicAccessExclusion>(),
+    Trip::of::<operations::DeleteVpcEndpointConnectionNotifications>(),
+    Trip::of::<operations::DeleteVpcEndpointServiceConfigurations>(),
+    Trip::of::<operations::DeleteVpcEndpoints>(),
+    Trip::of::<operations::DeleteVpcPeeringConnection>(),
+    Trip::of::<operations::DeleteVpnConnection>(),
+    Trip::of::<operations::DeleteVpnConnectionRoute>(),
+    Trip::of::<operations::DeleteVpnGateway>(),
     Trip::of::<operations::DescribeAccountAttributes>(),
     Trip::of::<operations::DescribeAddresses>(),
     Trip::of::<operations::DescribeAddressesAttribute>(),
     Trip::of::<operations::DescribeAvailabilityZones>(),
+    Trip::of::<operations::DescribeCarrierGateways>(),
+    Trip::of::<operations::DescribeClientVpnAuthorizationRules>(),
+    Trip::of::<operations::DescribeClientVpnConnections>(),
+    Trip::of::<operations::DescribeClientVpnEndpoints>(),
+    Trip::of::<operations::DescribeClientVpnRoutes>(),
+    Trip::of::<operations::DescribeClientVpnTargetNetworks>(),
+    Trip::of::<operations::DescribeCustomerGateways>(),
     Trip::of::<operations::DescribeDhcpOptions>(),
+    Trip::of::<operations::DescribeEgressOnlyInternetGateways>(),
     Trip::of::<operations::DescribeFlowLogs>(),
     Trip::of::<operations::DescribeIamInstanceProfileAssociations>(),
     Trip::of::<operations::DescribeImages>(),
@@ -61,57 +132,236 @@ pub const TRIPS: &[Trip] = &[
     Trip::of::<operations::DescribeInternetGateways>(),
     Trip::of::<operations::DescribeKeyPairs>(),
     Trip::of::<operations::DescribeManagedPrefixLists>(),
+    Trip::of::<operations::DescribeNatGateways>(),
     Trip::of::<operations::DescribeNetworkAcls>(),
+    Trip::of::<operations::DescribeNetworkInsightsAccessScopeAnalyses>(),
+    Trip::of::<operations::DescribeNetworkInsightsAccessScopes>(),
     Trip::of::<operations::DescribeNetworkInsightsAnalyses>(),
     Trip::of::<operations::DescribeNetworkInsightsPaths>(),
     Trip::of::<operations::DescribeNetworkInterfaceAttribute>(),
+    Trip::of::<operations::DescribeNetworkInterfacePermissions>(),
     Trip::of::<operations::DescribeNetworkInterfaces>(),
     Trip::of::<operations::DescribePrefixLists>(),
     Trip::of::<operations::DescribeRegions>(),
     Trip::of::<operations::DescribeRouteTables>(),
     Trip::of::<operations::DescribeSecurityGroupReferences>(),
     Trip::of::<operations::DescribeSecurityGroupRules>(),
+    Trip::of::<operations::DescribeSecurityGroupVpcAssociations>(),
     Trip::of::<operations::DescribeSecurityGroups>(),
     Trip::of::<operations::DescribeStaleSecurityGroups>(),
     Trip::of::<operations::DescribeSubnets>(),
     Trip::of::<operations::DescribeTags>(),
+    Trip::of::<operations::DescribeTransitGatewayAttachments>(),
+    Trip::of::<operations::DescribeTransitGatewayPeeringAttachments>(),
+    Trip::of::<operations::DescribeTransitGatewayRouteTables>(),
+    Trip::of::<operations::DescribeTransitGatewayVpcAttachments>(),
+    Trip::of::<operations::DescribeTransitGateways>(),
     Trip::of::<operations::DescribeVolumes>(),
     Trip::of::<operations::DescribeVpcAttribute>(),
+    Trip::of::<operations::DescribeVpcBlockPublicAccessExclusions>(),
+    Trip::of::<operations::DescribeVpcBlockPublicAccessOptions>(),
+    Trip::of::<operations::DescribeVpcEndpointAssociations>(),
+    Trip::of::<operations::DescribeVpcEndpointConnectionNotifications>(),
+    Trip::of::<operations::DescribeVpcEndpointConnections>(),
+    Trip::of::<operations::DescribeVpcEndpointServiceConfigurations>(),
+    Trip::of::<operations::DescribeVpcEndpointServicePermissions>(),
+    Trip::of::<operations::DescribeVpcEndpointServices>(),
+    Trip::of::<operations::DescribeVpcEndpoints>(),
+    Trip::of::<operations::DescribeVpcPeeringConnections>(),
     Trip::of::<operations::DescribeVpcs>(),
+    Trip::of::<operations::DescribeVpnConnections>(),
+    Trip::of::<operations::DescribeVpnGateways>(),
     Trip::of::<operations::DetachInternetGateway>(),
     Trip::of::<operations::DetachNetworkInterface>(),
+    Trip::of::<operations::DetachVpnGateway>(),
+    Trip::of::<operations::DisableTransitGatewayRouteTablePropagation>(),
+    Trip::of::<operations::DisableVgwRoutePropagation>(),
     Trip::of::<operations::DisassociateAddress>(),
+    Trip::of::<operations::DisassociateClientVpnTargetNetwork>(),
+    Trip::of::<operations::DisassociateNatGatewayAddress>(),
     Trip::of::<operations::DisassociateRouteTable>(),
+    Trip::of::<operations::DisassociateSecurityGroupVpc>(),
     Trip::of::<operations::DisassociateSubnetCidrBlock>(),
+    Trip::of::<operations::DisassociateTransitGatewayRouteTable>(),
     Trip::of::<operations::DisassociateVpcCidrBlock>(),
+    Trip::of::<operations::EnableTransitGatewayRouteTablePropagation>(),
+    Trip::of::<operations::EnableVgwRoutePropagation>(),
+    Trip::of::<operations::ExportClientVpnClientCertificateRevocationList>(),
+    Trip::of::<operations::ExportClientVpnClientConfiguration>(),
     Trip::of::<operations::GetCallerIdentity>(),
     Trip::of::<operations::GetConsoleOutput>(),
+    Trip::of::<operations::GetFlowLogsIntegrationTemplate>(),
+    Trip::of::<operations::GetManagedPrefixListAssociations>(),
+    Trip::of::<operations::GetManagedPrefixListEntries>(),
+    Trip::of::<operations::GetNetworkInsightsAccessScopeAnalysisFindings>(),
+    Trip::of::<operations::GetNetworkInsightsAccessScopeContent>(),
     Trip::of::<operations::GetSecurityGroupsForVpc>(),
+    Trip::of::<operations::GetSubnetCidrReservations>(),
+    Trip::of::<operations::GetTransitGatewayAttachmentPropagations>(),
+    Trip::of::<operations::GetTransitGatewayPrefixListReferences>(),
+    Trip::of::<operations::GetTransitGatewayRouteTableAssociations>(),
+    Trip::of::<operations::GetTransitGatewayRouteTablePropagations>(),
+    Trip::of::<operations::GetVpnConnectionDeviceSampleConfiguration>(),
+    Trip::of::<operations::GetVpnConnectionDeviceTypes>(),
+    Trip::of::<operations::GetVpnTunnelReplacementStatus>(),
+    Trip::of::<operations::ImportClientVpnClientCertificateRevocationList>(),
+    Trip::of::<operations::ImportKeyPair>(),
+    Trip::of::<operations::ModifyAddressAttribute>(),
+    Trip::of::<operations::ModifyClientVpnEndpoint>(),
     Trip::of::<operations::ModifyInstanceAttribute>(),
     Trip::of::<operations::ModifyInstanceMetadataOptions>(),
+    Trip::of::<operations::ModifyManagedPrefixList>(),
     Trip::of::<operations::ModifyNetworkInterfaceAttribute>(),
     Trip::of::<operations::ModifySecurityGroupRules>(),
     Trip::of::<operations::ModifySubnetAttribute>(),
+    Trip::of::<operations::ModifyTransitGateway>(),
+    Trip::of::<operations::ModifyTransitGatewayPrefixListReference>(),
+    Trip::of::<operations::ModifyTransitGatewayVpcAttachment>(),
     Trip::of::<operations::ModifyVpcAttribute>(),
+    Trip::of::<operations::ModifyVpcBlockPublicAccessExclusion>(),
+    Trip::of::<operations::ModifyVpcBlockPublicAccessOptions>(),
+    Trip::of::<operations::ModifyVpcEndpoint>(),
+    Trip::of::<operations::ModifyVpcEndpointConnectionNotification>(),
+    Trip::of::<operations::ModifyVpcEndpointServiceConfiguration>(),
+    Trip::of::<operations::ModifyVpcEndpointServicePermissions>(),
+    Trip::of::<operations::ModifyVpcPeeringConnectionOptions>(),
+    Trip::of::<operations::ModifyVpcTenancy>(),
+    Trip::of::<operations::ModifyVpnConnection>(),
+    Trip::of::<operations::ModifyVpnConnectionOptions>(),
+    Trip::of::<operations::ModifyVpnTunnelOptions>(),
     Trip::of::<operations::RebootInstances>(),
+    Trip::of::<operations::RejectTransitGatewayPeeringAttachment>(),
+    Trip::of::<operations::RejectTransitGatewayVpcAttachment>(),
+    Trip::of::<operations::RejectVpcEndpointConnections>(),
+    Trip::of::<operations::RejectVpcPeeringConnection>(),
     Trip::of::<operations::ReleaseAddress>(),
     Trip::of::<operations::ReplaceNetworkAclAssociation>(),
     Trip::of::<operations::ReplaceNetworkAclEntry>(),
     Trip::of::<operations::ReplaceRoute>(),
     Trip::of::<operations::ReplaceRouteTableAssociation>(),
+    Trip::of::<operations::ReplaceTransitGatewayRoute>(),
+    Trip::of::<operations::ReplaceVpnTunnel>(),
+    Trip::of::<operations::ResetAddressAttribute>(),
     Trip::of::<operations::ResetNetworkInterfaceAttribute>(),
+    Trip::of::<operations::RestoreManagedPrefixListVersion>(),
+    Trip::of::<operations::RevokeClientVpnIngress>(),
     Trip::of::<operations::RevokeSecurityGroupEgress>(),
     Trip::of::<operations::RevokeSecurityGroupIngress>(),
     Trip::of::<operations::RunInstances>(),
+    Trip::of::<operations::SearchTransitGatewayRoutes>(),
     Trip::of::<operations::StartInstances>(),
+    Trip::of::<operations::StartNetworkInsightsAccessScopeAnalysis>(),
     Trip::of::<operations::StartNetworkInsightsAnalysis>(),
+    Trip::of::<operations::StartVpcEndpointServicePrivateDnsVerification>(),
     Trip::of::<operations::StopInstances>(),
+    Trip::of::<operations::TerminateClientVpnConnections>(),
     Trip::of::<operations::TerminateInstances>(),
     Trip::of::<operations::UnassignIpv6Addresses>(),
     Trip::of::<operations::UnassignPrivateIpAddresses>(),
+    Trip::of::<operations::UnassignPrivateNatGatewayAddress>(),
     Trip::of::<operations::UpdateSecurityGroupRuleDescriptionsEgress>(),
     Trip::of::<operations::UpdateSecurityGroupRuleDescriptionsIngress>(),
 ];
+
+impl Sample for AcceptTransitGatewayPeeringAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptTransitGatewayPeeringAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_peering_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptTransitGatewayVpcAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptTransitGatewayVpcAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptVpcEndpointConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            vpc_endpoint_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptVpcEndpointConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            unsuccessful: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptVpcPeeringConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_peering_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AcceptVpcPeeringConnectionResult {
+    fn sample() -> Self {
+        Self {
+            vpc_peering_connection: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AccessScopeAnalysisFinding {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+            network_insights_access_scope_id: Sample::sample(),
+            finding_id: Sample::sample(),
+            finding_components: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AccessScopePath {
+    fn sample() -> Self {
+        Self {
+            source: Sample::sample(),
+            destination: Sample::sample(),
+            through_resources: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AccessScopePathRequest {
+    fn sample() -> Self {
+        Self {
+            source: Sample::sample(),
+            destination: Sample::sample(),
+            through_resources: Sample::sample(),
+        }
+    }
+}
 
 impl Sample for AccountAttribute {
     fn sample() -> Self {
@@ -126,6 +376,26 @@ impl Sample for AccountAttributeValue {
     fn sample() -> Self {
         Self {
             attribute_value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AddPrefixListEntry {
+    fn sample() -> Self {
+        Self {
+            cidr: Sample::sample(),
+            description: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AddedPrincipal {
+    fn sample() -> Self {
+        Self {
+            principal_type: Sample::sample(),
+            principal: Sample::sample(),
+            service_permission_id: Sample::sample(),
+            service_id: Sample::sample(),
         }
     }
 }
@@ -205,6 +475,18 @@ impl Sample for AllocateAddressResult {
             customer_owned_ipv4_pool: Sample::sample(),
             carrier_ip: Sample::sample(),
             public_ip: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AllowedPrincipal {
+    fn sample() -> Self {
+        Self {
+            principal_type: Sample::sample(),
+            principal: Sample::sample(),
+            service_permission_id: Sample::sample(),
+            tags: Sample::sample(),
+            service_id: Sample::sample(),
         }
     }
 }
@@ -308,6 +590,25 @@ impl Sample for AnalysisSecurityGroupRule {
     }
 }
 
+impl Sample for ApplySecurityGroupsToClientVpnTargetNetworkRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            security_group_ids: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ApplySecurityGroupsToClientVpnTargetNetworkResult {
+    fn sample() -> Self {
+        Self {
+            security_group_ids: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for AssignIpv6AddressesRequest {
     fn sample() -> Self {
         Self {
@@ -353,6 +654,26 @@ impl Sample for AssignPrivateIpAddressesResult {
     }
 }
 
+impl Sample for AssignPrivateNatGatewayAddressRequest {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            private_ip_addresses: Sample::sample(),
+            private_ip_address_count: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssignPrivateNatGatewayAddressResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            nat_gateway_addresses: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for AssignedPrivateIpAddress {
     fn sample() -> Self {
         Self {
@@ -383,12 +704,56 @@ impl Sample for AssociateAddressResult {
     }
 }
 
+impl Sample for AssociateClientVpnTargetNetworkRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            subnet_id: Sample::sample(),
+            client_token: Sample::sample(),
+            dry_run: Sample::sample(),
+            availability_zone: Sample::sample(),
+            availability_zone_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateClientVpnTargetNetworkResult {
+    fn sample() -> Self {
+        Self {
+            association_id: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for AssociateDhcpOptionsRequest {
     fn sample() -> Self {
         Self {
             dhcp_options_id: Sample::sample(),
             vpc_id: Sample::sample(),
             dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateNatGatewayAddressRequest {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            allocation_ids: Sample::sample(),
+            private_ip_addresses: Sample::sample(),
+            dry_run: Sample::sample(),
+            availability_zone: Sample::sample(),
+            availability_zone_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateNatGatewayAddressResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            nat_gateway_addresses: Sample::sample(),
         }
     }
 }
@@ -414,6 +779,24 @@ impl Sample for AssociateRouteTableResult {
     }
 }
 
+impl Sample for AssociateSecurityGroupVpcRequest {
+    fn sample() -> Self {
+        Self {
+            group_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateSecurityGroupVpcResult {
+    fn sample() -> Self {
+        Self {
+            state: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for AssociateSubnetCidrBlockRequest {
     fn sample() -> Self {
         Self {
@@ -430,6 +813,24 @@ impl Sample for AssociateSubnetCidrBlockResult {
         Self {
             ipv6_cidr_block_association: Sample::sample(),
             subnet_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateTransitGatewayRouteTableRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociateTransitGatewayRouteTableResult {
+    fn sample() -> Self {
+        Self {
+            association: Sample::sample(),
         }
     }
 }
@@ -457,6 +858,35 @@ impl Sample for AssociateVpcCidrBlockResult {
             ipv6_cidr_block_association: Sample::sample(),
             cidr_block_association: Sample::sample(),
             vpc_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociatedTargetNetwork {
+    fn sample() -> Self {
+        Self {
+            network_id: Sample::sample(),
+            network_type: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AssociationStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AthenaIntegration {
+    fn sample() -> Self {
+        Self {
+            integration_result_s3_destination_arn: Sample::sample(),
+            partition_load_frequency: Sample::sample(),
+            partition_start_date: Sample::sample(),
+            partition_end_date: Sample::sample(),
         }
     }
 }
@@ -494,6 +924,24 @@ impl Sample for AttachNetworkInterfaceResult {
     }
 }
 
+impl Sample for AttachVpnGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AttachVpnGatewayResult {
+    fn sample() -> Self {
+        Self {
+            vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for AttachmentEnaSrdSpecification {
     fn sample() -> Self {
         Self {
@@ -523,6 +971,41 @@ impl Sample for AttributeValue {
     fn sample() -> Self {
         Self {
             value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AuthorizationRule {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            description: Sample::sample(),
+            group_id: Sample::sample(),
+            access_all: Sample::sample(),
+            destination_cidr: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AuthorizeClientVpnIngressRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            target_network_cidr: Sample::sample(),
+            access_group_id: Sample::sample(),
+            authorize_all_groups: Sample::sample(),
+            description: Sample::sample(),
+            client_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AuthorizeClientVpnIngressResult {
+    fn sample() -> Self {
+        Self {
+            status: Sample::sample(),
         }
     }
 }
@@ -597,6 +1080,16 @@ impl Sample for AvailabilityZone {
             geography: Sample::sample(),
             sub_geography: Sample::sample(),
             state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for AvailabilityZoneAddress {
+    fn sample() -> Self {
+        Self {
+            availability_zone: Sample::sample(),
+            availability_zone_id: Sample::sample(),
+            allocation_ids: Sample::sample(),
         }
     }
 }
@@ -688,6 +1181,304 @@ impl Sample for CapacityReservationTargetResponse {
     }
 }
 
+impl Sample for CarrierGateway {
+    fn sample() -> Self {
+        Self {
+            carrier_gateway_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            state: Sample::sample(),
+            owner_id: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CertificateAuthentication {
+    fn sample() -> Self {
+        Self {
+            client_root_certificate_chain: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CertificateAuthenticationRequest {
+    fn sample() -> Self {
+        Self {
+            client_root_certificate_chain_arn: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CidrBlock {
+    fn sample() -> Self {
+        Self {
+            cidr_block: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientCertificateRevocationListStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientConnectOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            lambda_function_arn: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientConnectResponseOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            lambda_function_arn: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientLoginBannerOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            banner_text: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientLoginBannerResponseOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            banner_text: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientRouteEnforcementOptions {
+    fn sample() -> Self {
+        Self {
+            enforced: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientRouteEnforcementResponseOptions {
+    fn sample() -> Self {
+        Self {
+            enforced: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnAuthentication {
+    fn sample() -> Self {
+        Self {
+            r#type: Sample::sample(),
+            active_directory: Sample::sample(),
+            mutual_authentication: Sample::sample(),
+            federated_authentication: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnAuthenticationRequest {
+    fn sample() -> Self {
+        Self {
+            r#type: Sample::sample(),
+            active_directory: Sample::sample(),
+            mutual_authentication: Sample::sample(),
+            federated_authentication: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnAuthorizationRuleStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnConnection {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            timestamp: Sample::sample(),
+            connection_id: Sample::sample(),
+            username: Sample::sample(),
+            connection_established_time: Sample::sample(),
+            ingress_bytes: Sample::sample(),
+            egress_bytes: Sample::sample(),
+            ingress_packets: Sample::sample(),
+            egress_packets: Sample::sample(),
+            client_ip: Sample::sample(),
+            client_ipv6_address: Sample::sample(),
+            common_name: Sample::sample(),
+            status: Sample::sample(),
+            connection_end_time: Sample::sample(),
+            posture_compliance_statuses: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnConnectionStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnEndpoint {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            description: Sample::sample(),
+            status: Sample::sample(),
+            creation_time: Sample::sample(),
+            deletion_time: Sample::sample(),
+            dns_name: Sample::sample(),
+            client_cidr_block: Sample::sample(),
+            dns_servers: Sample::sample(),
+            split_tunnel: Sample::sample(),
+            vpn_protocol: Sample::sample(),
+            transport_protocol: Sample::sample(),
+            vpn_port: Sample::sample(),
+            associated_target_networks: Sample::sample(),
+            server_certificate_arn: Sample::sample(),
+            authentication_options: Sample::sample(),
+            connection_log_options: Sample::sample(),
+            tags: Sample::sample(),
+            security_group_ids: Sample::sample(),
+            vpc_id: Sample::sample(),
+            self_service_portal_url: Sample::sample(),
+            client_connect_options: Sample::sample(),
+            session_timeout_hours: Sample::sample(),
+            client_login_banner_options: Sample::sample(),
+            client_route_enforcement_options: Sample::sample(),
+            disconnect_on_session_timeout: Sample::sample(),
+            endpoint_ip_address_type: Sample::sample(),
+            traffic_ip_address_type: Sample::sample(),
+            transit_gateway_configuration: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnEndpointAttributeStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnEndpointStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnRoute {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            destination_cidr: Sample::sample(),
+            target_subnet: Sample::sample(),
+            r#type: Sample::sample(),
+            origin: Sample::sample(),
+            status: Sample::sample(),
+            description: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ClientVpnRouteStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CloudWatchLogOptions {
+    fn sample() -> Self {
+        Self {
+            log_enabled: Sample::sample(),
+            log_group_arn: Sample::sample(),
+            log_output_format: Sample::sample(),
+            bgp_log_enabled: Sample::sample(),
+            bgp_log_group_arn: Sample::sample(),
+            bgp_log_output_format: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CloudWatchLogOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            log_enabled: Sample::sample(),
+            log_group_arn: Sample::sample(),
+            log_output_format: Sample::sample(),
+            bgp_log_enabled: Sample::sample(),
+            bgp_log_group_arn: Sample::sample(),
+            bgp_log_output_format: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ConnectionLogOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            cloudwatch_log_group: Sample::sample(),
+            cloudwatch_log_stream: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ConnectionLogResponseOptions {
+    fn sample() -> Self {
+        Self {
+            enabled: Sample::sample(),
+            cloudwatch_log_group: Sample::sample(),
+            cloudwatch_log_stream: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ConnectionNotification {
+    fn sample() -> Self {
+        Self {
+            connection_notification_id: Sample::sample(),
+            service_id: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            connection_notification_type: Sample::sample(),
+            connection_notification_arn: Sample::sample(),
+            connection_events: Sample::sample(),
+            connection_notification_state: Sample::sample(),
+            service_region: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ConnectionTrackingConfiguration {
     fn sample() -> Self {
         Self {
@@ -736,6 +1527,110 @@ impl Sample for CpuOptionsRequest {
             threads_per_core: Sample::sample(),
             amd_sev_snp: Sample::sample(),
             nested_virtualization: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateCarrierGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateCarrierGatewayResult {
+    fn sample() -> Self {
+        Self {
+            carrier_gateway: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateClientVpnEndpointRequest {
+    fn sample() -> Self {
+        Self {
+            client_cidr_block: Sample::sample(),
+            server_certificate_arn: Sample::sample(),
+            authentication_options: Sample::sample(),
+            connection_log_options: Sample::sample(),
+            dns_servers: Sample::sample(),
+            transport_protocol: Sample::sample(),
+            vpn_port: Sample::sample(),
+            description: Sample::sample(),
+            split_tunnel: Sample::sample(),
+            dry_run: Sample::sample(),
+            client_token: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            security_group_ids: Sample::sample(),
+            vpc_id: Sample::sample(),
+            self_service_portal: Sample::sample(),
+            client_connect_options: Sample::sample(),
+            session_timeout_hours: Sample::sample(),
+            client_login_banner_options: Sample::sample(),
+            client_route_enforcement_options: Sample::sample(),
+            disconnect_on_session_timeout: Sample::sample(),
+            endpoint_ip_address_type: Sample::sample(),
+            traffic_ip_address_type: Sample::sample(),
+            transit_gateway_configuration: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateClientVpnEndpointResult {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            status: Sample::sample(),
+            dns_name: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateClientVpnRouteRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            destination_cidr_block: Sample::sample(),
+            target_vpc_subnet_id: Sample::sample(),
+            description: Sample::sample(),
+            client_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateClientVpnRouteResult {
+    fn sample() -> Self {
+        Self {
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateCustomerGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            bgp_asn: Sample::sample(),
+            public_ip: Sample::sample(),
+            certificate_arn: Sample::sample(),
+            r#type: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            device_name: Sample::sample(),
+            ip_address: Sample::sample(),
+            bgp_asn_extended: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateCustomerGatewayResult {
+    fn sample() -> Self {
+        Self {
+            customer_gateway: Sample::sample(),
         }
     }
 }
@@ -793,6 +1688,26 @@ impl Sample for CreateDhcpOptionsResult {
     }
 }
 
+impl Sample for CreateEgressOnlyInternetGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            client_token: Sample::sample(),
+            dry_run: Sample::sample(),
+            vpc_id: Sample::sample(),
+            tag_specifications: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateEgressOnlyInternetGatewayResult {
+    fn sample() -> Self {
+        Self {
+            client_token: Sample::sample(),
+            egress_only_internet_gateway: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreateFlowLogsRequest {
     fn sample() -> Self {
         Self {
@@ -841,6 +1756,69 @@ impl Sample for CreateInternetGatewayResult {
     }
 }
 
+impl Sample for CreateKeyPairRequest {
+    fn sample() -> Self {
+        Self {
+            key_name: Sample::sample(),
+            key_type: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            key_format: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateManagedPrefixListRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_name: Sample::sample(),
+            entries: Sample::sample(),
+            max_entries: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            address_family: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateManagedPrefixListResult {
+    fn sample() -> Self {
+        Self {
+            prefix_list: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateNatGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            availability_mode: Sample::sample(),
+            allocation_id: Sample::sample(),
+            client_token: Sample::sample(),
+            dry_run: Sample::sample(),
+            subnet_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            availability_zone_addresses: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            connectivity_type: Sample::sample(),
+            private_ip_address: Sample::sample(),
+            secondary_allocation_ids: Sample::sample(),
+            secondary_private_ip_addresses: Sample::sample(),
+            secondary_private_ip_address_count: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateNatGatewayResult {
+    fn sample() -> Self {
+        Self {
+            client_token: Sample::sample(),
+            nat_gateway: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreateNetworkAclEntryRequest {
     fn sample() -> Self {
         Self {
@@ -878,6 +1856,27 @@ impl Sample for CreateNetworkAclResult {
     }
 }
 
+impl Sample for CreateNetworkInsightsAccessScopeRequest {
+    fn sample() -> Self {
+        Self {
+            match_paths: Sample::sample(),
+            exclude_paths: Sample::sample(),
+            client_token: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateNetworkInsightsAccessScopeResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope: Sample::sample(),
+            network_insights_access_scope_content: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreateNetworkInsightsPathRequest {
     fn sample() -> Self {
         Self {
@@ -900,6 +1899,26 @@ impl Sample for CreateNetworkInsightsPathResult {
     fn sample() -> Self {
         Self {
             network_insights_path: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateNetworkInterfacePermissionRequest {
+    fn sample() -> Self {
+        Self {
+            network_interface_id: Sample::sample(),
+            aws_account_id: Sample::sample(),
+            aws_service: Sample::sample(),
+            permission: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateNetworkInterfacePermissionResult {
+    fn sample() -> Self {
+        Self {
+            interface_permission: Sample::sample(),
         }
     }
 }
@@ -1013,6 +2032,27 @@ impl Sample for CreateSecurityGroupResult {
     }
 }
 
+impl Sample for CreateSubnetCidrReservationRequest {
+    fn sample() -> Self {
+        Self {
+            subnet_id: Sample::sample(),
+            cidr: Sample::sample(),
+            reservation_type: Sample::sample(),
+            description: Sample::sample(),
+            dry_run: Sample::sample(),
+            tag_specifications: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateSubnetCidrReservationResult {
+    fn sample() -> Self {
+        Self {
+            subnet_cidr_reservation: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreateSubnetRequest {
     fn sample() -> Self {
         Self {
@@ -1051,6 +2091,266 @@ impl Sample for CreateTagsRequest {
     }
 }
 
+impl Sample for CreateTransitGatewayPeeringAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            peer_transit_gateway_id: Sample::sample(),
+            peer_account_id: Sample::sample(),
+            peer_region: Sample::sample(),
+            options: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayPeeringAttachmentRequestOptions {
+    fn sample() -> Self {
+        Self {
+            dynamic_routing: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayPeeringAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_peering_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayPrefixListReferenceRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            blackhole: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayPrefixListReferenceResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_prefix_list_reference: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            description: Sample::sample(),
+            options: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayRouteRequest {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            blackhole: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayRouteResult {
+    fn sample() -> Self {
+        Self {
+            route: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayRouteTableRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayRouteTableResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayVpcAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            subnet_ids: Sample::sample(),
+            options: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayVpcAttachmentRequestOptions {
+    fn sample() -> Self {
+        Self {
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            ipv6_support: Sample::sample(),
+            appliance_mode_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateTransitGatewayVpcAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcBlockPublicAccessExclusionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            subnet_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            internet_gateway_exclusion_mode: Sample::sample(),
+            tag_specifications: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcBlockPublicAccessExclusionResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_exclusion: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointConnectionNotificationRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            connection_notification_arn: Sample::sample(),
+            connection_events: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointConnectionNotificationResult {
+    fn sample() -> Self {
+        Self {
+            connection_notification: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_endpoint_type: Sample::sample(),
+            vpc_id: Sample::sample(),
+            service_name: Sample::sample(),
+            policy_document: Sample::sample(),
+            route_table_ids: Sample::sample(),
+            subnet_ids: Sample::sample(),
+            security_group_ids: Sample::sample(),
+            ip_address_type: Sample::sample(),
+            dns_options: Sample::sample(),
+            client_token: Sample::sample(),
+            private_dns_enabled: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            subnet_configurations: Sample::sample(),
+            service_network_arn: Sample::sample(),
+            resource_configuration_arn: Sample::sample(),
+            service_region: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointResult {
+    fn sample() -> Self {
+        Self {
+            vpc_endpoint: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointServiceConfigurationRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            acceptance_required: Sample::sample(),
+            private_dns_name: Sample::sample(),
+            network_load_balancer_arns: Sample::sample(),
+            gateway_load_balancer_arns: Sample::sample(),
+            supported_ip_address_types: Sample::sample(),
+            supported_regions: Sample::sample(),
+            client_token: Sample::sample(),
+            tag_specifications: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcEndpointServiceConfigurationResult {
+    fn sample() -> Self {
+        Self {
+            service_configuration: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcPeeringConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            peer_region: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+            vpc_id: Sample::sample(),
+            peer_vpc_id: Sample::sample(),
+            peer_owner_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpcPeeringConnectionResult {
+    fn sample() -> Self {
+        Self {
+            vpc_peering_connection: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreateVpcRequest {
     fn sample() -> Self {
         Self {
@@ -1079,10 +2379,79 @@ impl Sample for CreateVpcResult {
     }
 }
 
+impl Sample for CreateVpnConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            customer_gateway_id: Sample::sample(),
+            r#type: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            vpn_concentrator_id: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            pre_shared_key_storage: Sample::sample(),
+            dry_run: Sample::sample(),
+            options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpnConnectionResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpnConnectionRouteRequest {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            vpn_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpnGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            availability_zone: Sample::sample(),
+            r#type: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            amazon_side_asn: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CreateVpnGatewayResult {
+    fn sample() -> Self {
+        Self {
+            vpn_gateway: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for CreditSpecificationRequest {
     fn sample() -> Self {
         Self {
             cpu_credits: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for CustomerGateway {
+    fn sample() -> Self {
+        Self {
+            certificate_arn: Sample::sample(),
+            device_name: Sample::sample(),
+            tags: Sample::sample(),
+            bgp_asn_extended: Sample::sample(),
+            customer_gateway_id: Sample::sample(),
+            state: Sample::sample(),
+            r#type: Sample::sample(),
+            ip_address: Sample::sample(),
+            bgp_asn: Sample::sample(),
         }
     }
 }
@@ -1097,11 +2466,90 @@ impl Sample for DefaultConnectionTrackingConfiguration {
     }
 }
 
+impl Sample for DeleteCarrierGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            carrier_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteCarrierGatewayResult {
+    fn sample() -> Self {
+        Self {
+            carrier_gateway: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteClientVpnEndpointRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteClientVpnEndpointResult {
+    fn sample() -> Self {
+        Self {
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteClientVpnRouteRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            target_vpc_subnet_id: Sample::sample(),
+            destination_cidr_block: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteClientVpnRouteResult {
+    fn sample() -> Self {
+        Self {
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteCustomerGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            customer_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DeleteDhcpOptionsRequest {
     fn sample() -> Self {
         Self {
             dhcp_options_id: Sample::sample(),
             dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteEgressOnlyInternetGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            egress_only_internet_gateway_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteEgressOnlyInternetGatewayResult {
+    fn sample() -> Self {
+        Self {
+            return_code: Sample::sample(),
         }
     }
 }
@@ -1132,6 +2580,59 @@ impl Sample for DeleteInternetGatewayRequest {
     }
 }
 
+impl Sample for DeleteKeyPairRequest {
+    fn sample() -> Self {
+        Self {
+            key_name: Sample::sample(),
+            key_pair_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteKeyPairResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+            key_pair_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteManagedPrefixListRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteManagedPrefixListResult {
+    fn sample() -> Self {
+        Self {
+            prefix_list: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNatGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            nat_gateway_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNatGatewayResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DeleteNetworkAclEntryRequest {
     fn sample() -> Self {
         Self {
@@ -1148,6 +2649,40 @@ impl Sample for DeleteNetworkAclRequest {
         Self {
             dry_run: Sample::sample(),
             network_acl_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInsightsAccessScopeAnalysisRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInsightsAccessScopeAnalysisResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInsightsAccessScopeRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            network_insights_access_scope_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInsightsAccessScopeResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_id: Sample::sample(),
         }
     }
 }
@@ -1182,6 +2717,24 @@ impl Sample for DeleteNetworkInsightsPathResult {
     fn sample() -> Self {
         Self {
             network_insights_path_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInterfacePermissionRequest {
+    fn sample() -> Self {
+        Self {
+            network_interface_permission_id: Sample::sample(),
+            force: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteNetworkInterfacePermissionResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
         }
     }
 }
@@ -1235,6 +2788,23 @@ impl Sample for DeleteSecurityGroupResult {
     }
 }
 
+impl Sample for DeleteSubnetCidrReservationRequest {
+    fn sample() -> Self {
+        Self {
+            subnet_cidr_reservation_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteSubnetCidrReservationResult {
+    fn sample() -> Self {
+        Self {
+            deleted_subnet_cidr_reservation: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DeleteSubnetRequest {
     fn sample() -> Self {
         Self {
@@ -1254,10 +2824,226 @@ impl Sample for DeleteTagsRequest {
     }
 }
 
+impl Sample for DeleteTransitGatewayPeeringAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayPeeringAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_peering_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayPrefixListReferenceRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayPrefixListReferenceResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_prefix_list_reference: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayRouteRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            destination_cidr_block: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayRouteResult {
+    fn sample() -> Self {
+        Self {
+            route: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayRouteTableRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayRouteTableResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayVpcAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteTransitGatewayVpcAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcBlockPublicAccessExclusionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            exclusion_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcBlockPublicAccessExclusionResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_exclusion: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointConnectionNotificationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            connection_notification_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointConnectionNotificationsResult {
+    fn sample() -> Self {
+        Self {
+            unsuccessful: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointServiceConfigurationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointServiceConfigurationsResult {
+    fn sample() -> Self {
+        Self {
+            unsuccessful: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_endpoint_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcEndpointsResult {
+    fn sample() -> Self {
+        Self {
+            unsuccessful: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcPeeringConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_peering_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpcPeeringConnectionResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DeleteVpcRequest {
     fn sample() -> Self {
         Self {
             vpc_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpnConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpnConnectionRouteRequest {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            vpn_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DeleteVpnGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_gateway_id: Sample::sample(),
             dry_run: Sample::sample(),
         }
     }
@@ -1340,6 +3126,151 @@ impl Sample for DescribeAvailabilityZonesResult {
     }
 }
 
+impl Sample for DescribeCarrierGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            carrier_gateway_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeCarrierGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            carrier_gateways: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnAuthorizationRulesRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            dry_run: Sample::sample(),
+            next_token: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnAuthorizationRulesResult {
+    fn sample() -> Self {
+        Self {
+            authorization_rules: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            filters: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            connections: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnEndpointsRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_ids: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            filters: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnEndpointsResult {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoints: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnRoutesRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnRoutesResult {
+    fn sample() -> Self {
+        Self {
+            routes: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnTargetNetworksRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            association_ids: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            filters: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeClientVpnTargetNetworksResult {
+    fn sample() -> Self {
+        Self {
+            client_vpn_target_networks: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeCustomerGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            customer_gateway_ids: Sample::sample(),
+            filters: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeCustomerGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            customer_gateways: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeDhcpOptionsRequest {
     fn sample() -> Self {
         Self {
@@ -1357,6 +3288,27 @@ impl Sample for DescribeDhcpOptionsResult {
         Self {
             next_token: Sample::sample(),
             dhcp_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeEgressOnlyInternetGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            egress_only_internet_gateway_ids: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            filters: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeEgressOnlyInternetGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            egress_only_internet_gateways: Sample::sample(),
+            next_token: Sample::sample(),
         }
     }
 }
@@ -1587,6 +3539,27 @@ impl Sample for DescribeManagedPrefixListsResult {
     }
 }
 
+impl Sample for DescribeNatGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            filter: Sample::sample(),
+            max_results: Sample::sample(),
+            nat_gateway_ids: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNatGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateways: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeNetworkAclsRequest {
     fn sample() -> Self {
         Self {
@@ -1603,6 +3576,51 @@ impl Sample for DescribeNetworkAclsResult {
     fn sample() -> Self {
         Self {
             network_acls: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInsightsAccessScopeAnalysesRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_ids: Sample::sample(),
+            network_insights_access_scope_id: Sample::sample(),
+            analysis_start_time_begin: Sample::sample(),
+            analysis_start_time_end: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInsightsAccessScopeAnalysesResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analyses: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInsightsAccessScopesRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInsightsAccessScopesResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scopes: Sample::sample(),
             next_token: Sample::sample(),
         }
     }
@@ -1672,6 +3690,26 @@ impl Sample for DescribeNetworkInterfaceAttributeResult {
             network_interface_id: Sample::sample(),
             source_dest_check: Sample::sample(),
             associate_public_ip_address: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInterfacePermissionsRequest {
+    fn sample() -> Self {
+        Self {
+            network_interface_permission_ids: Sample::sample(),
+            filters: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeNetworkInterfacePermissionsResult {
+    fn sample() -> Self {
+        Self {
+            network_interface_permissions: Sample::sample(),
+            next_token: Sample::sample(),
         }
     }
 }
@@ -1797,6 +3835,26 @@ impl Sample for DescribeSecurityGroupRulesResult {
     }
 }
 
+impl Sample for DescribeSecurityGroupVpcAssociationsRequest {
+    fn sample() -> Self {
+        Self {
+            filters: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeSecurityGroupVpcAssociationsResult {
+    fn sample() -> Self {
+        Self {
+            security_group_vpc_associations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeSecurityGroupsRequest {
     fn sample() -> Self {
         Self {
@@ -1880,6 +3938,111 @@ impl Sample for DescribeTagsResult {
     }
 }
 
+impl Sample for DescribeTransitGatewayAttachmentsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayAttachmentsResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachments: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayPeeringAttachmentsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayPeeringAttachmentsResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_peering_attachments: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayRouteTablesRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayRouteTablesResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_tables: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayVpcAttachmentsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewayVpcAttachmentsResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachments: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeTransitGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateways: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeVolumesRequest {
     fn sample() -> Self {
         Self {
@@ -1923,6 +4086,212 @@ impl Sample for DescribeVpcAttributeResult {
     }
 }
 
+impl Sample for DescribeVpcBlockPublicAccessExclusionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            filters: Sample::sample(),
+            exclusion_ids: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcBlockPublicAccessExclusionsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_exclusions: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcBlockPublicAccessOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcBlockPublicAccessOptionsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointAssociationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_endpoint_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointAssociationsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_endpoint_associations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointConnectionNotificationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            connection_notification_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointConnectionNotificationsResult {
+    fn sample() -> Self {
+        Self {
+            connection_notification_set: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_endpoint_connections: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServiceConfigurationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServiceConfigurationsResult {
+    fn sample() -> Self {
+        Self {
+            service_configurations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServicePermissionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServicePermissionsResult {
+    fn sample() -> Self {
+        Self {
+            allowed_principals: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServicesRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_names: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            service_regions: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointServicesResult {
+    fn sample() -> Self {
+        Self {
+            service_names: Sample::sample(),
+            service_details: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_endpoint_ids: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcEndpointsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_endpoints: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcPeeringConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+            vpc_peering_connection_ids: Sample::sample(),
+            filters: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpcPeeringConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_peering_connections: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeVpcsRequest {
     fn sample() -> Self {
         Self {
@@ -1940,6 +4309,42 @@ impl Sample for DescribeVpcsResult {
         Self {
             next_token: Sample::sample(),
             vpcs: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpnConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            filters: Sample::sample(),
+            vpn_connection_ids: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpnConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connections: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpnGatewaysRequest {
+    fn sample() -> Self {
+        Self {
+            filters: Sample::sample(),
+            vpn_gateway_ids: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeVpnGatewaysResult {
+    fn sample() -> Self {
+        Self {
+            vpn_gateways: Sample::sample(),
         }
     }
 }
@@ -1984,6 +4389,16 @@ impl Sample for DetachNetworkInterfaceRequest {
     }
 }
 
+impl Sample for DetachVpnGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DhcpConfiguration {
     fn sample() -> Self {
         Self {
@@ -2004,6 +4419,51 @@ impl Sample for DhcpOptions {
     }
 }
 
+impl Sample for DirectoryServiceAuthentication {
+    fn sample() -> Self {
+        Self {
+            directory_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DirectoryServiceAuthenticationRequest {
+    fn sample() -> Self {
+        Self {
+            directory_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisableTransitGatewayRouteTablePropagationRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+            transit_gateway_route_table_announcement_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisableTransitGatewayRouteTablePropagationResult {
+    fn sample() -> Self {
+        Self {
+            propagation: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisableVgwRoutePropagationRequest {
+    fn sample() -> Self {
+        Self {
+            gateway_id: Sample::sample(),
+            route_table_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DisassociateAddressRequest {
     fn sample() -> Self {
         Self {
@@ -2014,11 +4474,68 @@ impl Sample for DisassociateAddressRequest {
     }
 }
 
+impl Sample for DisassociateClientVpnTargetNetworkRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            association_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateClientVpnTargetNetworkResult {
+    fn sample() -> Self {
+        Self {
+            association_id: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateNatGatewayAddressRequest {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            association_ids: Sample::sample(),
+            max_drain_duration_seconds: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateNatGatewayAddressResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            nat_gateway_addresses: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DisassociateRouteTableRequest {
     fn sample() -> Self {
         Self {
             dry_run: Sample::sample(),
             association_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateSecurityGroupVpcRequest {
+    fn sample() -> Self {
+        Self {
+            group_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateSecurityGroupVpcResult {
+    fn sample() -> Self {
+        Self {
+            state: Sample::sample(),
         }
     }
 }
@@ -2036,6 +4553,24 @@ impl Sample for DisassociateSubnetCidrBlockResult {
         Self {
             ipv6_cidr_block_association: Sample::sample(),
             subnet_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateTransitGatewayRouteTableRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DisassociateTransitGatewayRouteTableResult {
+    fn sample() -> Self {
+        Self {
+            association: Sample::sample(),
         }
     }
 }
@@ -2064,6 +4599,46 @@ impl Sample for DiskInfo {
             size_in_gb: Sample::sample(),
             count: Sample::sample(),
             r#type: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DnsEntry {
+    fn sample() -> Self {
+        Self {
+            dns_name: Sample::sample(),
+            hosted_zone_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DnsOptions {
+    fn sample() -> Self {
+        Self {
+            dns_record_ip_type: Sample::sample(),
+            private_dns_only_for_inbound_resolver_endpoint: Sample::sample(),
+            private_dns_preference: Sample::sample(),
+            private_dns_specified_domains: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DnsOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            dns_record_ip_type: Sample::sample(),
+            private_dns_only_for_inbound_resolver_endpoint: Sample::sample(),
+            private_dns_preference: Sample::sample(),
+            private_dns_specified_domains: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DnsServersOptionsModifyStructure {
+    fn sample() -> Self {
+        Self {
+            custom_dns_servers: Sample::sample(),
+            enabled: Sample::sample(),
         }
     }
 }
@@ -2181,6 +4756,16 @@ impl Sample for EfaInfo {
     }
 }
 
+impl Sample for EgressOnlyInternetGateway {
+    fn sample() -> Self {
+        Self {
+            attachments: Sample::sample(),
+            egress_only_internet_gateway_id: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ElasticGpuAssociation {
     fn sample() -> Self {
         Self {
@@ -2254,6 +4839,35 @@ impl Sample for EnaSrdUdpSpecificationRequest {
     }
 }
 
+impl Sample for EnableTransitGatewayRouteTablePropagationRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+            transit_gateway_route_table_announcement_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for EnableTransitGatewayRouteTablePropagationResult {
+    fn sample() -> Self {
+        Self {
+            propagation: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for EnableVgwRoutePropagationRequest {
+    fn sample() -> Self {
+        Self {
+            gateway_id: Sample::sample(),
+            route_table_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for EnclaveOptions {
     fn sample() -> Self {
         Self {
@@ -2266,6 +4880,15 @@ impl Sample for EnclaveOptionsRequest {
     fn sample() -> Self {
         Self {
             enabled: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for EncryptionSupport {
+    fn sample() -> Self {
+        Self {
+            encryption_state: Sample::sample(),
+            state_message: Sample::sample(),
         }
     }
 }
@@ -2327,6 +4950,59 @@ impl Sample for Explanation {
             component_region: Sample::sample(),
             firewall_stateless_rule: Sample::sample(),
             firewall_stateful_rule: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ExportClientVpnClientCertificateRevocationListRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ExportClientVpnClientCertificateRevocationListResult {
+    fn sample() -> Self {
+        Self {
+            certificate_revocation_list: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ExportClientVpnClientConfigurationRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ExportClientVpnClientConfigurationResult {
+    fn sample() -> Self {
+        Self {
+            client_configuration: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for FederatedAuthentication {
+    fn sample() -> Self {
+        Self {
+            saml_provider_arn: Sample::sample(),
+            self_service_saml_provider_arn: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for FederatedAuthenticationRequest {
+    fn sample() -> Self {
+        Self {
+            saml_provider_arn: Sample::sample(),
+            self_service_saml_provider_arn: Sample::sample(),
         }
     }
 }
@@ -2466,6 +5142,105 @@ impl Sample for GetConsoleOutputResult {
     }
 }
 
+impl Sample for GetFlowLogsIntegrationTemplateRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            flow_log_id: Sample::sample(),
+            config_delivery_s3_destination_arn: Sample::sample(),
+            integrate_services: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetFlowLogsIntegrationTemplateResult {
+    fn sample() -> Self {
+        Self {
+            result: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetManagedPrefixListAssociationsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetManagedPrefixListAssociationsResult {
+    fn sample() -> Self {
+        Self {
+            prefix_list_associations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetManagedPrefixListEntriesRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            target_version: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetManagedPrefixListEntriesResult {
+    fn sample() -> Self {
+        Self {
+            entries: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetNetworkInsightsAccessScopeAnalysisFindingsRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetNetworkInsightsAccessScopeAnalysisFindingsResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+            analysis_status: Sample::sample(),
+            analysis_findings: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetNetworkInsightsAccessScopeContentRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetNetworkInsightsAccessScopeContentResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_content: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for GetSecurityGroupsForVpcRequest {
     fn sample() -> Self {
         Self {
@@ -2483,6 +5258,174 @@ impl Sample for GetSecurityGroupsForVpcResult {
         Self {
             next_token: Sample::sample(),
             security_group_for_vpcs: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetSubnetCidrReservationsRequest {
+    fn sample() -> Self {
+        Self {
+            filters: Sample::sample(),
+            subnet_id: Sample::sample(),
+            dry_run: Sample::sample(),
+            next_token: Sample::sample(),
+            max_results: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetSubnetCidrReservationsResult {
+    fn sample() -> Self {
+        Self {
+            subnet_ipv4_cidr_reservations: Sample::sample(),
+            subnet_ipv6_cidr_reservations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayAttachmentPropagationsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayAttachmentPropagationsResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_propagations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayPrefixListReferencesRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayPrefixListReferencesResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_prefix_list_references: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayRouteTableAssociationsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayRouteTableAssociationsResult {
+    fn sample() -> Self {
+        Self {
+            associations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayRouteTablePropagationsRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetTransitGatewayRouteTablePropagationsResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_propagations: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnConnectionDeviceSampleConfigurationRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            vpn_connection_device_type_id: Sample::sample(),
+            internet_key_exchange_version: Sample::sample(),
+            sample_type: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnConnectionDeviceSampleConfigurationResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_device_sample_configuration: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnConnectionDeviceTypesRequest {
+    fn sample() -> Self {
+        Self {
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnConnectionDeviceTypesResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_device_types: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnTunnelReplacementStatusRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            vpn_tunnel_outside_ip_address: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for GetVpnTunnelReplacementStatusResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            customer_gateway_id: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            vpn_tunnel_outside_ip_address: Sample::sample(),
+            maintenance_details: Sample::sample(),
         }
     }
 }
@@ -2539,6 +5482,22 @@ impl Sample for HibernationOptionsRequest {
     fn sample() -> Self {
         Self {
             configured: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for IKEVersionsListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for IKEVersionsRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
         }
     }
 }
@@ -2622,6 +5581,46 @@ impl Sample for Image {
             kernel_id: Sample::sample(),
             ramdisk_id: Sample::sample(),
             platform: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ImportClientVpnClientCertificateRevocationListRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            certificate_revocation_list: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ImportClientVpnClientCertificateRevocationListResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ImportKeyPairRequest {
+    fn sample() -> Self {
+        Self {
+            tag_specifications: Sample::sample(),
+            dry_run: Sample::sample(),
+            key_name: Sample::sample(),
+            public_key_material: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ImportKeyPairResult {
+    fn sample() -> Self {
+        Self {
+            key_fingerprint: Sample::sample(),
+            key_name: Sample::sample(),
+            key_pair_id: Sample::sample(),
+            tags: Sample::sample(),
         }
     }
 }
@@ -3157,6 +6156,14 @@ impl Sample for InstanceTypeInfo {
     }
 }
 
+impl Sample for IntegrateServices {
+    fn sample() -> Self {
+        Self {
+            athena_integrations: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for InternetGateway {
     fn sample() -> Self {
         Self {
@@ -3216,6 +6223,14 @@ impl Sample for Ipv4PrefixSpecificationRequest {
     }
 }
 
+impl Sample for Ipv6CidrBlock {
+    fn sample() -> Self {
+        Self {
+            ipv6_cidr_block: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for Ipv6PrefixSpecification {
     fn sample() -> Self {
         Self {
@@ -3241,6 +6256,18 @@ impl Sample for Ipv6Range {
     }
 }
 
+impl Sample for KeyPair {
+    fn sample() -> Self {
+        Self {
+            key_pair_id: Sample::sample(),
+            tags: Sample::sample(),
+            key_name: Sample::sample(),
+            key_fingerprint: Sample::sample(),
+            key_material: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for KeyPairInfo {
     fn sample() -> Self {
         Self {
@@ -3251,6 +6278,15 @@ impl Sample for KeyPairInfo {
             create_time: Sample::sample(),
             key_name: Sample::sample(),
             key_fingerprint: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for LastError {
+    fn sample() -> Self {
+        Self {
+            message: Sample::sample(),
+            code: Sample::sample(),
         }
     }
 }
@@ -3277,6 +6313,16 @@ impl Sample for LicenseConfigurationRequest {
     fn sample() -> Self {
         Self {
             license_configuration_arn: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for MaintenanceDetails {
+    fn sample() -> Self {
+        Self {
+            pending_maintenance: Sample::sample(),
+            maintenance_auto_applied_after: Sample::sample(),
+            last_maintenance_applied: Sample::sample(),
         }
     }
 }
@@ -3336,6 +6382,56 @@ impl Sample for MemoryInfo {
     }
 }
 
+impl Sample for ModifyAddressAttributeRequest {
+    fn sample() -> Self {
+        Self {
+            allocation_id: Sample::sample(),
+            domain_name: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyAddressAttributeResult {
+    fn sample() -> Self {
+        Self {
+            address: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyClientVpnEndpointRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            server_certificate_arn: Sample::sample(),
+            connection_log_options: Sample::sample(),
+            dns_servers: Sample::sample(),
+            vpn_port: Sample::sample(),
+            description: Sample::sample(),
+            split_tunnel: Sample::sample(),
+            dry_run: Sample::sample(),
+            security_group_ids: Sample::sample(),
+            vpc_id: Sample::sample(),
+            self_service_portal: Sample::sample(),
+            client_connect_options: Sample::sample(),
+            session_timeout_hours: Sample::sample(),
+            client_login_banner_options: Sample::sample(),
+            client_route_enforcement_options: Sample::sample(),
+            disconnect_on_session_timeout: Sample::sample(),
+            transit_gateway_configuration: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyClientVpnEndpointResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ModifyInstanceAttributeRequest {
     fn sample() -> Self {
         Self {
@@ -3379,6 +6475,29 @@ impl Sample for ModifyInstanceMetadataOptionsResult {
         Self {
             instance_id: Sample::sample(),
             instance_metadata_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyManagedPrefixListRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            current_version: Sample::sample(),
+            prefix_list_name: Sample::sample(),
+            add_entries: Sample::sample(),
+            remove_entries: Sample::sample(),
+            max_entries: Sample::sample(),
+            ipam_prefix_list_resolver_sync_enabled: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyManagedPrefixListResult {
+    fn sample() -> Self {
+        Self {
+            prefix_list: Sample::sample(),
         }
     }
 }
@@ -3437,6 +6556,95 @@ impl Sample for ModifySubnetAttributeRequest {
     }
 }
 
+impl Sample for ModifyTransitGatewayOptions {
+    fn sample() -> Self {
+        Self {
+            add_transit_gateway_cidr_blocks: Sample::sample(),
+            remove_transit_gateway_cidr_blocks: Sample::sample(),
+            vpn_ecmp_support: Sample::sample(),
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            auto_accept_shared_attachments: Sample::sample(),
+            default_route_table_association: Sample::sample(),
+            association_default_route_table_id: Sample::sample(),
+            default_route_table_propagation: Sample::sample(),
+            propagation_default_route_table_id: Sample::sample(),
+            amazon_side_asn: Sample::sample(),
+            encryption_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayPrefixListReferenceRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            blackhole: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayPrefixListReferenceResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_prefix_list_reference: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            description: Sample::sample(),
+            options: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayVpcAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            add_subnet_ids: Sample::sample(),
+            remove_subnet_ids: Sample::sample(),
+            options: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayVpcAttachmentRequestOptions {
+    fn sample() -> Self {
+        Self {
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            ipv6_support: Sample::sample(),
+            appliance_mode_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyTransitGatewayVpcAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ModifyVpcAttributeRequest {
     fn sample() -> Self {
         Self {
@@ -3448,10 +6656,324 @@ impl Sample for ModifyVpcAttributeRequest {
     }
 }
 
+impl Sample for ModifyVpcBlockPublicAccessExclusionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            exclusion_id: Sample::sample(),
+            internet_gateway_exclusion_mode: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcBlockPublicAccessExclusionResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_exclusion: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcBlockPublicAccessOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            internet_gateway_block_mode: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcBlockPublicAccessOptionsResult {
+    fn sample() -> Self {
+        Self {
+            vpc_block_public_access_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointConnectionNotificationRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            connection_notification_id: Sample::sample(),
+            connection_notification_arn: Sample::sample(),
+            connection_events: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointConnectionNotificationResult {
+    fn sample() -> Self {
+        Self {
+            return_value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            reset_policy: Sample::sample(),
+            policy_document: Sample::sample(),
+            add_route_table_ids: Sample::sample(),
+            remove_route_table_ids: Sample::sample(),
+            add_subnet_ids: Sample::sample(),
+            remove_subnet_ids: Sample::sample(),
+            add_security_group_ids: Sample::sample(),
+            remove_security_group_ids: Sample::sample(),
+            ip_address_type: Sample::sample(),
+            dns_options: Sample::sample(),
+            private_dns_enabled: Sample::sample(),
+            subnet_configurations: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointServiceConfigurationRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            private_dns_name: Sample::sample(),
+            remove_private_dns_name: Sample::sample(),
+            acceptance_required: Sample::sample(),
+            add_network_load_balancer_arns: Sample::sample(),
+            remove_network_load_balancer_arns: Sample::sample(),
+            add_gateway_load_balancer_arns: Sample::sample(),
+            remove_gateway_load_balancer_arns: Sample::sample(),
+            add_supported_ip_address_types: Sample::sample(),
+            remove_supported_ip_address_types: Sample::sample(),
+            add_supported_regions: Sample::sample(),
+            remove_supported_regions: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointServiceConfigurationResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointServicePermissionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            add_allowed_principals: Sample::sample(),
+            remove_allowed_principals: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcEndpointServicePermissionsResult {
+    fn sample() -> Self {
+        Self {
+            added_principals: Sample::sample(),
+            return_value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcPeeringConnectionOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            accepter_peering_connection_options: Sample::sample(),
+            dry_run: Sample::sample(),
+            requester_peering_connection_options: Sample::sample(),
+            vpc_peering_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcPeeringConnectionOptionsResult {
+    fn sample() -> Self {
+        Self {
+            accepter_peering_connection_options: Sample::sample(),
+            requester_peering_connection_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcTenancyRequest {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            instance_tenancy: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpcTenancyResult {
+    fn sample() -> Self {
+        Self {
+            return_value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnConnectionOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            local_ipv4_network_cidr: Sample::sample(),
+            remote_ipv4_network_cidr: Sample::sample(),
+            local_ipv6_network_cidr: Sample::sample(),
+            remote_ipv6_network_cidr: Sample::sample(),
+            tunnel_bandwidth: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnConnectionOptionsResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            customer_gateway_id: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnConnectionResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnTunnelOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            vpn_tunnel_outside_ip_address: Sample::sample(),
+            tunnel_options: Sample::sample(),
+            dry_run: Sample::sample(),
+            skip_tunnel_replacement: Sample::sample(),
+            pre_shared_key_storage: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnTunnelOptionsResult {
+    fn sample() -> Self {
+        Self {
+            vpn_connection: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ModifyVpnTunnelOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            tunnel_inside_cidr: Sample::sample(),
+            tunnel_inside_ipv6_cidr: Sample::sample(),
+            pre_shared_key: Sample::sample(),
+            phase1_lifetime_seconds: Sample::sample(),
+            phase2_lifetime_seconds: Sample::sample(),
+            rekey_margin_time_seconds: Sample::sample(),
+            rekey_fuzz_percentage: Sample::sample(),
+            replay_window_size: Sample::sample(),
+            dpd_timeout_seconds: Sample::sample(),
+            dpd_timeout_action: Sample::sample(),
+            phase1_encryption_algorithms: Sample::sample(),
+            phase2_encryption_algorithms: Sample::sample(),
+            phase1_integrity_algorithms: Sample::sample(),
+            phase2_integrity_algorithms: Sample::sample(),
+            phase1_dh_group_numbers: Sample::sample(),
+            phase2_dh_group_numbers: Sample::sample(),
+            ike_versions: Sample::sample(),
+            startup_action: Sample::sample(),
+            log_options: Sample::sample(),
+            enable_tunnel_lifecycle_control: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for Monitoring {
     fn sample() -> Self {
         Self {
             state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NatGateway {
+    fn sample() -> Self {
+        Self {
+            create_time: Sample::sample(),
+            delete_time: Sample::sample(),
+            failure_code: Sample::sample(),
+            failure_message: Sample::sample(),
+            nat_gateway_addresses: Sample::sample(),
+            nat_gateway_id: Sample::sample(),
+            provisioned_bandwidth: Sample::sample(),
+            state: Sample::sample(),
+            subnet_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            tags: Sample::sample(),
+            connectivity_type: Sample::sample(),
+            availability_mode: Sample::sample(),
+            auto_scaling_ips: Sample::sample(),
+            auto_provision_zones: Sample::sample(),
+            attached_appliances: Sample::sample(),
+            route_table_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NatGatewayAddress {
+    fn sample() -> Self {
+        Self {
+            allocation_id: Sample::sample(),
+            network_interface_id: Sample::sample(),
+            private_ip: Sample::sample(),
+            public_ip: Sample::sample(),
+            association_id: Sample::sample(),
+            is_primary: Sample::sample(),
+            failure_message: Sample::sample(),
+            status: Sample::sample(),
+            availability_zone: Sample::sample(),
+            availability_zone_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NatGatewayAttachedAppliance {
+    fn sample() -> Self {
+        Self {
+            r#type: Sample::sample(),
+            appliance_arn: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            attachment_state: Sample::sample(),
+            modification_state: Sample::sample(),
+            failure_code: Sample::sample(),
+            failure_message: Sample::sample(),
         }
     }
 }
@@ -3533,6 +7055,46 @@ impl Sample for NetworkInfo {
             secondary_network_supported: Sample::sample(),
             maximum_secondary_network_interfaces: Sample::sample(),
             ipv4_addresses_per_secondary_interface: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NetworkInsightsAccessScope {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_id: Sample::sample(),
+            network_insights_access_scope_arn: Sample::sample(),
+            created_date: Sample::sample(),
+            updated_date: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NetworkInsightsAccessScopeAnalysis {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis_id: Sample::sample(),
+            network_insights_access_scope_analysis_arn: Sample::sample(),
+            network_insights_access_scope_id: Sample::sample(),
+            status: Sample::sample(),
+            status_message: Sample::sample(),
+            warning_message: Sample::sample(),
+            start_date: Sample::sample(),
+            end_date: Sample::sample(),
+            findings_found: Sample::sample(),
+            analyzed_eni_count: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NetworkInsightsAccessScopeContent {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_id: Sample::sample(),
+            match_paths: Sample::sample(),
+            exclude_paths: Sample::sample(),
         }
     }
 }
@@ -3673,6 +7235,28 @@ impl Sample for NetworkInterfaceIpv6Address {
     }
 }
 
+impl Sample for NetworkInterfacePermission {
+    fn sample() -> Self {
+        Self {
+            network_interface_permission_id: Sample::sample(),
+            network_interface_id: Sample::sample(),
+            aws_account_id: Sample::sample(),
+            aws_service: Sample::sample(),
+            permission: Sample::sample(),
+            permission_state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for NetworkInterfacePermissionState {
+    fn sample() -> Self {
+        Self {
+            state: Sample::sample(),
+            status_message: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for NetworkInterfacePrivateIpAddress {
     fn sample() -> Self {
         Self {
@@ -3756,6 +7340,34 @@ impl Sample for OperatorResponse {
     }
 }
 
+impl Sample for PacketHeaderStatement {
+    fn sample() -> Self {
+        Self {
+            source_addresses: Sample::sample(),
+            destination_addresses: Sample::sample(),
+            source_ports: Sample::sample(),
+            destination_ports: Sample::sample(),
+            source_prefix_lists: Sample::sample(),
+            destination_prefix_lists: Sample::sample(),
+            protocols: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PacketHeaderStatementRequest {
+    fn sample() -> Self {
+        Self {
+            source_addresses: Sample::sample(),
+            destination_addresses: Sample::sample(),
+            source_ports: Sample::sample(),
+            destination_ports: Sample::sample(),
+            source_prefix_lists: Sample::sample(),
+            destination_prefix_lists: Sample::sample(),
+            protocols: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for PathComponent {
     fn sample() -> Self {
         Self {
@@ -3805,6 +7417,160 @@ impl Sample for PathRequestFilter {
     }
 }
 
+impl Sample for PathStatement {
+    fn sample() -> Self {
+        Self {
+            packet_header_statement: Sample::sample(),
+            resource_statement: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PathStatementRequest {
+    fn sample() -> Self {
+        Self {
+            packet_header_statement: Sample::sample(),
+            resource_statement: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PeeringAttachmentStatus {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PeeringConnectionOptions {
+    fn sample() -> Self {
+        Self {
+            allow_dns_resolution_from_remote_vpc: Sample::sample(),
+            allow_egress_from_local_classic_link_to_remote_vpc: Sample::sample(),
+            allow_egress_from_local_vpc_to_remote_classic_link: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PeeringConnectionOptionsRequest {
+    fn sample() -> Self {
+        Self {
+            allow_dns_resolution_from_remote_vpc: Sample::sample(),
+            allow_egress_from_local_classic_link_to_remote_vpc: Sample::sample(),
+            allow_egress_from_local_vpc_to_remote_classic_link: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PeeringTgwInfo {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            core_network_id: Sample::sample(),
+            owner_id: Sample::sample(),
+            region: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1DHGroupNumbersListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1DHGroupNumbersRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1EncryptionAlgorithmsListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1EncryptionAlgorithmsRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1IntegrityAlgorithmsListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase1IntegrityAlgorithmsRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2DHGroupNumbersListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2DHGroupNumbersRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2EncryptionAlgorithmsListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2EncryptionAlgorithmsRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2IntegrityAlgorithmsListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for Phase2IntegrityAlgorithmsRequestListValue {
+    fn sample() -> Self {
+        Self {
+            value: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for Placement {
     fn sample() -> Self {
         Self {
@@ -3849,11 +7615,48 @@ impl Sample for PrefixList {
     }
 }
 
+impl Sample for PrefixListAssociation {
+    fn sample() -> Self {
+        Self {
+            resource_id: Sample::sample(),
+            resource_owner: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PrefixListEntry {
+    fn sample() -> Self {
+        Self {
+            cidr: Sample::sample(),
+            description: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for PrefixListId {
     fn sample() -> Self {
         Self {
             description: Sample::sample(),
             prefix_list_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PrivateDnsDetails {
+    fn sample() -> Self {
+        Self {
+            private_dns_name: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for PrivateDnsNameConfiguration {
+    fn sample() -> Self {
+        Self {
+            state: Sample::sample(),
+            r#type: Sample::sample(),
+            value: Sample::sample(),
+            name: Sample::sample(),
         }
     }
 }
@@ -3925,6 +7728,18 @@ impl Sample for PropagatingVgw {
     }
 }
 
+impl Sample for ProvisionedBandwidth {
+    fn sample() -> Self {
+        Self {
+            provision_time: Sample::sample(),
+            provisioned: Sample::sample(),
+            request_time: Sample::sample(),
+            requested: Sample::sample(),
+            status: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for PtrUpdateStatus {
     fn sample() -> Self {
         Self {
@@ -3986,6 +7801,75 @@ impl Sample for RegionGeography {
     }
 }
 
+impl Sample for RejectTransitGatewayPeeringAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectTransitGatewayPeeringAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_peering_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectTransitGatewayVpcAttachmentRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectTransitGatewayVpcAttachmentResult {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_vpc_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectVpcEndpointConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+            vpc_endpoint_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectVpcEndpointConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            unsuccessful: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectVpcPeeringConnectionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            vpc_peering_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RejectVpcPeeringConnectionResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ReleaseAddressRequest {
     fn sample() -> Self {
         Self {
@@ -3993,6 +7877,14 @@ impl Sample for ReleaseAddressRequest {
             public_ip: Sample::sample(),
             network_border_group: Sample::sample(),
             dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RemovePrefixListEntry {
+    fn sample() -> Self {
+        Self {
+            cidr: Sample::sample(),
         }
     }
 }
@@ -4076,6 +7968,45 @@ impl Sample for ReplaceRouteTableAssociationResult {
     }
 }
 
+impl Sample for ReplaceTransitGatewayRouteRequest {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            blackhole: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ReplaceTransitGatewayRouteResult {
+    fn sample() -> Self {
+        Self {
+            route: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ReplaceVpnTunnelRequest {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_id: Sample::sample(),
+            vpn_tunnel_outside_ip_address: Sample::sample(),
+            apply_pending_maintenance: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ReplaceVpnTunnelResult {
+    fn sample() -> Self {
+        Self {
+            r#return: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for RequestFilterPortRange {
     fn sample() -> Self {
         Self {
@@ -4097,12 +8028,87 @@ impl Sample for Reservation {
     }
 }
 
+impl Sample for ResetAddressAttributeRequest {
+    fn sample() -> Self {
+        Self {
+            allocation_id: Sample::sample(),
+            attribute: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ResetAddressAttributeResult {
+    fn sample() -> Self {
+        Self {
+            address: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for ResetNetworkInterfaceAttributeRequest {
     fn sample() -> Self {
         Self {
             dry_run: Sample::sample(),
             network_interface_id: Sample::sample(),
             source_dest_check: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ResourceStatement {
+    fn sample() -> Self {
+        Self {
+            resources: Sample::sample(),
+            resource_types: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ResourceStatementRequest {
+    fn sample() -> Self {
+        Self {
+            resources: Sample::sample(),
+            resource_types: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RestoreManagedPrefixListVersionRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            previous_version: Sample::sample(),
+            current_version: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RestoreManagedPrefixListVersionResult {
+    fn sample() -> Self {
+        Self {
+            prefix_list: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RevokeClientVpnIngressRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            target_network_cidr: Sample::sample(),
+            access_group_id: Sample::sample(),
+            revoke_all_groups: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for RevokeClientVpnIngressResult {
+    fn sample() -> Self {
+        Self {
+            status: Sample::sample(),
         }
     }
 }
@@ -4328,6 +8334,28 @@ impl Sample for RunInstancesRequest {
     }
 }
 
+impl Sample for SearchTransitGatewayRoutesRequest {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            dry_run: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SearchTransitGatewayRoutesResult {
+    fn sample() -> Self {
+        Self {
+            routes: Sample::sample(),
+            additional_routes_available: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for SecurityGroup {
     fn sample() -> Self {
         Self {
@@ -4353,6 +8381,15 @@ impl Sample for SecurityGroupForVpc {
             group_id: Sample::sample(),
             tags: Sample::sample(),
             primary_vpc_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SecurityGroupIdentifier {
+    fn sample() -> Self {
+        Self {
+            group_id: Sample::sample(),
+            group_name: Sample::sample(),
         }
     }
 }
@@ -4422,6 +8459,76 @@ impl Sample for SecurityGroupRuleUpdate {
     }
 }
 
+impl Sample for SecurityGroupVpcAssociation {
+    fn sample() -> Self {
+        Self {
+            group_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            vpc_owner_id: Sample::sample(),
+            state: Sample::sample(),
+            state_reason: Sample::sample(),
+            group_owner_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ServiceConfiguration {
+    fn sample() -> Self {
+        Self {
+            service_type: Sample::sample(),
+            service_id: Sample::sample(),
+            service_name: Sample::sample(),
+            service_state: Sample::sample(),
+            availability_zone_ids: Sample::sample(),
+            availability_zones: Sample::sample(),
+            acceptance_required: Sample::sample(),
+            manages_vpc_endpoints: Sample::sample(),
+            network_load_balancer_arns: Sample::sample(),
+            gateway_load_balancer_arns: Sample::sample(),
+            supported_ip_address_types: Sample::sample(),
+            base_endpoint_dns_names: Sample::sample(),
+            private_dns_name: Sample::sample(),
+            private_dns_name_configuration: Sample::sample(),
+            payer_responsibility: Sample::sample(),
+            tags: Sample::sample(),
+            supported_regions: Sample::sample(),
+            remote_access_enabled: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ServiceDetail {
+    fn sample() -> Self {
+        Self {
+            service_name: Sample::sample(),
+            service_id: Sample::sample(),
+            service_type: Sample::sample(),
+            service_region: Sample::sample(),
+            availability_zone_ids: Sample::sample(),
+            availability_zones: Sample::sample(),
+            owner: Sample::sample(),
+            base_endpoint_dns_names: Sample::sample(),
+            private_dns_name: Sample::sample(),
+            private_dns_names: Sample::sample(),
+            vpc_endpoint_policy_supported: Sample::sample(),
+            acceptance_required: Sample::sample(),
+            manages_vpc_endpoints: Sample::sample(),
+            payer_responsibility: Sample::sample(),
+            tags: Sample::sample(),
+            private_dns_name_verification_state: Sample::sample(),
+            supported_ip_address_types: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ServiceTypeDetail {
+    fn sample() -> Self {
+        Self {
+            service_type: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for SpotMarketOptions {
     fn sample() -> Self {
         Self {
@@ -4478,6 +8585,25 @@ impl Sample for StartInstancesResult {
     }
 }
 
+impl Sample for StartNetworkInsightsAccessScopeAnalysisRequest {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_id: Sample::sample(),
+            dry_run: Sample::sample(),
+            tag_specifications: Sample::sample(),
+            client_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for StartNetworkInsightsAccessScopeAnalysisResult {
+    fn sample() -> Self {
+        Self {
+            network_insights_access_scope_analysis: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for StartNetworkInsightsAnalysisRequest {
     fn sample() -> Self {
         Self {
@@ -4496,6 +8622,23 @@ impl Sample for StartNetworkInsightsAnalysisResult {
     fn sample() -> Self {
         Self {
             network_insights_analysis: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for StartVpcEndpointServicePrivateDnsVerificationRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            service_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for StartVpcEndpointServicePrivateDnsVerificationResult {
+    fn sample() -> Self {
+        Self {
+            return_value: Sample::sample(),
         }
     }
 }
@@ -4568,6 +8711,39 @@ impl Sample for SubnetCidrBlockState {
     }
 }
 
+impl Sample for SubnetCidrReservation {
+    fn sample() -> Self {
+        Self {
+            subnet_cidr_reservation_id: Sample::sample(),
+            subnet_id: Sample::sample(),
+            cidr: Sample::sample(),
+            reservation_type: Sample::sample(),
+            owner_id: Sample::sample(),
+            description: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SubnetConfiguration {
+    fn sample() -> Self {
+        Self {
+            subnet_id: Sample::sample(),
+            ipv4: Sample::sample(),
+            ipv6: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SubnetIpPrefixes {
+    fn sample() -> Self {
+        Self {
+            subnet_id: Sample::sample(),
+            ip_prefixes: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for SubnetIpv6CidrBlockAssociation {
     fn sample() -> Self {
         Self {
@@ -4576,6 +8752,15 @@ impl Sample for SubnetIpv6CidrBlockAssociation {
             ipv6_cidr_block_state: Sample::sample(),
             ipv6_address_attribute: Sample::sample(),
             ip_source: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for SupportedRegionDetail {
+    fn sample() -> Self {
+        Self {
+            region: Sample::sample(),
+            service_state: Sample::sample(),
         }
     }
 }
@@ -4609,6 +8794,52 @@ impl Sample for TagSpecification {
     }
 }
 
+impl Sample for TargetNetwork {
+    fn sample() -> Self {
+        Self {
+            association_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            target_network_id: Sample::sample(),
+            client_vpn_endpoint_id: Sample::sample(),
+            status: Sample::sample(),
+            security_groups: Sample::sample(),
+            availability_zones: Sample::sample(),
+            availability_zone_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TerminateClientVpnConnectionsRequest {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            connection_id: Sample::sample(),
+            username: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TerminateClientVpnConnectionsResult {
+    fn sample() -> Self {
+        Self {
+            client_vpn_endpoint_id: Sample::sample(),
+            username: Sample::sample(),
+            connection_statuses: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TerminateConnectionStatus {
+    fn sample() -> Self {
+        Self {
+            connection_id: Sample::sample(),
+            previous_status: Sample::sample(),
+            current_status: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for TerminateInstancesRequest {
     fn sample() -> Self {
         Self {
@@ -4628,6 +8859,260 @@ impl Sample for TerminateInstancesResult {
     }
 }
 
+impl Sample for ThroughResourcesStatement {
+    fn sample() -> Self {
+        Self {
+            resource_statement: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for ThroughResourcesStatementRequest {
+    fn sample() -> Self {
+        Self {
+            resource_statement: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGateway {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            transit_gateway_arn: Sample::sample(),
+            state: Sample::sample(),
+            owner_id: Sample::sample(),
+            description: Sample::sample(),
+            creation_time: Sample::sample(),
+            options: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayAssociation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayAttachment {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            transit_gateway_owner_id: Sample::sample(),
+            resource_owner_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            resource_id: Sample::sample(),
+            state: Sample::sample(),
+            association: Sample::sample(),
+            creation_time: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayAttachmentAssociation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayAttachmentPropagation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayConfigurationDescribeEndpointStructure {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            availability_zones: Sample::sample(),
+            availability_zone_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayConfigurationInputStructure {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_id: Sample::sample(),
+            availability_zones: Sample::sample(),
+            availability_zone_ids: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayOptions {
+    fn sample() -> Self {
+        Self {
+            amazon_side_asn: Sample::sample(),
+            transit_gateway_cidr_blocks: Sample::sample(),
+            auto_accept_shared_attachments: Sample::sample(),
+            default_route_table_association: Sample::sample(),
+            association_default_route_table_id: Sample::sample(),
+            default_route_table_propagation: Sample::sample(),
+            propagation_default_route_table_id: Sample::sample(),
+            vpn_ecmp_support: Sample::sample(),
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            multicast_support: Sample::sample(),
+            encryption_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayPeeringAttachment {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            accepter_transit_gateway_attachment_id: Sample::sample(),
+            requester_tgw_info: Sample::sample(),
+            accepter_tgw_info: Sample::sample(),
+            options: Sample::sample(),
+            status: Sample::sample(),
+            state: Sample::sample(),
+            creation_time: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayPeeringAttachmentOptions {
+    fn sample() -> Self {
+        Self {
+            dynamic_routing: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayPrefixListAttachment {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            resource_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayPrefixListReference {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            prefix_list_owner_id: Sample::sample(),
+            state: Sample::sample(),
+            blackhole: Sample::sample(),
+            transit_gateway_attachment: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayPropagation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            transit_gateway_route_table_id: Sample::sample(),
+            state: Sample::sample(),
+            transit_gateway_route_table_announcement_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRequestOptions {
+    fn sample() -> Self {
+        Self {
+            amazon_side_asn: Sample::sample(),
+            auto_accept_shared_attachments: Sample::sample(),
+            default_route_table_association: Sample::sample(),
+            default_route_table_propagation: Sample::sample(),
+            vpn_ecmp_support: Sample::sample(),
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            multicast_support: Sample::sample(),
+            transit_gateway_cidr_blocks: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRoute {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            prefix_list_id: Sample::sample(),
+            transit_gateway_route_table_announcement_id: Sample::sample(),
+            transit_gateway_attachments: Sample::sample(),
+            r#type: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRouteAttachment {
+    fn sample() -> Self {
+        Self {
+            resource_id: Sample::sample(),
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_type: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRouteTable {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_route_table_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            state: Sample::sample(),
+            default_association_route_table: Sample::sample(),
+            default_propagation_route_table: Sample::sample(),
+            creation_time: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRouteTableAssociation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayRouteTablePropagation {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            resource_id: Sample::sample(),
+            resource_type: Sample::sample(),
+            state: Sample::sample(),
+            transit_gateway_route_table_announcement_id: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for TransitGatewayRouteTableRoute {
     fn sample() -> Self {
         Self {
@@ -4638,6 +9123,61 @@ impl Sample for TransitGatewayRouteTableRoute {
             attachment_id: Sample::sample(),
             resource_id: Sample::sample(),
             resource_type: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayVpcAttachment {
+    fn sample() -> Self {
+        Self {
+            transit_gateway_attachment_id: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            vpc_id: Sample::sample(),
+            vpc_owner_id: Sample::sample(),
+            state: Sample::sample(),
+            subnet_ids: Sample::sample(),
+            creation_time: Sample::sample(),
+            options: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TransitGatewayVpcAttachmentOptions {
+    fn sample() -> Self {
+        Self {
+            dns_support: Sample::sample(),
+            security_group_referencing_support: Sample::sample(),
+            ipv6_support: Sample::sample(),
+            appliance_mode_support: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TunnelOption {
+    fn sample() -> Self {
+        Self {
+            outside_ip_address: Sample::sample(),
+            tunnel_inside_cidr: Sample::sample(),
+            tunnel_inside_ipv6_cidr: Sample::sample(),
+            pre_shared_key: Sample::sample(),
+            phase1_lifetime_seconds: Sample::sample(),
+            phase2_lifetime_seconds: Sample::sample(),
+            rekey_margin_time_seconds: Sample::sample(),
+            rekey_fuzz_percentage: Sample::sample(),
+            replay_window_size: Sample::sample(),
+            dpd_timeout_seconds: Sample::sample(),
+            dpd_timeout_action: Sample::sample(),
+            phase1_encryption_algorithms: Sample::sample(),
+            phase2_encryption_algorithms: Sample::sample(),
+            phase1_integrity_algorithms: Sample::sample(),
+            phase2_integrity_algorithms: Sample::sample(),
+            phase1_dh_group_numbers: Sample::sample(),
+            phase2_dh_group_numbers: Sample::sample(),
+            ike_versions: Sample::sample(),
+            startup_action: Sample::sample(),
+            log_options: Sample::sample(),
+            enable_tunnel_lifecycle_control: Sample::sample(),
         }
     }
 }
@@ -4668,6 +9208,26 @@ impl Sample for UnassignPrivateIpAddressesRequest {
             ipv4_prefixes: Sample::sample(),
             network_interface_id: Sample::sample(),
             private_ip_addresses: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for UnassignPrivateNatGatewayAddressRequest {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            private_ip_addresses: Sample::sample(),
+            max_drain_duration_seconds: Sample::sample(),
+            dry_run: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for UnassignPrivateNatGatewayAddressResult {
+    fn sample() -> Self {
+        Self {
+            nat_gateway_id: Sample::sample(),
+            nat_gateway_addresses: Sample::sample(),
         }
     }
 }
@@ -4756,6 +9316,19 @@ impl Sample for VCpuInfo {
     }
 }
 
+impl Sample for VgwTelemetry {
+    fn sample() -> Self {
+        Self {
+            accepted_route_count: Sample::sample(),
+            last_status_change: Sample::sample(),
+            outside_ip_address: Sample::sample(),
+            status: Sample::sample(),
+            status_message: Sample::sample(),
+            certificate_arn: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for Volume {
     fn sample() -> Self {
         Self {
@@ -4815,6 +9388,46 @@ impl Sample for Vpc {
             state: Sample::sample(),
             cidr_block: Sample::sample(),
             dhcp_options_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcAttachment {
+    fn sample() -> Self {
+        Self {
+            vpc_id: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcBlockPublicAccessExclusion {
+    fn sample() -> Self {
+        Self {
+            exclusion_id: Sample::sample(),
+            internet_gateway_exclusion_mode: Sample::sample(),
+            resource_arn: Sample::sample(),
+            state: Sample::sample(),
+            reason: Sample::sample(),
+            creation_timestamp: Sample::sample(),
+            last_update_timestamp: Sample::sample(),
+            deletion_timestamp: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcBlockPublicAccessOptions {
+    fn sample() -> Self {
+        Self {
+            aws_account_id: Sample::sample(),
+            aws_region: Sample::sample(),
+            state: Sample::sample(),
+            internet_gateway_block_mode: Sample::sample(),
+            reason: Sample::sample(),
+            last_update_timestamp: Sample::sample(),
+            managed_by: Sample::sample(),
+            exclusions_allowed: Sample::sample(),
         }
     }
 }
@@ -4892,6 +9505,76 @@ impl Sample for VpcEncryptionControlExclusions {
     }
 }
 
+impl Sample for VpcEndpoint {
+    fn sample() -> Self {
+        Self {
+            vpc_endpoint_id: Sample::sample(),
+            vpc_endpoint_type: Sample::sample(),
+            vpc_id: Sample::sample(),
+            service_name: Sample::sample(),
+            state: Sample::sample(),
+            policy_document: Sample::sample(),
+            route_table_ids: Sample::sample(),
+            subnet_ids: Sample::sample(),
+            groups: Sample::sample(),
+            ip_address_type: Sample::sample(),
+            dns_options: Sample::sample(),
+            private_dns_enabled: Sample::sample(),
+            requester_managed: Sample::sample(),
+            network_interface_ids: Sample::sample(),
+            dns_entries: Sample::sample(),
+            creation_timestamp: Sample::sample(),
+            tags: Sample::sample(),
+            owner_id: Sample::sample(),
+            last_error: Sample::sample(),
+            ipv4_prefixes: Sample::sample(),
+            ipv6_prefixes: Sample::sample(),
+            failure_reason: Sample::sample(),
+            service_network_arn: Sample::sample(),
+            resource_configuration_arn: Sample::sample(),
+            service_region: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcEndpointAssociation {
+    fn sample() -> Self {
+        Self {
+            id: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            service_network_arn: Sample::sample(),
+            service_network_name: Sample::sample(),
+            associated_resource_accessibility: Sample::sample(),
+            failure_reason: Sample::sample(),
+            failure_code: Sample::sample(),
+            dns_entry: Sample::sample(),
+            private_dns_entry: Sample::sample(),
+            associated_resource_arn: Sample::sample(),
+            resource_configuration_group_arn: Sample::sample(),
+            tags: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcEndpointConnection {
+    fn sample() -> Self {
+        Self {
+            service_id: Sample::sample(),
+            vpc_endpoint_id: Sample::sample(),
+            vpc_endpoint_owner: Sample::sample(),
+            vpc_endpoint_state: Sample::sample(),
+            creation_timestamp: Sample::sample(),
+            dns_entries: Sample::sample(),
+            network_load_balancer_arns: Sample::sample(),
+            gateway_load_balancer_arns: Sample::sample(),
+            ip_address_type: Sample::sample(),
+            vpc_endpoint_connection_id: Sample::sample(),
+            tags: Sample::sample(),
+            vpc_endpoint_region: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for VpcIpv6CidrBlockAssociation {
     fn sample() -> Self {
         Self {
@@ -4902,6 +9585,190 @@ impl Sample for VpcIpv6CidrBlockAssociation {
             ipv6_pool: Sample::sample(),
             ipv6_address_attribute: Sample::sample(),
             ip_source: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcPeeringConnection {
+    fn sample() -> Self {
+        Self {
+            accepter_vpc_info: Sample::sample(),
+            expiration_time: Sample::sample(),
+            requester_vpc_info: Sample::sample(),
+            status: Sample::sample(),
+            tags: Sample::sample(),
+            vpc_peering_connection_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcPeeringConnectionOptionsDescription {
+    fn sample() -> Self {
+        Self {
+            allow_dns_resolution_from_remote_vpc: Sample::sample(),
+            allow_egress_from_local_classic_link_to_remote_vpc: Sample::sample(),
+            allow_egress_from_local_vpc_to_remote_classic_link: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcPeeringConnectionStateReason {
+    fn sample() -> Self {
+        Self {
+            code: Sample::sample(),
+            message: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpcPeeringConnectionVpcInfo {
+    fn sample() -> Self {
+        Self {
+            cidr_block: Sample::sample(),
+            ipv6_cidr_block_set: Sample::sample(),
+            cidr_block_set: Sample::sample(),
+            owner_id: Sample::sample(),
+            peering_options: Sample::sample(),
+            vpc_id: Sample::sample(),
+            region: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnConnection {
+    fn sample() -> Self {
+        Self {
+            category: Sample::sample(),
+            transit_gateway_id: Sample::sample(),
+            vpn_concentrator_id: Sample::sample(),
+            core_network_arn: Sample::sample(),
+            core_network_attachment_arn: Sample::sample(),
+            gateway_association_state: Sample::sample(),
+            options: Sample::sample(),
+            routes: Sample::sample(),
+            tags: Sample::sample(),
+            vgw_telemetry: Sample::sample(),
+            pre_shared_key_arn: Sample::sample(),
+            vpn_connection_id: Sample::sample(),
+            state: Sample::sample(),
+            customer_gateway_configuration: Sample::sample(),
+            r#type: Sample::sample(),
+            customer_gateway_id: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnConnectionDeviceType {
+    fn sample() -> Self {
+        Self {
+            vpn_connection_device_type_id: Sample::sample(),
+            vendor: Sample::sample(),
+            platform: Sample::sample(),
+            software: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnConnectionOptions {
+    fn sample() -> Self {
+        Self {
+            enable_acceleration: Sample::sample(),
+            static_routes_only: Sample::sample(),
+            local_ipv4_network_cidr: Sample::sample(),
+            remote_ipv4_network_cidr: Sample::sample(),
+            local_ipv6_network_cidr: Sample::sample(),
+            remote_ipv6_network_cidr: Sample::sample(),
+            outside_ip_address_type: Sample::sample(),
+            transport_transit_gateway_attachment_id: Sample::sample(),
+            tunnel_inside_ip_version: Sample::sample(),
+            tunnel_options: Sample::sample(),
+            tunnel_bandwidth: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnConnectionOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            enable_acceleration: Sample::sample(),
+            tunnel_inside_ip_version: Sample::sample(),
+            tunnel_options: Sample::sample(),
+            local_ipv4_network_cidr: Sample::sample(),
+            remote_ipv4_network_cidr: Sample::sample(),
+            local_ipv6_network_cidr: Sample::sample(),
+            remote_ipv6_network_cidr: Sample::sample(),
+            outside_ip_address_type: Sample::sample(),
+            transport_transit_gateway_attachment_id: Sample::sample(),
+            tunnel_bandwidth: Sample::sample(),
+            static_routes_only: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnGateway {
+    fn sample() -> Self {
+        Self {
+            amazon_side_asn: Sample::sample(),
+            tags: Sample::sample(),
+            vpn_gateway_id: Sample::sample(),
+            state: Sample::sample(),
+            r#type: Sample::sample(),
+            availability_zone: Sample::sample(),
+            vpc_attachments: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnStaticRoute {
+    fn sample() -> Self {
+        Self {
+            destination_cidr_block: Sample::sample(),
+            source: Sample::sample(),
+            state: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnTunnelLogOptions {
+    fn sample() -> Self {
+        Self {
+            cloud_watch_log_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnTunnelLogOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            cloud_watch_log_options: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for VpnTunnelOptionsSpecification {
+    fn sample() -> Self {
+        Self {
+            tunnel_inside_cidr: Sample::sample(),
+            tunnel_inside_ipv6_cidr: Sample::sample(),
+            pre_shared_key: Sample::sample(),
+            phase1_lifetime_seconds: Sample::sample(),
+            phase2_lifetime_seconds: Sample::sample(),
+            rekey_margin_time_seconds: Sample::sample(),
+            rekey_fuzz_percentage: Sample::sample(),
+            replay_window_size: Sample::sample(),
+            dpd_timeout_seconds: Sample::sample(),
+            dpd_timeout_action: Sample::sample(),
+            phase1_encryption_algorithms: Sample::sample(),
+            phase2_encryption_algorithms: Sample::sample(),
+            phase1_integrity_algorithms: Sample::sample(),
+            phase2_integrity_algorithms: Sample::sample(),
+            phase1_dh_group_numbers: Sample::sample(),
+            phase2_dh_group_numbers: Sample::sample(),
+            ike_versions: Sample::sample(),
+            startup_action: Sample::sample(),
+            log_options: Sample::sample(),
+            enable_tunnel_lifecycle_control: Sample::sample(),
         }
     }
 }

@@ -7,6 +7,171 @@ use crate::query::{FromQuery, Node};
 use crate::xml::{Blob, WriteXml, XmlWriter};
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptTransitGatewayPeeringAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AcceptTransitGatewayPeeringAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptTransitGatewayPeeringAttachmentResult {
+    pub transit_gateway_peering_attachment: Option<TransitGatewayPeeringAttachment>,
+}
+
+impl WriteXml for AcceptTransitGatewayPeeringAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPeeringAttachment", &self.transit_gateway_peering_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptTransitGatewayVpcAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AcceptTransitGatewayVpcAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptTransitGatewayVpcAttachmentResult {
+    pub transit_gateway_vpc_attachment: Option<TransitGatewayVpcAttachment>,
+}
+
+impl WriteXml for AcceptTransitGatewayVpcAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayVpcAttachment", &self.transit_gateway_vpc_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptVpcEndpointConnectionsRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub vpc_endpoint_ids: Vec<String>,
+}
+
+impl FromQuery for AcceptVpcEndpointConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+            vpc_endpoint_ids: members.take_required("VpcEndpointId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptVpcEndpointConnectionsResult {
+    pub unsuccessful: Vec<UnsuccessfulItem>,
+}
+
+impl WriteXml for AcceptVpcEndpointConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("unsuccessful", "item", &self.unsuccessful);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptVpcPeeringConnectionRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl FromQuery for AcceptVpcPeeringConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_peering_connection_id: members.take_required("VpcPeeringConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AcceptVpcPeeringConnectionResult {
+    pub vpc_peering_connection: Option<VpcPeeringConnection>,
+}
+
+impl WriteXml for AcceptVpcPeeringConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcPeeringConnection", &self.vpc_peering_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccessScopeAnalysisFinding {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+    pub network_insights_access_scope_id: Option<String>,
+    pub finding_id: Option<String>,
+    pub finding_components: Vec<PathComponent>,
+}
+
+impl WriteXml for AccessScopeAnalysisFinding {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeAnalysisId", &self.network_insights_access_scope_analysis_id);
+        w.member("networkInsightsAccessScopeId", &self.network_insights_access_scope_id);
+        w.member("findingId", &self.finding_id);
+        w.list("findingComponentSet", "item", &self.finding_components);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccessScopePath {
+    pub source: Option<PathStatement>,
+    pub destination: Option<PathStatement>,
+    pub through_resources: Vec<ThroughResourcesStatement>,
+}
+
+impl WriteXml for AccessScopePath {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("source", &self.source);
+        w.member("destination", &self.destination);
+        w.list("throughResourceSet", "item", &self.through_resources);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccessScopePathRequest {
+    pub source: Option<PathStatementRequest>,
+    pub destination: Option<PathStatementRequest>,
+    pub through_resources: Vec<ThroughResourcesStatementRequest>,
+}
+
+impl FromQuery for AccessScopePathRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            source: members.take("Source")?,
+            destination: members.take("Destination")?,
+            through_resources: members.take("ThroughResource")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AccountAttribute {
     pub attribute_name: Option<String>,
     pub attribute_values: Vec<AccountAttributeValue>,
@@ -27,6 +192,40 @@ pub struct AccountAttributeValue {
 impl WriteXml for AccountAttributeValue {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("attributeValue", &self.attribute_value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddPrefixListEntry {
+    pub cidr: Option<String>,
+    pub description: Option<String>,
+}
+
+impl FromQuery for AddPrefixListEntry {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            cidr: members.take_required("Cidr")?,
+            description: members.take("Description")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AddedPrincipal {
+    pub principal_type: Option<String>,
+    pub principal: Option<String>,
+    pub service_permission_id: Option<String>,
+    pub service_id: Option<String>,
+}
+
+impl WriteXml for AddedPrincipal {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("principalType", &self.principal_type);
+        w.member("principal", &self.principal);
+        w.member("servicePermissionId", &self.service_permission_id);
+        w.member("serviceId", &self.service_id);
     }
 }
 
@@ -164,6 +363,25 @@ impl WriteXml for AllocateAddressResult {
         w.member("customerOwnedIpv4Pool", &self.customer_owned_ipv4_pool);
         w.member("carrierIp", &self.carrier_ip);
         w.member("publicIp", &self.public_ip);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AllowedPrincipal {
+    pub principal_type: Option<String>,
+    pub principal: Option<String>,
+    pub service_permission_id: Option<String>,
+    pub tags: Vec<Tag>,
+    pub service_id: Option<String>,
+}
+
+impl WriteXml for AllowedPrincipal {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("principalType", &self.principal_type);
+        w.member("principal", &self.principal);
+        w.member("servicePermissionId", &self.service_permission_id);
+        w.list("tagSet", "item", &self.tags);
+        w.member("serviceId", &self.service_id);
     }
 }
 
@@ -326,6 +544,38 @@ impl WriteXml for AnalysisSecurityGroupRule {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ApplySecurityGroupsToClientVpnTargetNetworkRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub security_group_ids: Vec<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ApplySecurityGroupsToClientVpnTargetNetworkRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            vpc_id: members.take_required("VpcId")?,
+            security_group_ids: members.take_required("SecurityGroupId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ApplySecurityGroupsToClientVpnTargetNetworkResult {
+    pub security_group_ids: Vec<String>,
+}
+
+impl WriteXml for ApplySecurityGroupsToClientVpnTargetNetworkResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("securityGroupIds", "item", &self.security_group_ids);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssignIpv6AddressesRequest {
     pub ipv6_prefix_count: Option<i32>,
     pub ipv6_prefixes: Vec<String>,
@@ -404,6 +654,40 @@ impl WriteXml for AssignPrivateIpAddressesResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssignPrivateNatGatewayAddressRequest {
+    pub nat_gateway_id: Option<String>,
+    pub private_ip_addresses: Vec<String>,
+    pub private_ip_address_count: Option<i32>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AssignPrivateNatGatewayAddressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            nat_gateway_id: members.take_required("NatGatewayId")?,
+            private_ip_addresses: members.take("PrivateIpAddress")?,
+            private_ip_address_count: members.take("PrivateIpAddressCount")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssignPrivateNatGatewayAddressResult {
+    pub nat_gateway_id: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+}
+
+impl WriteXml for AssignPrivateNatGatewayAddressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("natGatewayId", &self.nat_gateway_id);
+        w.list("natGatewayAddressSet", "item", &self.nat_gateway_addresses);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssignedPrivateIpAddress {
     pub private_ip_address: Option<String>,
 }
@@ -453,6 +737,44 @@ impl WriteXml for AssociateAddressResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateClientVpnTargetNetworkRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub subnet_id: Option<String>,
+    pub client_token: Option<String>,
+    pub dry_run: Option<bool>,
+    pub availability_zone: Option<String>,
+    pub availability_zone_id: Option<String>,
+}
+
+impl FromQuery for AssociateClientVpnTargetNetworkRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            subnet_id: members.take("SubnetId")?,
+            client_token: members.take("ClientToken")?,
+            dry_run: members.take("DryRun")?,
+            availability_zone: members.take("AvailabilityZone")?,
+            availability_zone_id: members.take("AvailabilityZoneId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateClientVpnTargetNetworkResult {
+    pub association_id: Option<String>,
+    pub status: Option<AssociationStatus>,
+}
+
+impl WriteXml for AssociateClientVpnTargetNetworkResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("associationId", &self.association_id);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssociateDhcpOptionsRequest {
     pub dhcp_options_id: Option<String>,
     pub vpc_id: Option<String>,
@@ -468,6 +790,44 @@ impl FromQuery for AssociateDhcpOptionsRequest {
             dry_run: members.take("DryRun")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateNatGatewayAddressRequest {
+    pub nat_gateway_id: Option<String>,
+    pub allocation_ids: Vec<String>,
+    pub private_ip_addresses: Vec<String>,
+    pub dry_run: Option<bool>,
+    pub availability_zone: Option<String>,
+    pub availability_zone_id: Option<String>,
+}
+
+impl FromQuery for AssociateNatGatewayAddressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            nat_gateway_id: members.take_required("NatGatewayId")?,
+            allocation_ids: members.take_required("AllocationId")?,
+            private_ip_addresses: members.take("PrivateIpAddress")?,
+            dry_run: members.take("DryRun")?,
+            availability_zone: members.take("AvailabilityZone")?,
+            availability_zone_id: members.take("AvailabilityZoneId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateNatGatewayAddressResult {
+    pub nat_gateway_id: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+}
+
+impl WriteXml for AssociateNatGatewayAddressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("natGatewayId", &self.nat_gateway_id);
+        w.list("natGatewayAddressSet", "item", &self.nat_gateway_addresses);
     }
 }
 
@@ -508,6 +868,36 @@ impl WriteXml for AssociateRouteTableResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateSecurityGroupVpcRequest {
+    pub group_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AssociateSecurityGroupVpcRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            group_id: members.take_required("GroupId")?,
+            vpc_id: members.take_required("VpcId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateSecurityGroupVpcResult {
+    pub state: Option<String>,
+}
+
+impl WriteXml for AssociateSecurityGroupVpcResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AssociateSubnetCidrBlockRequest {
     pub ipv6_ipam_pool_id: Option<String>,
     pub ipv6_netmask_length: Option<i32>,
@@ -538,6 +928,36 @@ impl WriteXml for AssociateSubnetCidrBlockResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("ipv6CidrBlockAssociation", &self.ipv6_cidr_block_association);
         w.member("subnetId", &self.subnet_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateTransitGatewayRouteTableRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AssociateTransitGatewayRouteTableRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociateTransitGatewayRouteTableResult {
+    pub association: Option<TransitGatewayAssociation>,
+}
+
+impl WriteXml for AssociateTransitGatewayRouteTableResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("association", &self.association);
     }
 }
 
@@ -586,6 +1006,53 @@ impl WriteXml for AssociateVpcCidrBlockResult {
         w.member("ipv6CidrBlockAssociation", &self.ipv6_cidr_block_association);
         w.member("cidrBlockAssociation", &self.cidr_block_association);
         w.member("vpcId", &self.vpc_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociatedTargetNetwork {
+    pub network_id: Option<String>,
+    pub network_type: Option<String>,
+}
+
+impl WriteXml for AssociatedTargetNetwork {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkId", &self.network_id);
+        w.member("networkType", &self.network_type);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AssociationStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for AssociationStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AthenaIntegration {
+    pub integration_result_s3_destination_arn: Option<String>,
+    pub partition_load_frequency: Option<String>,
+    pub partition_start_date: Option<UnixMillis>,
+    pub partition_end_date: Option<UnixMillis>,
+}
+
+impl FromQuery for AthenaIntegration {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            integration_result_s3_destination_arn: members.take_required("IntegrationResultS3DestinationArn")?,
+            partition_load_frequency: members.take_required("PartitionLoadFrequency")?,
+            partition_start_date: members.take("PartitionStartDate")?,
+            partition_end_date: members.take("PartitionEndDate")?,
+        };
+        members.finish(shape)
     }
 }
 
@@ -645,6 +1112,36 @@ impl WriteXml for AttachNetworkInterfaceResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("attachmentId", &self.attachment_id);
         w.member("networkCardIndex", &self.network_card_index);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachVpnGatewayRequest {
+    pub vpc_id: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AttachVpnGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpc_id: members.take_required("VpcId")?,
+            vpn_gateway_id: members.take_required("VpnGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttachVpnGatewayResult {
+    pub vpc_attachment: Option<VpcAttachment>,
+}
+
+impl WriteXml for AttachVpnGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("attachment", &self.vpc_attachment);
     }
 }
 
@@ -711,6 +1208,65 @@ impl FromQuery for AttributeValue {
 impl WriteXml for AttributeValue {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthorizationRule {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub description: Option<String>,
+    pub group_id: Option<String>,
+    pub access_all: Option<bool>,
+    pub destination_cidr: Option<String>,
+    pub status: Option<ClientVpnAuthorizationRuleStatus>,
+}
+
+impl WriteXml for AuthorizationRule {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("description", &self.description);
+        w.member("groupId", &self.group_id);
+        w.member("accessAll", &self.access_all);
+        w.member("destinationCidr", &self.destination_cidr);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthorizeClientVpnIngressRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub target_network_cidr: Option<String>,
+    pub access_group_id: Option<String>,
+    pub authorize_all_groups: Option<bool>,
+    pub description: Option<String>,
+    pub client_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for AuthorizeClientVpnIngressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            target_network_cidr: members.take_required("TargetNetworkCidr")?,
+            access_group_id: members.take("AccessGroupId")?,
+            authorize_all_groups: members.take("AuthorizeAllGroups")?,
+            description: members.take("Description")?,
+            client_token: members.take("ClientToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AuthorizeClientVpnIngressResult {
+    pub status: Option<ClientVpnAuthorizationRuleStatus>,
+}
+
+impl WriteXml for AuthorizeClientVpnIngressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("status", &self.status);
     }
 }
 
@@ -842,6 +1398,25 @@ impl WriteXml for AvailabilityZone {
         w.list("geographySet", "item", &self.geography);
         w.list("subGeographySet", "item", &self.sub_geography);
         w.member("zoneState", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AvailabilityZoneAddress {
+    pub availability_zone: Option<String>,
+    pub availability_zone_id: Option<String>,
+    pub allocation_ids: Vec<String>,
+}
+
+impl FromQuery for AvailabilityZoneAddress {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            availability_zone: members.take("AvailabilityZone")?,
+            availability_zone_id: members.take("AvailabilityZoneId")?,
+            allocation_ids: members.take("AllocationId")?,
+        };
+        members.finish(shape)
     }
 }
 
@@ -995,6 +1570,500 @@ impl WriteXml for CapacityReservationTargetResponse {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CarrierGateway {
+    pub carrier_gateway_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub state: Option<String>,
+    pub owner_id: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for CarrierGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("carrierGatewayId", &self.carrier_gateway_id);
+        w.member("vpcId", &self.vpc_id);
+        w.member("state", &self.state);
+        w.member("ownerId", &self.owner_id);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateAuthentication {
+    pub client_root_certificate_chain: Option<String>,
+}
+
+impl WriteXml for CertificateAuthentication {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientRootCertificateChain", &self.client_root_certificate_chain);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CertificateAuthenticationRequest {
+    pub client_root_certificate_chain_arn: Option<String>,
+}
+
+impl FromQuery for CertificateAuthenticationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_root_certificate_chain_arn: members.take("ClientRootCertificateChainArn")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CidrBlock {
+    pub cidr_block: Option<String>,
+}
+
+impl WriteXml for CidrBlock {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("cidrBlock", &self.cidr_block);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientCertificateRevocationListStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientCertificateRevocationListStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientConnectOptions {
+    pub enabled: Option<bool>,
+    pub lambda_function_arn: Option<String>,
+}
+
+impl FromQuery for ClientConnectOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            enabled: members.take("Enabled")?,
+            lambda_function_arn: members.take("LambdaFunctionArn")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientConnectResponseOptions {
+    pub enabled: Option<bool>,
+    pub lambda_function_arn: Option<String>,
+    pub status: Option<ClientVpnEndpointAttributeStatus>,
+}
+
+impl WriteXml for ClientConnectResponseOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("enabled", &self.enabled);
+        w.member("lambdaFunctionArn", &self.lambda_function_arn);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientLoginBannerOptions {
+    pub enabled: Option<bool>,
+    pub banner_text: Option<String>,
+}
+
+impl FromQuery for ClientLoginBannerOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            enabled: members.take("Enabled")?,
+            banner_text: members.take("BannerText")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientLoginBannerResponseOptions {
+    pub enabled: Option<bool>,
+    pub banner_text: Option<String>,
+}
+
+impl WriteXml for ClientLoginBannerResponseOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("enabled", &self.enabled);
+        w.member("bannerText", &self.banner_text);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientRouteEnforcementOptions {
+    pub enforced: Option<bool>,
+}
+
+impl FromQuery for ClientRouteEnforcementOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            enforced: members.take("Enforced")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientRouteEnforcementResponseOptions {
+    pub enforced: Option<bool>,
+}
+
+impl WriteXml for ClientRouteEnforcementResponseOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("enforced", &self.enforced);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnAuthentication {
+    pub r#type: Option<String>,
+    pub active_directory: Option<DirectoryServiceAuthentication>,
+    pub mutual_authentication: Option<CertificateAuthentication>,
+    pub federated_authentication: Option<FederatedAuthentication>,
+}
+
+impl WriteXml for ClientVpnAuthentication {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("type", &self.r#type);
+        w.member("activeDirectory", &self.active_directory);
+        w.member("mutualAuthentication", &self.mutual_authentication);
+        w.member("federatedAuthentication", &self.federated_authentication);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnAuthenticationRequest {
+    pub r#type: Option<String>,
+    pub active_directory: Option<DirectoryServiceAuthenticationRequest>,
+    pub mutual_authentication: Option<CertificateAuthenticationRequest>,
+    pub federated_authentication: Option<FederatedAuthenticationRequest>,
+}
+
+impl FromQuery for ClientVpnAuthenticationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            r#type: members.take("Type")?,
+            active_directory: members.take("ActiveDirectory")?,
+            mutual_authentication: members.take("MutualAuthentication")?,
+            federated_authentication: members.take("FederatedAuthentication")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnAuthorizationRuleStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientVpnAuthorizationRuleStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnConnection {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub timestamp: Option<String>,
+    pub connection_id: Option<String>,
+    pub username: Option<String>,
+    pub connection_established_time: Option<String>,
+    pub ingress_bytes: Option<String>,
+    pub egress_bytes: Option<String>,
+    pub ingress_packets: Option<String>,
+    pub egress_packets: Option<String>,
+    pub client_ip: Option<String>,
+    pub client_ipv6_address: Option<String>,
+    pub common_name: Option<String>,
+    pub status: Option<ClientVpnConnectionStatus>,
+    pub connection_end_time: Option<String>,
+    pub posture_compliance_statuses: Vec<String>,
+}
+
+impl WriteXml for ClientVpnConnection {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("timestamp", &self.timestamp);
+        w.member("connectionId", &self.connection_id);
+        w.member("username", &self.username);
+        w.member("connectionEstablishedTime", &self.connection_established_time);
+        w.member("ingressBytes", &self.ingress_bytes);
+        w.member("egressBytes", &self.egress_bytes);
+        w.member("ingressPackets", &self.ingress_packets);
+        w.member("egressPackets", &self.egress_packets);
+        w.member("clientIp", &self.client_ip);
+        w.member("clientIpv6Address", &self.client_ipv6_address);
+        w.member("commonName", &self.common_name);
+        w.member("status", &self.status);
+        w.member("connectionEndTime", &self.connection_end_time);
+        w.list("postureComplianceStatusSet", "item", &self.posture_compliance_statuses);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnConnectionStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientVpnConnectionStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnEndpoint {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub description: Option<String>,
+    pub status: Option<ClientVpnEndpointStatus>,
+    pub creation_time: Option<String>,
+    pub deletion_time: Option<String>,
+    pub dns_name: Option<String>,
+    pub client_cidr_block: Option<String>,
+    pub dns_servers: Vec<String>,
+    pub split_tunnel: Option<bool>,
+    pub vpn_protocol: Option<String>,
+    pub transport_protocol: Option<String>,
+    pub vpn_port: Option<i32>,
+    pub associated_target_networks: Vec<AssociatedTargetNetwork>,
+    pub server_certificate_arn: Option<String>,
+    pub authentication_options: Vec<ClientVpnAuthentication>,
+    pub connection_log_options: Option<ConnectionLogResponseOptions>,
+    pub tags: Vec<Tag>,
+    pub security_group_ids: Vec<String>,
+    pub vpc_id: Option<String>,
+    pub self_service_portal_url: Option<String>,
+    pub client_connect_options: Option<ClientConnectResponseOptions>,
+    pub session_timeout_hours: Option<i32>,
+    pub client_login_banner_options: Option<ClientLoginBannerResponseOptions>,
+    pub client_route_enforcement_options: Option<ClientRouteEnforcementResponseOptions>,
+    pub disconnect_on_session_timeout: Option<bool>,
+    pub endpoint_ip_address_type: Option<String>,
+    pub traffic_ip_address_type: Option<String>,
+    pub transit_gateway_configuration: Option<TransitGatewayConfigurationDescribeEndpointStructure>,
+}
+
+impl WriteXml for ClientVpnEndpoint {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("description", &self.description);
+        w.member("status", &self.status);
+        w.member("creationTime", &self.creation_time);
+        w.member("deletionTime", &self.deletion_time);
+        w.member("dnsName", &self.dns_name);
+        w.member("clientCidrBlock", &self.client_cidr_block);
+        w.list("dnsServer", "item", &self.dns_servers);
+        w.member("splitTunnel", &self.split_tunnel);
+        w.member("vpnProtocol", &self.vpn_protocol);
+        w.member("transportProtocol", &self.transport_protocol);
+        w.member("vpnPort", &self.vpn_port);
+        w.list("associatedTargetNetwork", "item", &self.associated_target_networks);
+        w.member("serverCertificateArn", &self.server_certificate_arn);
+        w.list("authenticationOptions", "item", &self.authentication_options);
+        w.member("connectionLogOptions", &self.connection_log_options);
+        w.list("tagSet", "item", &self.tags);
+        w.list("securityGroupIdSet", "item", &self.security_group_ids);
+        w.member("vpcId", &self.vpc_id);
+        w.member("selfServicePortalUrl", &self.self_service_portal_url);
+        w.member("clientConnectOptions", &self.client_connect_options);
+        w.member("sessionTimeoutHours", &self.session_timeout_hours);
+        w.member("clientLoginBannerOptions", &self.client_login_banner_options);
+        w.member("clientRouteEnforcementOptions", &self.client_route_enforcement_options);
+        w.member("disconnectOnSessionTimeout", &self.disconnect_on_session_timeout);
+        w.member("endpointIpAddressType", &self.endpoint_ip_address_type);
+        w.member("trafficIpAddressType", &self.traffic_ip_address_type);
+        w.member("transitGatewayConfiguration", &self.transit_gateway_configuration);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnEndpointAttributeStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientVpnEndpointAttributeStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnEndpointStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientVpnEndpointStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnRoute {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub destination_cidr: Option<String>,
+    pub target_subnet: Option<String>,
+    pub r#type: Option<String>,
+    pub origin: Option<String>,
+    pub status: Option<ClientVpnRouteStatus>,
+    pub description: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+}
+
+impl WriteXml for ClientVpnRoute {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("destinationCidr", &self.destination_cidr);
+        w.member("targetSubnet", &self.target_subnet);
+        w.member("type", &self.r#type);
+        w.member("origin", &self.origin);
+        w.member("status", &self.status);
+        w.member("description", &self.description);
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClientVpnRouteStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for ClientVpnRouteStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CloudWatchLogOptions {
+    pub log_enabled: Option<bool>,
+    pub log_group_arn: Option<String>,
+    pub log_output_format: Option<String>,
+    pub bgp_log_enabled: Option<bool>,
+    pub bgp_log_group_arn: Option<String>,
+    pub bgp_log_output_format: Option<String>,
+}
+
+impl WriteXml for CloudWatchLogOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("logEnabled", &self.log_enabled);
+        w.member("logGroupArn", &self.log_group_arn);
+        w.member("logOutputFormat", &self.log_output_format);
+        w.member("bgpLogEnabled", &self.bgp_log_enabled);
+        w.member("bgpLogGroupArn", &self.bgp_log_group_arn);
+        w.member("bgpLogOutputFormat", &self.bgp_log_output_format);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CloudWatchLogOptionsSpecification {
+    pub log_enabled: Option<bool>,
+    pub log_group_arn: Option<String>,
+    pub log_output_format: Option<String>,
+    pub bgp_log_enabled: Option<bool>,
+    pub bgp_log_group_arn: Option<String>,
+    pub bgp_log_output_format: Option<String>,
+}
+
+impl FromQuery for CloudWatchLogOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            log_enabled: members.take("LogEnabled")?,
+            log_group_arn: members.take("LogGroupArn")?,
+            log_output_format: members.take("LogOutputFormat")?,
+            bgp_log_enabled: members.take("BgpLogEnabled")?,
+            bgp_log_group_arn: members.take("BgpLogGroupArn")?,
+            bgp_log_output_format: members.take("BgpLogOutputFormat")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionLogOptions {
+    pub enabled: Option<bool>,
+    pub cloudwatch_log_group: Option<String>,
+    pub cloudwatch_log_stream: Option<String>,
+}
+
+impl FromQuery for ConnectionLogOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            enabled: members.take("Enabled")?,
+            cloudwatch_log_group: members.take("CloudwatchLogGroup")?,
+            cloudwatch_log_stream: members.take("CloudwatchLogStream")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionLogResponseOptions {
+    pub enabled: Option<bool>,
+    pub cloudwatch_log_group: Option<String>,
+    pub cloudwatch_log_stream: Option<String>,
+}
+
+impl WriteXml for ConnectionLogResponseOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("Enabled", &self.enabled);
+        w.member("CloudwatchLogGroup", &self.cloudwatch_log_group);
+        w.member("CloudwatchLogStream", &self.cloudwatch_log_stream);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectionNotification {
+    pub connection_notification_id: Option<String>,
+    pub service_id: Option<String>,
+    pub vpc_endpoint_id: Option<String>,
+    pub connection_notification_type: Option<String>,
+    pub connection_notification_arn: Option<String>,
+    pub connection_events: Vec<String>,
+    pub connection_notification_state: Option<String>,
+    pub service_region: Option<String>,
+}
+
+impl WriteXml for ConnectionNotification {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("connectionNotificationId", &self.connection_notification_id);
+        w.member("serviceId", &self.service_id);
+        w.member("vpcEndpointId", &self.vpc_endpoint_id);
+        w.member("connectionNotificationType", &self.connection_notification_type);
+        w.member("connectionNotificationArn", &self.connection_notification_arn);
+        w.list("connectionEvents", "item", &self.connection_events);
+        w.member("connectionNotificationState", &self.connection_notification_state);
+        w.member("serviceRegion", &self.service_region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionTrackingConfiguration {
     pub tcp_established_timeout: Option<i32>,
     pub udp_stream_timeout: Option<i32>,
@@ -1078,6 +2147,190 @@ impl FromQuery for CpuOptionsRequest {
             nested_virtualization: members.take("NestedVirtualization")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateCarrierGatewayRequest {
+    pub vpc_id: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+    pub client_token: Option<String>,
+}
+
+impl FromQuery for CreateCarrierGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpc_id: members.take_required("VpcId")?,
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+            client_token: members.take("ClientToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateCarrierGatewayResult {
+    pub carrier_gateway: Option<CarrierGateway>,
+}
+
+impl WriteXml for CreateCarrierGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("carrierGateway", &self.carrier_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateClientVpnEndpointRequest {
+    pub client_cidr_block: Option<String>,
+    pub server_certificate_arn: Option<String>,
+    pub authentication_options: Vec<ClientVpnAuthenticationRequest>,
+    pub connection_log_options: Option<ConnectionLogOptions>,
+    pub dns_servers: Vec<String>,
+    pub transport_protocol: Option<String>,
+    pub vpn_port: Option<i32>,
+    pub description: Option<String>,
+    pub split_tunnel: Option<bool>,
+    pub dry_run: Option<bool>,
+    pub client_token: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub security_group_ids: Vec<String>,
+    pub vpc_id: Option<String>,
+    pub self_service_portal: Option<String>,
+    pub client_connect_options: Option<ClientConnectOptions>,
+    pub session_timeout_hours: Option<i32>,
+    pub client_login_banner_options: Option<ClientLoginBannerOptions>,
+    pub client_route_enforcement_options: Option<ClientRouteEnforcementOptions>,
+    pub disconnect_on_session_timeout: Option<bool>,
+    pub endpoint_ip_address_type: Option<String>,
+    pub traffic_ip_address_type: Option<String>,
+    pub transit_gateway_configuration: Option<TransitGatewayConfigurationInputStructure>,
+}
+
+impl FromQuery for CreateClientVpnEndpointRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_cidr_block: members.take("ClientCidrBlock")?,
+            server_certificate_arn: members.take_required("ServerCertificateArn")?,
+            authentication_options: members.take_required("Authentication")?,
+            connection_log_options: members.take_required("ConnectionLogOptions")?,
+            dns_servers: members.take("DnsServers")?,
+            transport_protocol: members.take("TransportProtocol")?,
+            vpn_port: members.take("VpnPort")?,
+            description: members.take("Description")?,
+            split_tunnel: members.take("SplitTunnel")?,
+            dry_run: members.take("DryRun")?,
+            client_token: members.take("ClientToken")?,
+            tag_specifications: members.take("TagSpecification")?,
+            security_group_ids: members.take("SecurityGroupId")?,
+            vpc_id: members.take("VpcId")?,
+            self_service_portal: members.take("SelfServicePortal")?,
+            client_connect_options: members.take("ClientConnectOptions")?,
+            session_timeout_hours: members.take("SessionTimeoutHours")?,
+            client_login_banner_options: members.take("ClientLoginBannerOptions")?,
+            client_route_enforcement_options: members.take("ClientRouteEnforcementOptions")?,
+            disconnect_on_session_timeout: members.take("DisconnectOnSessionTimeout")?,
+            endpoint_ip_address_type: members.take("EndpointIpAddressType")?,
+            traffic_ip_address_type: members.take("TrafficIpAddressType")?,
+            transit_gateway_configuration: members.take("TransitGatewayConfiguration")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateClientVpnEndpointResult {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub status: Option<ClientVpnEndpointStatus>,
+    pub dns_name: Option<String>,
+}
+
+impl WriteXml for CreateClientVpnEndpointResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("status", &self.status);
+        w.member("dnsName", &self.dns_name);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateClientVpnRouteRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub destination_cidr_block: Option<String>,
+    pub target_vpc_subnet_id: Option<String>,
+    pub description: Option<String>,
+    pub client_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateClientVpnRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            target_vpc_subnet_id: members.take("TargetVpcSubnetId")?,
+            description: members.take("Description")?,
+            client_token: members.take("ClientToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateClientVpnRouteResult {
+    pub status: Option<ClientVpnRouteStatus>,
+}
+
+impl WriteXml for CreateClientVpnRouteResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateCustomerGatewayRequest {
+    pub bgp_asn: Option<i32>,
+    pub public_ip: Option<String>,
+    pub certificate_arn: Option<String>,
+    pub r#type: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub device_name: Option<String>,
+    pub ip_address: Option<String>,
+    pub bgp_asn_extended: Option<i64>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateCustomerGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            bgp_asn: members.take("BgpAsn")?,
+            public_ip: members.take("PublicIp")?,
+            certificate_arn: members.take("CertificateArn")?,
+            r#type: members.take_required("Type")?,
+            tag_specifications: members.take("TagSpecification")?,
+            device_name: members.take("DeviceName")?,
+            ip_address: members.take("IpAddress")?,
+            bgp_asn_extended: members.take("BgpAsnExtended")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateCustomerGatewayResult {
+    pub customer_gateway: Option<CustomerGateway>,
+}
+
+impl WriteXml for CreateCustomerGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("customerGateway", &self.customer_gateway);
     }
 }
 
@@ -1170,6 +2423,40 @@ impl WriteXml for CreateDhcpOptionsResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEgressOnlyInternetGatewayRequest {
+    pub client_token: Option<String>,
+    pub dry_run: Option<bool>,
+    pub vpc_id: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+}
+
+impl FromQuery for CreateEgressOnlyInternetGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_token: members.take("ClientToken")?,
+            dry_run: members.take("DryRun")?,
+            vpc_id: members.take_required("VpcId")?,
+            tag_specifications: members.take("TagSpecification")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateEgressOnlyInternetGatewayResult {
+    pub client_token: Option<String>,
+    pub egress_only_internet_gateway: Option<EgressOnlyInternetGateway>,
+}
+
+impl WriteXml for CreateEgressOnlyInternetGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientToken", &self.client_token);
+        w.member("egressOnlyInternetGateway", &self.egress_only_internet_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateFlowLogsRequest {
     pub dry_run: Option<bool>,
     pub client_token: Option<String>,
@@ -1254,6 +2541,119 @@ impl WriteXml for CreateInternetGatewayResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateKeyPairRequest {
+    pub key_name: Option<String>,
+    pub key_type: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub key_format: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateKeyPairRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            key_name: members.take_required("KeyName")?,
+            key_type: members.take("KeyType")?,
+            tag_specifications: members.take("TagSpecification")?,
+            key_format: members.take("KeyFormat")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateManagedPrefixListRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_name: Option<String>,
+    pub entries: Vec<AddPrefixListEntry>,
+    pub max_entries: Option<i32>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub address_family: Option<String>,
+    pub client_token: Option<String>,
+}
+
+impl FromQuery for CreateManagedPrefixListRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_name: members.take_required("PrefixListName")?,
+            entries: members.take("Entry")?,
+            max_entries: members.take_required("MaxEntries")?,
+            tag_specifications: members.take("TagSpecification")?,
+            address_family: members.take_required("AddressFamily")?,
+            client_token: members.take("ClientToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateManagedPrefixListResult {
+    pub prefix_list: Option<ManagedPrefixList>,
+}
+
+impl WriteXml for CreateManagedPrefixListResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("prefixList", &self.prefix_list);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNatGatewayRequest {
+    pub availability_mode: Option<String>,
+    pub allocation_id: Option<String>,
+    pub client_token: Option<String>,
+    pub dry_run: Option<bool>,
+    pub subnet_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub availability_zone_addresses: Vec<AvailabilityZoneAddress>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub connectivity_type: Option<String>,
+    pub private_ip_address: Option<String>,
+    pub secondary_allocation_ids: Vec<String>,
+    pub secondary_private_ip_addresses: Vec<String>,
+    pub secondary_private_ip_address_count: Option<i32>,
+}
+
+impl FromQuery for CreateNatGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            availability_mode: members.take("AvailabilityMode")?,
+            allocation_id: members.take("AllocationId")?,
+            client_token: members.take("ClientToken")?,
+            dry_run: members.take("DryRun")?,
+            subnet_id: members.take("SubnetId")?,
+            vpc_id: members.take("VpcId")?,
+            availability_zone_addresses: members.take("AvailabilityZoneAddress")?,
+            tag_specifications: members.take("TagSpecification")?,
+            connectivity_type: members.take("ConnectivityType")?,
+            private_ip_address: members.take("PrivateIpAddress")?,
+            secondary_allocation_ids: members.take("SecondaryAllocationId")?,
+            secondary_private_ip_addresses: members.take("SecondaryPrivateIpAddress")?,
+            secondary_private_ip_address_count: members.take("SecondaryPrivateIpAddressCount")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNatGatewayResult {
+    pub client_token: Option<String>,
+    pub nat_gateway: Option<NatGateway>,
+}
+
+impl WriteXml for CreateNatGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientToken", &self.client_token);
+        w.member("natGateway", &self.nat_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateNetworkAclEntryRequest {
     pub dry_run: Option<bool>,
     pub network_acl_id: Option<String>,
@@ -1321,6 +2721,42 @@ impl WriteXml for CreateNetworkAclResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNetworkInsightsAccessScopeRequest {
+    pub match_paths: Vec<AccessScopePathRequest>,
+    pub exclude_paths: Vec<AccessScopePathRequest>,
+    pub client_token: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateNetworkInsightsAccessScopeRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            match_paths: members.take("MatchPath")?,
+            exclude_paths: members.take("ExcludePath")?,
+            client_token: members.take_required("ClientToken")?,
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNetworkInsightsAccessScopeResult {
+    pub network_insights_access_scope: Option<NetworkInsightsAccessScope>,
+    pub network_insights_access_scope_content: Option<NetworkInsightsAccessScopeContent>,
+}
+
+impl WriteXml for CreateNetworkInsightsAccessScopeResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScope", &self.network_insights_access_scope);
+        w.member("networkInsightsAccessScopeContent", &self.network_insights_access_scope_content);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateNetworkInsightsPathRequest {
     pub source_ip: Option<String>,
     pub destination_ip: Option<String>,
@@ -1363,6 +2799,40 @@ pub struct CreateNetworkInsightsPathResult {
 impl WriteXml for CreateNetworkInsightsPathResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("networkInsightsPath", &self.network_insights_path);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNetworkInterfacePermissionRequest {
+    pub network_interface_id: Option<String>,
+    pub aws_account_id: Option<String>,
+    pub aws_service: Option<String>,
+    pub permission: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateNetworkInterfacePermissionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_interface_id: members.take_required("NetworkInterfaceId")?,
+            aws_account_id: members.take("AwsAccountId")?,
+            aws_service: members.take("AwsService")?,
+            permission: members.take_required("Permission")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateNetworkInterfacePermissionResult {
+    pub interface_permission: Option<NetworkInterfacePermission>,
+}
+
+impl WriteXml for CreateNetworkInterfacePermissionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("interfacePermission", &self.interface_permission);
     }
 }
 
@@ -1561,6 +3031,42 @@ impl WriteXml for CreateSecurityGroupResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSubnetCidrReservationRequest {
+    pub subnet_id: Option<String>,
+    pub cidr: Option<String>,
+    pub reservation_type: Option<String>,
+    pub description: Option<String>,
+    pub dry_run: Option<bool>,
+    pub tag_specifications: Vec<TagSpecification>,
+}
+
+impl FromQuery for CreateSubnetCidrReservationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            subnet_id: members.take_required("SubnetId")?,
+            cidr: members.take_required("Cidr")?,
+            reservation_type: members.take_required("ReservationType")?,
+            description: members.take("Description")?,
+            dry_run: members.take("DryRun")?,
+            tag_specifications: members.take("TagSpecification")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateSubnetCidrReservationResult {
+    pub subnet_cidr_reservation: Option<SubnetCidrReservation>,
+}
+
+impl WriteXml for CreateSubnetCidrReservationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("subnetCidrReservation", &self.subnet_cidr_reservation);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateSubnetRequest {
     pub tag_specifications: Vec<TagSpecification>,
     pub availability_zone: Option<String>,
@@ -1630,6 +3136,458 @@ impl FromQuery for CreateTagsRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayPeeringAttachmentRequest {
+    pub transit_gateway_id: Option<String>,
+    pub peer_transit_gateway_id: Option<String>,
+    pub peer_account_id: Option<String>,
+    pub peer_region: Option<String>,
+    pub options: Option<CreateTransitGatewayPeeringAttachmentRequestOptions>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayPeeringAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take_required("TransitGatewayId")?,
+            peer_transit_gateway_id: members.take_required("PeerTransitGatewayId")?,
+            peer_account_id: members.take_required("PeerAccountId")?,
+            peer_region: members.take_required("PeerRegion")?,
+            options: members.take("Options")?,
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayPeeringAttachmentRequestOptions {
+    pub dynamic_routing: Option<String>,
+}
+
+impl FromQuery for CreateTransitGatewayPeeringAttachmentRequestOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dynamic_routing: members.take("DynamicRouting")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayPeeringAttachmentResult {
+    pub transit_gateway_peering_attachment: Option<TransitGatewayPeeringAttachment>,
+}
+
+impl WriteXml for CreateTransitGatewayPeeringAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPeeringAttachment", &self.transit_gateway_peering_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayPrefixListReferenceRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub blackhole: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayPrefixListReferenceRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            blackhole: members.take("Blackhole")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayPrefixListReferenceResult {
+    pub transit_gateway_prefix_list_reference: Option<TransitGatewayPrefixListReference>,
+}
+
+impl WriteXml for CreateTransitGatewayPrefixListReferenceResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPrefixListReference", &self.transit_gateway_prefix_list_reference);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayRequest {
+    pub description: Option<String>,
+    pub options: Option<TransitGatewayRequestOptions>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            description: members.take("Description")?,
+            options: members.take("Options")?,
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayResult {
+    pub transit_gateway: Option<TransitGateway>,
+}
+
+impl WriteXml for CreateTransitGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGateway", &self.transit_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayRouteRequest {
+    pub destination_cidr_block: Option<String>,
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub blackhole: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            blackhole: members.take("Blackhole")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayRouteResult {
+    pub route: Option<TransitGatewayRoute>,
+}
+
+impl WriteXml for CreateTransitGatewayRouteResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("route", &self.route);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayRouteTableRequest {
+    pub transit_gateway_id: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayRouteTableRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take_required("TransitGatewayId")?,
+            tag_specifications: members.take("TagSpecifications")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayRouteTableResult {
+    pub transit_gateway_route_table: Option<TransitGatewayRouteTable>,
+}
+
+impl WriteXml for CreateTransitGatewayRouteTableResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTable", &self.transit_gateway_route_table);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayVpcAttachmentRequest {
+    pub transit_gateway_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub subnet_ids: Vec<String>,
+    pub options: Option<CreateTransitGatewayVpcAttachmentRequestOptions>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateTransitGatewayVpcAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take_required("TransitGatewayId")?,
+            vpc_id: members.take_required("VpcId")?,
+            subnet_ids: members.take_required("SubnetIds")?,
+            options: members.take("Options")?,
+            tag_specifications: members.take("TagSpecifications")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayVpcAttachmentRequestOptions {
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub ipv6_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
+}
+
+impl FromQuery for CreateTransitGatewayVpcAttachmentRequestOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dns_support: members.take("DnsSupport")?,
+            security_group_referencing_support: members.take("SecurityGroupReferencingSupport")?,
+            ipv6_support: members.take("Ipv6Support")?,
+            appliance_mode_support: members.take("ApplianceModeSupport")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateTransitGatewayVpcAttachmentResult {
+    pub transit_gateway_vpc_attachment: Option<TransitGatewayVpcAttachment>,
+}
+
+impl WriteXml for CreateTransitGatewayVpcAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayVpcAttachment", &self.transit_gateway_vpc_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcBlockPublicAccessExclusionRequest {
+    pub dry_run: Option<bool>,
+    pub subnet_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub internet_gateway_exclusion_mode: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+}
+
+impl FromQuery for CreateVpcBlockPublicAccessExclusionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            subnet_id: members.take("SubnetId")?,
+            vpc_id: members.take("VpcId")?,
+            internet_gateway_exclusion_mode: members.take_required("InternetGatewayExclusionMode")?,
+            tag_specifications: members.take("TagSpecification")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcBlockPublicAccessExclusionResult {
+    pub vpc_block_public_access_exclusion: Option<VpcBlockPublicAccessExclusion>,
+}
+
+impl WriteXml for CreateVpcBlockPublicAccessExclusionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcBlockPublicAccessExclusion", &self.vpc_block_public_access_exclusion);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointConnectionNotificationRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub vpc_endpoint_id: Option<String>,
+    pub connection_notification_arn: Option<String>,
+    pub connection_events: Vec<String>,
+    pub client_token: Option<String>,
+}
+
+impl FromQuery for CreateVpcEndpointConnectionNotificationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take("ServiceId")?,
+            vpc_endpoint_id: members.take("VpcEndpointId")?,
+            connection_notification_arn: members.take_required("ConnectionNotificationArn")?,
+            connection_events: members.take_required("ConnectionEvents")?,
+            client_token: members.take("ClientToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointConnectionNotificationResult {
+    pub connection_notification: Option<ConnectionNotification>,
+    pub client_token: Option<String>,
+}
+
+impl WriteXml for CreateVpcEndpointConnectionNotificationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("connectionNotification", &self.connection_notification);
+        w.member("clientToken", &self.client_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_endpoint_type: Option<String>,
+    pub vpc_id: Option<String>,
+    pub service_name: Option<String>,
+    pub policy_document: Option<String>,
+    pub route_table_ids: Vec<String>,
+    pub subnet_ids: Vec<String>,
+    pub security_group_ids: Vec<String>,
+    pub ip_address_type: Option<String>,
+    pub dns_options: Option<DnsOptionsSpecification>,
+    pub client_token: Option<String>,
+    pub private_dns_enabled: Option<bool>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub subnet_configurations: Vec<SubnetConfiguration>,
+    pub service_network_arn: Option<String>,
+    pub resource_configuration_arn: Option<String>,
+    pub service_region: Option<String>,
+}
+
+impl FromQuery for CreateVpcEndpointRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_endpoint_type: members.take("VpcEndpointType")?,
+            vpc_id: members.take_required("VpcId")?,
+            service_name: members.take("ServiceName")?,
+            policy_document: members.take("PolicyDocument")?,
+            route_table_ids: members.take("RouteTableId")?,
+            subnet_ids: members.take("SubnetId")?,
+            security_group_ids: members.take("SecurityGroupId")?,
+            ip_address_type: members.take("IpAddressType")?,
+            dns_options: members.take("DnsOptions")?,
+            client_token: members.take("ClientToken")?,
+            private_dns_enabled: members.take("PrivateDnsEnabled")?,
+            tag_specifications: members.take("TagSpecification")?,
+            subnet_configurations: members.take("SubnetConfiguration")?,
+            service_network_arn: members.take("ServiceNetworkArn")?,
+            resource_configuration_arn: members.take("ResourceConfigurationArn")?,
+            service_region: members.take("ServiceRegion")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointResult {
+    pub vpc_endpoint: Option<VpcEndpoint>,
+    pub client_token: Option<String>,
+}
+
+impl WriteXml for CreateVpcEndpointResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcEndpoint", &self.vpc_endpoint);
+        w.member("clientToken", &self.client_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointServiceConfigurationRequest {
+    pub dry_run: Option<bool>,
+    pub acceptance_required: Option<bool>,
+    pub private_dns_name: Option<String>,
+    pub network_load_balancer_arns: Vec<String>,
+    pub gateway_load_balancer_arns: Vec<String>,
+    pub supported_ip_address_types: Vec<String>,
+    pub supported_regions: Vec<String>,
+    pub client_token: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+}
+
+impl FromQuery for CreateVpcEndpointServiceConfigurationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            acceptance_required: members.take("AcceptanceRequired")?,
+            private_dns_name: members.take("PrivateDnsName")?,
+            network_load_balancer_arns: members.take("NetworkLoadBalancerArn")?,
+            gateway_load_balancer_arns: members.take("GatewayLoadBalancerArn")?,
+            supported_ip_address_types: members.take("SupportedIpAddressType")?,
+            supported_regions: members.take("SupportedRegion")?,
+            client_token: members.take("ClientToken")?,
+            tag_specifications: members.take("TagSpecification")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcEndpointServiceConfigurationResult {
+    pub service_configuration: Option<ServiceConfiguration>,
+    pub client_token: Option<String>,
+}
+
+impl WriteXml for CreateVpcEndpointServiceConfigurationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("serviceConfiguration", &self.service_configuration);
+        w.member("clientToken", &self.client_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcPeeringConnectionRequest {
+    pub peer_region: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+    pub vpc_id: Option<String>,
+    pub peer_vpc_id: Option<String>,
+    pub peer_owner_id: Option<String>,
+}
+
+impl FromQuery for CreateVpcPeeringConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            peer_region: members.take("PeerRegion")?,
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+            vpc_id: members.take_required("VpcId")?,
+            peer_vpc_id: members.take("PeerVpcId")?,
+            peer_owner_id: members.take("PeerOwnerId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpcPeeringConnectionResult {
+    pub vpc_peering_connection: Option<VpcPeeringConnection>,
+}
+
+impl WriteXml for CreateVpcPeeringConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcPeeringConnection", &self.vpc_peering_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateVpcRequest {
     pub cidr_block: Option<String>,
     pub ipv6_pool: Option<String>,
@@ -1680,6 +3638,99 @@ impl WriteXml for CreateVpcResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpnConnectionRequest {
+    pub customer_gateway_id: Option<String>,
+    pub r#type: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub vpn_concentrator_id: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub pre_shared_key_storage: Option<String>,
+    pub dry_run: Option<bool>,
+    pub options: Option<VpnConnectionOptionsSpecification>,
+}
+
+impl FromQuery for CreateVpnConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            customer_gateway_id: members.take_required("CustomerGatewayId")?,
+            r#type: members.take_required("Type")?,
+            vpn_gateway_id: members.take("VpnGatewayId")?,
+            transit_gateway_id: members.take("TransitGatewayId")?,
+            vpn_concentrator_id: members.take("VpnConcentratorId")?,
+            tag_specifications: members.take("TagSpecification")?,
+            pre_shared_key_storage: members.take("PreSharedKeyStorage")?,
+            dry_run: members.take("DryRun")?,
+            options: members.take("Options")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpnConnectionResult {
+    pub vpn_connection: Option<VpnConnection>,
+}
+
+impl WriteXml for CreateVpnConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnection", &self.vpn_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpnConnectionRouteRequest {
+    pub destination_cidr_block: Option<String>,
+    pub vpn_connection_id: Option<String>,
+}
+
+impl FromQuery for CreateVpnConnectionRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpnGatewayRequest {
+    pub availability_zone: Option<String>,
+    pub r#type: Option<String>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub amazon_side_asn: Option<i64>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for CreateVpnGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            availability_zone: members.take("AvailabilityZone")?,
+            r#type: members.take_required("Type")?,
+            tag_specifications: members.take("TagSpecification")?,
+            amazon_side_asn: members.take("AmazonSideAsn")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateVpnGatewayResult {
+    pub vpn_gateway: Option<VpnGateway>,
+}
+
+impl WriteXml for CreateVpnGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnGateway", &self.vpn_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreditSpecificationRequest {
     pub cpu_credits: Option<String>,
 }
@@ -1691,6 +3742,33 @@ impl FromQuery for CreditSpecificationRequest {
             cpu_credits: members.take_required("CpuCredits")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CustomerGateway {
+    pub certificate_arn: Option<String>,
+    pub device_name: Option<String>,
+    pub tags: Vec<Tag>,
+    pub bgp_asn_extended: Option<String>,
+    pub customer_gateway_id: Option<String>,
+    pub state: Option<String>,
+    pub r#type: Option<String>,
+    pub ip_address: Option<String>,
+    pub bgp_asn: Option<String>,
+}
+
+impl WriteXml for CustomerGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("certificateArn", &self.certificate_arn);
+        w.member("deviceName", &self.device_name);
+        w.list("tagSet", "item", &self.tags);
+        w.member("bgpAsnExtended", &self.bgp_asn_extended);
+        w.member("customerGatewayId", &self.customer_gateway_id);
+        w.member("state", &self.state);
+        w.member("type", &self.r#type);
+        w.member("ipAddress", &self.ip_address);
+        w.member("bgpAsn", &self.bgp_asn);
     }
 }
 
@@ -1710,6 +3788,111 @@ impl WriteXml for DefaultConnectionTrackingConfiguration {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteCarrierGatewayRequest {
+    pub carrier_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteCarrierGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            carrier_gateway_id: members.take_required("CarrierGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteCarrierGatewayResult {
+    pub carrier_gateway: Option<CarrierGateway>,
+}
+
+impl WriteXml for DeleteCarrierGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("carrierGateway", &self.carrier_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteClientVpnEndpointRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteClientVpnEndpointRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteClientVpnEndpointResult {
+    pub status: Option<ClientVpnEndpointStatus>,
+}
+
+impl WriteXml for DeleteClientVpnEndpointResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteClientVpnRouteRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub target_vpc_subnet_id: Option<String>,
+    pub destination_cidr_block: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteClientVpnRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            target_vpc_subnet_id: members.take("TargetVpcSubnetId")?,
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteClientVpnRouteResult {
+    pub status: Option<ClientVpnRouteStatus>,
+}
+
+impl WriteXml for DeleteClientVpnRouteResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteCustomerGatewayRequest {
+    pub customer_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteCustomerGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            customer_gateway_id: members.take_required("CustomerGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteDhcpOptionsRequest {
     pub dhcp_options_id: Option<String>,
     pub dry_run: Option<bool>,
@@ -1723,6 +3906,34 @@ impl FromQuery for DeleteDhcpOptionsRequest {
             dry_run: members.take("DryRun")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteEgressOnlyInternetGatewayRequest {
+    pub dry_run: Option<bool>,
+    pub egress_only_internet_gateway_id: Option<String>,
+}
+
+impl FromQuery for DeleteEgressOnlyInternetGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            egress_only_internet_gateway_id: members.take_required("EgressOnlyInternetGatewayId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteEgressOnlyInternetGatewayResult {
+    pub return_code: Option<bool>,
+}
+
+impl WriteXml for DeleteEgressOnlyInternetGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("returnCode", &self.return_code);
     }
 }
 
@@ -1772,6 +3983,94 @@ impl FromQuery for DeleteInternetGatewayRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteKeyPairRequest {
+    pub key_name: Option<String>,
+    pub key_pair_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteKeyPairRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            key_name: members.take("KeyName")?,
+            key_pair_id: members.take("KeyPairId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteKeyPairResult {
+    pub r#return: Option<bool>,
+    pub key_pair_id: Option<String>,
+}
+
+impl WriteXml for DeleteKeyPairResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+        w.member("keyPairId", &self.key_pair_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteManagedPrefixListRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_id: Option<String>,
+}
+
+impl FromQuery for DeleteManagedPrefixListRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteManagedPrefixListResult {
+    pub prefix_list: Option<ManagedPrefixList>,
+}
+
+impl WriteXml for DeleteManagedPrefixListResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("prefixList", &self.prefix_list);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNatGatewayRequest {
+    pub dry_run: Option<bool>,
+    pub nat_gateway_id: Option<String>,
+}
+
+impl FromQuery for DeleteNatGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            nat_gateway_id: members.take_required("NatGatewayId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNatGatewayResult {
+    pub nat_gateway_id: Option<String>,
+}
+
+impl WriteXml for DeleteNatGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("natGatewayId", &self.nat_gateway_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteNetworkAclEntryRequest {
     pub dry_run: Option<bool>,
     pub network_acl_id: Option<String>,
@@ -1806,6 +4105,62 @@ impl FromQuery for DeleteNetworkAclRequest {
             network_acl_id: members.take_required("NetworkAclId")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInsightsAccessScopeAnalysisRequest {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteNetworkInsightsAccessScopeAnalysisRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_analysis_id: members.take_required("NetworkInsightsAccessScopeAnalysisId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInsightsAccessScopeAnalysisResult {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+}
+
+impl WriteXml for DeleteNetworkInsightsAccessScopeAnalysisResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeAnalysisId", &self.network_insights_access_scope_analysis_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInsightsAccessScopeRequest {
+    pub dry_run: Option<bool>,
+    pub network_insights_access_scope_id: Option<String>,
+}
+
+impl FromQuery for DeleteNetworkInsightsAccessScopeRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            network_insights_access_scope_id: members.take_required("NetworkInsightsAccessScopeId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInsightsAccessScopeResult {
+    pub network_insights_access_scope_id: Option<String>,
+}
+
+impl WriteXml for DeleteNetworkInsightsAccessScopeResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeId", &self.network_insights_access_scope_id);
     }
 }
 
@@ -1862,6 +4217,36 @@ pub struct DeleteNetworkInsightsPathResult {
 impl WriteXml for DeleteNetworkInsightsPathResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("networkInsightsPathId", &self.network_insights_path_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInterfacePermissionRequest {
+    pub network_interface_permission_id: Option<String>,
+    pub force: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteNetworkInterfacePermissionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_interface_permission_id: members.take_required("NetworkInterfacePermissionId")?,
+            force: members.take("Force")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteNetworkInterfacePermissionResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for DeleteNetworkInterfacePermissionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
     }
 }
 
@@ -1955,6 +4340,34 @@ impl WriteXml for DeleteSecurityGroupResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSubnetCidrReservationRequest {
+    pub subnet_cidr_reservation_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteSubnetCidrReservationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            subnet_cidr_reservation_id: members.take_required("SubnetCidrReservationId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteSubnetCidrReservationResult {
+    pub deleted_subnet_cidr_reservation: Option<SubnetCidrReservation>,
+}
+
+impl WriteXml for DeleteSubnetCidrReservationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("deletedSubnetCidrReservation", &self.deleted_subnet_cidr_reservation);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteSubnetRequest {
     pub subnet_id: Option<String>,
     pub dry_run: Option<bool>,
@@ -1991,6 +4404,318 @@ impl FromQuery for DeleteTagsRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayPeeringAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayPeeringAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayPeeringAttachmentResult {
+    pub transit_gateway_peering_attachment: Option<TransitGatewayPeeringAttachment>,
+}
+
+impl WriteXml for DeleteTransitGatewayPeeringAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPeeringAttachment", &self.transit_gateway_peering_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayPrefixListReferenceRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayPrefixListReferenceRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayPrefixListReferenceResult {
+    pub transit_gateway_prefix_list_reference: Option<TransitGatewayPrefixListReference>,
+}
+
+impl WriteXml for DeleteTransitGatewayPrefixListReferenceResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPrefixListReference", &self.transit_gateway_prefix_list_reference);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayRequest {
+    pub transit_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take_required("TransitGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayResult {
+    pub transit_gateway: Option<TransitGateway>,
+}
+
+impl WriteXml for DeleteTransitGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGateway", &self.transit_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayRouteRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub destination_cidr_block: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayRouteResult {
+    pub route: Option<TransitGatewayRoute>,
+}
+
+impl WriteXml for DeleteTransitGatewayRouteResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("route", &self.route);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayRouteTableRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayRouteTableRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayRouteTableResult {
+    pub transit_gateway_route_table: Option<TransitGatewayRouteTable>,
+}
+
+impl WriteXml for DeleteTransitGatewayRouteTableResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTable", &self.transit_gateway_route_table);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayVpcAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteTransitGatewayVpcAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteTransitGatewayVpcAttachmentResult {
+    pub transit_gateway_vpc_attachment: Option<TransitGatewayVpcAttachment>,
+}
+
+impl WriteXml for DeleteTransitGatewayVpcAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayVpcAttachment", &self.transit_gateway_vpc_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcBlockPublicAccessExclusionRequest {
+    pub dry_run: Option<bool>,
+    pub exclusion_id: Option<String>,
+}
+
+impl FromQuery for DeleteVpcBlockPublicAccessExclusionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            exclusion_id: members.take_required("ExclusionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcBlockPublicAccessExclusionResult {
+    pub vpc_block_public_access_exclusion: Option<VpcBlockPublicAccessExclusion>,
+}
+
+impl WriteXml for DeleteVpcBlockPublicAccessExclusionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcBlockPublicAccessExclusion", &self.vpc_block_public_access_exclusion);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointConnectionNotificationsRequest {
+    pub dry_run: Option<bool>,
+    pub connection_notification_ids: Vec<String>,
+}
+
+impl FromQuery for DeleteVpcEndpointConnectionNotificationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            connection_notification_ids: members.take_required("ConnectionNotificationId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointConnectionNotificationsResult {
+    pub unsuccessful: Vec<UnsuccessfulItem>,
+}
+
+impl WriteXml for DeleteVpcEndpointConnectionNotificationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("unsuccessful", "item", &self.unsuccessful);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointServiceConfigurationsRequest {
+    pub dry_run: Option<bool>,
+    pub service_ids: Vec<String>,
+}
+
+impl FromQuery for DeleteVpcEndpointServiceConfigurationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_ids: members.take_required("ServiceId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointServiceConfigurationsResult {
+    pub unsuccessful: Vec<UnsuccessfulItem>,
+}
+
+impl WriteXml for DeleteVpcEndpointServiceConfigurationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("unsuccessful", "item", &self.unsuccessful);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointsRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_endpoint_ids: Vec<String>,
+}
+
+impl FromQuery for DeleteVpcEndpointsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_endpoint_ids: members.take_required("VpcEndpointId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcEndpointsResult {
+    pub unsuccessful: Vec<UnsuccessfulItem>,
+}
+
+impl WriteXml for DeleteVpcEndpointsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("unsuccessful", "item", &self.unsuccessful);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcPeeringConnectionRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl FromQuery for DeleteVpcPeeringConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_peering_connection_id: members.take_required("VpcPeeringConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpcPeeringConnectionResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for DeleteVpcPeeringConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteVpcRequest {
     pub vpc_id: Option<String>,
     pub dry_run: Option<bool>,
@@ -2001,6 +4726,57 @@ impl FromQuery for DeleteVpcRequest {
         let mut members = node.members()?;
         let shape = Self {
             vpc_id: members.take_required("VpcId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpnConnectionRequest {
+    pub vpn_connection_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteVpnConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpnConnectionRouteRequest {
+    pub destination_cidr_block: Option<String>,
+    pub vpn_connection_id: Option<String>,
+}
+
+impl FromQuery for DeleteVpnConnectionRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteVpnGatewayRequest {
+    pub vpn_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DeleteVpnGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_gateway_id: members.take_required("VpnGatewayId")?,
             dry_run: members.take("DryRun")?,
         };
         members.finish(shape)
@@ -2151,6 +4927,332 @@ impl WriteXml for DescribeAvailabilityZonesResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeCarrierGatewaysRequest {
+    pub carrier_gateway_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeCarrierGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            carrier_gateway_ids: members.take("CarrierGatewayId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeCarrierGatewaysRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeCarrierGatewaysResult {
+    pub carrier_gateways: Vec<CarrierGateway>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeCarrierGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("carrierGatewaySet", "item", &self.carrier_gateways);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnAuthorizationRulesRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub dry_run: Option<bool>,
+    pub next_token: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+}
+
+impl FromQuery for DescribeClientVpnAuthorizationRulesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            dry_run: members.take("DryRun")?,
+            next_token: members.take("NextToken")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeClientVpnAuthorizationRulesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnAuthorizationRulesResult {
+    pub authorization_rules: Vec<AuthorizationRule>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeClientVpnAuthorizationRulesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("authorizationRule", "item", &self.authorization_rules);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnConnectionsRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeClientVpnConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            filters: members.take("Filter")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeClientVpnConnectionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnConnectionsResult {
+    pub connections: Vec<ClientVpnConnection>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeClientVpnConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("connections", "item", &self.connections);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnEndpointsRequest {
+    pub client_vpn_endpoint_ids: Vec<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub filters: Vec<Filter>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeClientVpnEndpointsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_ids: members.take("ClientVpnEndpointId")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            filters: members.take("Filter")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeClientVpnEndpointsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnEndpointsResult {
+    pub client_vpn_endpoints: Vec<ClientVpnEndpoint>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeClientVpnEndpointsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("clientVpnEndpoint", "item", &self.client_vpn_endpoints);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnRoutesRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeClientVpnRoutesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeClientVpnRoutesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnRoutesResult {
+    pub routes: Vec<ClientVpnRoute>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeClientVpnRoutesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("routes", "item", &self.routes);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnTargetNetworksRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub association_ids: Vec<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub filters: Vec<Filter>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeClientVpnTargetNetworksRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            association_ids: members.take("AssociationIds")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            filters: members.take("Filter")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeClientVpnTargetNetworksRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeClientVpnTargetNetworksResult {
+    pub client_vpn_target_networks: Vec<TargetNetwork>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeClientVpnTargetNetworksResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("clientVpnTargetNetworks", "item", &self.client_vpn_target_networks);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeCustomerGatewaysRequest {
+    pub customer_gateway_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeCustomerGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            customer_gateway_ids: members.take("CustomerGatewayId")?,
+            filters: members.take("Filter")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeCustomerGatewaysResult {
+    pub customer_gateways: Vec<CustomerGateway>,
+}
+
+impl WriteXml for DescribeCustomerGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("customerGatewaySet", "item", &self.customer_gateways);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDhcpOptionsRequest {
     pub dhcp_options_ids: Vec<String>,
     pub next_token: Option<String>,
@@ -2196,6 +5298,55 @@ impl WriteXml for DescribeDhcpOptionsResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("nextToken", &self.next_token);
         w.list("dhcpOptionsSet", "item", &self.dhcp_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEgressOnlyInternetGatewaysRequest {
+    pub dry_run: Option<bool>,
+    pub egress_only_internet_gateway_ids: Vec<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub filters: Vec<Filter>,
+}
+
+impl FromQuery for DescribeEgressOnlyInternetGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            egress_only_internet_gateway_ids: members.take("EgressOnlyInternetGatewayId")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            filters: members.take("Filter")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeEgressOnlyInternetGatewaysRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(255);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeEgressOnlyInternetGatewaysResult {
+    pub egress_only_internet_gateways: Vec<EgressOnlyInternetGateway>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeEgressOnlyInternetGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("egressOnlyInternetGatewaySet", "item", &self.egress_only_internet_gateways);
+        w.member("nextToken", &self.next_token);
     }
 }
 
@@ -2708,6 +5859,55 @@ impl WriteXml for DescribeManagedPrefixListsResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNatGatewaysRequest {
+    pub dry_run: Option<bool>,
+    pub filter: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub nat_gateway_ids: Vec<String>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeNatGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            filter: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            nat_gateway_ids: members.take("NatGatewayId")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeNatGatewaysRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNatGatewaysResult {
+    pub nat_gateways: Vec<NatGateway>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeNatGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("natGatewaySet", "item", &self.nat_gateways);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeNetworkAclsRequest {
     pub next_token: Option<String>,
     pub max_results: Option<i32>,
@@ -2752,6 +5952,110 @@ pub struct DescribeNetworkAclsResult {
 impl WriteXml for DescribeNetworkAclsResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.list("networkAclSet", "item", &self.network_acls);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInsightsAccessScopeAnalysesRequest {
+    pub network_insights_access_scope_analysis_ids: Vec<String>,
+    pub network_insights_access_scope_id: Option<String>,
+    pub analysis_start_time_begin: Option<UnixMillis>,
+    pub analysis_start_time_end: Option<UnixMillis>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeNetworkInsightsAccessScopeAnalysesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_analysis_ids: members.take("NetworkInsightsAccessScopeAnalysisId")?,
+            network_insights_access_scope_id: members.take("NetworkInsightsAccessScopeId")?,
+            analysis_start_time_begin: members.take("AnalysisStartTimeBegin")?,
+            analysis_start_time_end: members.take("AnalysisStartTimeEnd")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeNetworkInsightsAccessScopeAnalysesRequest {
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInsightsAccessScopeAnalysesResult {
+    pub network_insights_access_scope_analyses: Vec<NetworkInsightsAccessScopeAnalysis>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeNetworkInsightsAccessScopeAnalysesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("networkInsightsAccessScopeAnalysisSet", "item", &self.network_insights_access_scope_analyses);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInsightsAccessScopesRequest {
+    pub network_insights_access_scope_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeNetworkInsightsAccessScopesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_ids: members.take("NetworkInsightsAccessScopeId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeNetworkInsightsAccessScopesRequest {
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInsightsAccessScopesResult {
+    pub network_insights_access_scopes: Vec<NetworkInsightsAccessScope>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeNetworkInsightsAccessScopesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("networkInsightsAccessScopeSet", "item", &self.network_insights_access_scopes);
         w.member("nextToken", &self.next_token);
     }
 }
@@ -2897,6 +6201,53 @@ impl WriteXml for DescribeNetworkInterfaceAttributeResult {
         w.member("networkInterfaceId", &self.network_interface_id);
         w.member("sourceDestCheck", &self.source_dest_check);
         w.member("associatePublicIpAddress", &self.associate_public_ip_address);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInterfacePermissionsRequest {
+    pub network_interface_permission_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl FromQuery for DescribeNetworkInterfacePermissionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_interface_permission_ids: members.take("NetworkInterfacePermissionId")?,
+            filters: members.take("Filter")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeNetworkInterfacePermissionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(255);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeNetworkInterfacePermissionsResult {
+    pub network_interface_permissions: Vec<NetworkInterfacePermission>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeNetworkInterfacePermissionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("networkInterfacePermissions", "item", &self.network_interface_permissions);
+        w.member("nextToken", &self.next_token);
     }
 }
 
@@ -3159,6 +6510,53 @@ impl WriteXml for DescribeSecurityGroupRulesResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeSecurityGroupVpcAssociationsRequest {
+    pub filters: Vec<Filter>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeSecurityGroupVpcAssociationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            filters: members.take("Filter")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeSecurityGroupVpcAssociationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeSecurityGroupVpcAssociationsResult {
+    pub security_group_vpc_associations: Vec<SecurityGroupVpcAssociation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeSecurityGroupVpcAssociationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("securityGroupVpcAssociationSet", "item", &self.security_group_vpc_associations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeSecurityGroupsRequest {
     pub group_ids: Vec<String>,
     pub group_names: Vec<String>,
@@ -3353,6 +6751,251 @@ impl WriteXml for DescribeTagsResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayAttachmentsRequest {
+    pub transit_gateway_attachment_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeTransitGatewayAttachmentsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_ids: members.take("TransitGatewayAttachmentIds")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeTransitGatewayAttachmentsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayAttachmentsResult {
+    pub transit_gateway_attachments: Vec<TransitGatewayAttachment>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeTransitGatewayAttachmentsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayAttachments", "item", &self.transit_gateway_attachments);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayPeeringAttachmentsRequest {
+    pub transit_gateway_attachment_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeTransitGatewayPeeringAttachmentsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_ids: members.take("TransitGatewayAttachmentIds")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeTransitGatewayPeeringAttachmentsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayPeeringAttachmentsResult {
+    pub transit_gateway_peering_attachments: Vec<TransitGatewayPeeringAttachment>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeTransitGatewayPeeringAttachmentsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayPeeringAttachments", "item", &self.transit_gateway_peering_attachments);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayRouteTablesRequest {
+    pub transit_gateway_route_table_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeTransitGatewayRouteTablesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_ids: members.take("TransitGatewayRouteTableIds")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeTransitGatewayRouteTablesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayRouteTablesResult {
+    pub transit_gateway_route_tables: Vec<TransitGatewayRouteTable>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeTransitGatewayRouteTablesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayRouteTables", "item", &self.transit_gateway_route_tables);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayVpcAttachmentsRequest {
+    pub transit_gateway_attachment_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeTransitGatewayVpcAttachmentsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_ids: members.take("TransitGatewayAttachmentIds")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeTransitGatewayVpcAttachmentsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewayVpcAttachmentsResult {
+    pub transit_gateway_vpc_attachments: Vec<TransitGatewayVpcAttachment>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeTransitGatewayVpcAttachmentsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayVpcAttachments", "item", &self.transit_gateway_vpc_attachments);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewaysRequest {
+    pub transit_gateway_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeTransitGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_ids: members.take("TransitGatewayIds")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeTransitGatewaysRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeTransitGatewaysResult {
+    pub transit_gateways: Vec<TransitGateway>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeTransitGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewaySet", "item", &self.transit_gateways);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeVolumesRequest {
     pub volume_ids: Vec<String>,
     pub include_managed_resources: Option<bool>,
@@ -3440,6 +7083,475 @@ impl WriteXml for DescribeVpcAttributeResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcBlockPublicAccessExclusionsRequest {
+    pub dry_run: Option<bool>,
+    pub filters: Vec<Filter>,
+    pub exclusion_ids: Vec<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl FromQuery for DescribeVpcBlockPublicAccessExclusionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            filters: members.take("Filter")?,
+            exclusion_ids: members.take("ExclusionId")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcBlockPublicAccessExclusionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcBlockPublicAccessExclusionsResult {
+    pub vpc_block_public_access_exclusions: Vec<VpcBlockPublicAccessExclusion>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcBlockPublicAccessExclusionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpcBlockPublicAccessExclusionSet", "item", &self.vpc_block_public_access_exclusions);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcBlockPublicAccessOptionsRequest {
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeVpcBlockPublicAccessOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcBlockPublicAccessOptionsResult {
+    pub vpc_block_public_access_options: Option<VpcBlockPublicAccessOptions>,
+}
+
+impl WriteXml for DescribeVpcBlockPublicAccessOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcBlockPublicAccessOptions", &self.vpc_block_public_access_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointAssociationsRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_endpoint_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointAssociationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_endpoint_ids: members.take("VpcEndpointId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointAssociationsRequest {
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointAssociationsResult {
+    pub vpc_endpoint_associations: Vec<VpcEndpointAssociation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointAssociationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpcEndpointAssociationSet", "item", &self.vpc_endpoint_associations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointConnectionNotificationsRequest {
+    pub dry_run: Option<bool>,
+    pub connection_notification_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointConnectionNotificationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            connection_notification_id: members.take("ConnectionNotificationId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointConnectionNotificationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointConnectionNotificationsResult {
+    pub connection_notification_set: Vec<ConnectionNotification>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointConnectionNotificationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("connectionNotificationSet", "item", &self.connection_notification_set);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointConnectionsRequest {
+    pub dry_run: Option<bool>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointConnectionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointConnectionsResult {
+    pub vpc_endpoint_connections: Vec<VpcEndpointConnection>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpcEndpointConnectionSet", "item", &self.vpc_endpoint_connections);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServiceConfigurationsRequest {
+    pub dry_run: Option<bool>,
+    pub service_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointServiceConfigurationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_ids: members.take("ServiceId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointServiceConfigurationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServiceConfigurationsResult {
+    pub service_configurations: Vec<ServiceConfiguration>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointServiceConfigurationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("serviceConfigurationSet", "item", &self.service_configurations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServicePermissionsRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointServicePermissionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointServicePermissionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServicePermissionsResult {
+    pub allowed_principals: Vec<AllowedPrincipal>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointServicePermissionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("allowedPrincipals", "item", &self.allowed_principals);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServicesRequest {
+    pub dry_run: Option<bool>,
+    pub service_names: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub service_regions: Vec<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointServicesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_names: members.take("ServiceName")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            service_regions: members.take("ServiceRegion")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointServicesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointServicesResult {
+    pub service_names: Vec<String>,
+    pub service_details: Vec<ServiceDetail>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointServicesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("serviceNameSet", "item", &self.service_names);
+        w.list("serviceDetailSet", "item", &self.service_details);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointsRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_endpoint_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeVpcEndpointsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_endpoint_ids: members.take("VpcEndpointId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcEndpointsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = None;
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcEndpointsResult {
+    pub vpc_endpoints: Vec<VpcEndpoint>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcEndpointsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpcEndpointSet", "item", &self.vpc_endpoints);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcPeeringConnectionsRequest {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+    pub vpc_peering_connection_ids: Vec<String>,
+    pub filters: Vec<Filter>,
+}
+
+impl FromQuery for DescribeVpcPeeringConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+            vpc_peering_connection_ids: members.take("VpcPeeringConnectionId")?,
+            filters: members.take("Filter")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeVpcPeeringConnectionsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpcPeeringConnectionsResult {
+    pub vpc_peering_connections: Vec<VpcPeeringConnection>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeVpcPeeringConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpcPeeringConnectionSet", "item", &self.vpc_peering_connections);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeVpcsRequest {
     pub filters: Vec<Filter>,
     pub vpc_ids: Vec<String>,
@@ -3485,6 +7597,66 @@ impl WriteXml for DescribeVpcsResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("nextToken", &self.next_token);
         w.list("vpcSet", "item", &self.vpcs);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpnConnectionsRequest {
+    pub filters: Vec<Filter>,
+    pub vpn_connection_ids: Vec<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeVpnConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            filters: members.take("Filter")?,
+            vpn_connection_ids: members.take("VpnConnectionId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpnConnectionsResult {
+    pub vpn_connections: Vec<VpnConnection>,
+}
+
+impl WriteXml for DescribeVpnConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpnConnectionSet", "item", &self.vpn_connections);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpnGatewaysRequest {
+    pub filters: Vec<Filter>,
+    pub vpn_gateway_ids: Vec<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DescribeVpnGatewaysRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            filters: members.take("Filter")?,
+            vpn_gateway_ids: members.take("VpnGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeVpnGatewaysResult {
+    pub vpn_gateways: Vec<VpnGateway>,
+}
+
+impl WriteXml for DescribeVpnGatewaysResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpnGatewaySet", "item", &self.vpn_gateways);
     }
 }
 
@@ -3561,6 +7733,25 @@ impl FromQuery for DetachNetworkInterfaceRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetachVpnGatewayRequest {
+    pub vpc_id: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DetachVpnGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpc_id: members.take_required("VpcId")?,
+            vpn_gateway_id: members.take_required("VpnGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DhcpConfiguration {
     pub key: Option<String>,
     pub values: Vec<AttributeValue>,
@@ -3591,6 +7782,83 @@ impl WriteXml for DhcpOptions {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DirectoryServiceAuthentication {
+    pub directory_id: Option<String>,
+}
+
+impl WriteXml for DirectoryServiceAuthentication {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("directoryId", &self.directory_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DirectoryServiceAuthenticationRequest {
+    pub directory_id: Option<String>,
+}
+
+impl FromQuery for DirectoryServiceAuthenticationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            directory_id: members.take("DirectoryId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisableTransitGatewayRouteTablePropagationRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+    pub transit_gateway_route_table_announcement_id: Option<String>,
+}
+
+impl FromQuery for DisableTransitGatewayRouteTablePropagationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+            transit_gateway_route_table_announcement_id: members.take("TransitGatewayRouteTableAnnouncementId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisableTransitGatewayRouteTablePropagationResult {
+    pub propagation: Option<TransitGatewayPropagation>,
+}
+
+impl WriteXml for DisableTransitGatewayRouteTablePropagationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("propagation", &self.propagation);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisableVgwRoutePropagationRequest {
+    pub gateway_id: Option<String>,
+    pub route_table_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DisableVgwRoutePropagationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            gateway_id: members.take_required("GatewayId")?,
+            route_table_id: members.take_required("RouteTableId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DisassociateAddressRequest {
     pub association_id: Option<String>,
     pub public_ip: Option<String>,
@@ -3610,6 +7878,72 @@ impl FromQuery for DisassociateAddressRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateClientVpnTargetNetworkRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub association_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DisassociateClientVpnTargetNetworkRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            association_id: members.take_required("AssociationId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateClientVpnTargetNetworkResult {
+    pub association_id: Option<String>,
+    pub status: Option<AssociationStatus>,
+}
+
+impl WriteXml for DisassociateClientVpnTargetNetworkResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("associationId", &self.association_id);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateNatGatewayAddressRequest {
+    pub nat_gateway_id: Option<String>,
+    pub association_ids: Vec<String>,
+    pub max_drain_duration_seconds: Option<i32>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DisassociateNatGatewayAddressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            nat_gateway_id: members.take_required("NatGatewayId")?,
+            association_ids: members.take_required("AssociationId")?,
+            max_drain_duration_seconds: members.take("MaxDrainDurationSeconds")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateNatGatewayAddressResult {
+    pub nat_gateway_id: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+}
+
+impl WriteXml for DisassociateNatGatewayAddressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("natGatewayId", &self.nat_gateway_id);
+        w.list("natGatewayAddressSet", "item", &self.nat_gateway_addresses);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DisassociateRouteTableRequest {
     pub dry_run: Option<bool>,
     pub association_id: Option<String>,
@@ -3623,6 +7957,36 @@ impl FromQuery for DisassociateRouteTableRequest {
             association_id: members.take_required("AssociationId")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateSecurityGroupVpcRequest {
+    pub group_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DisassociateSecurityGroupVpcRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            group_id: members.take_required("GroupId")?,
+            vpc_id: members.take_required("VpcId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateSecurityGroupVpcResult {
+    pub state: Option<String>,
+}
+
+impl WriteXml for DisassociateSecurityGroupVpcResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("state", &self.state);
     }
 }
 
@@ -3651,6 +8015,36 @@ impl WriteXml for DisassociateSubnetCidrBlockResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("ipv6CidrBlockAssociation", &self.ipv6_cidr_block_association);
         w.member("subnetId", &self.subnet_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateTransitGatewayRouteTableRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for DisassociateTransitGatewayRouteTableRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DisassociateTransitGatewayRouteTableResult {
+    pub association: Option<TransitGatewayAssociation>,
+}
+
+impl WriteXml for DisassociateTransitGatewayRouteTableResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("association", &self.association);
     }
 }
 
@@ -3696,6 +8090,74 @@ impl WriteXml for DiskInfo {
         w.member("sizeInGB", &self.size_in_gb);
         w.member("count", &self.count);
         w.member("type", &self.r#type);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DnsEntry {
+    pub dns_name: Option<String>,
+    pub hosted_zone_id: Option<String>,
+}
+
+impl WriteXml for DnsEntry {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("dnsName", &self.dns_name);
+        w.member("hostedZoneId", &self.hosted_zone_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DnsOptions {
+    pub dns_record_ip_type: Option<String>,
+    pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+    pub private_dns_preference: Option<String>,
+    pub private_dns_specified_domains: Vec<String>,
+}
+
+impl WriteXml for DnsOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("dnsRecordIpType", &self.dns_record_ip_type);
+        w.member("privateDnsOnlyForInboundResolverEndpoint", &self.private_dns_only_for_inbound_resolver_endpoint);
+        w.member("privateDnsPreference", &self.private_dns_preference);
+        w.list("privateDnsSpecifiedDomainSet", "item", &self.private_dns_specified_domains);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DnsOptionsSpecification {
+    pub dns_record_ip_type: Option<String>,
+    pub private_dns_only_for_inbound_resolver_endpoint: Option<bool>,
+    pub private_dns_preference: Option<String>,
+    pub private_dns_specified_domains: Vec<String>,
+}
+
+impl FromQuery for DnsOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dns_record_ip_type: members.take("DnsRecordIpType")?,
+            private_dns_only_for_inbound_resolver_endpoint: members.take("PrivateDnsOnlyForInboundResolverEndpoint")?,
+            private_dns_preference: members.take("PrivateDnsPreference")?,
+            private_dns_specified_domains: members.take("PrivateDnsSpecifiedDomain")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DnsServersOptionsModifyStructure {
+    pub custom_dns_servers: Vec<String>,
+    pub enabled: Option<bool>,
+}
+
+impl FromQuery for DnsServersOptionsModifyStructure {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            custom_dns_servers: members.take("CustomDnsServers")?,
+            enabled: members.take("Enabled")?,
+        };
+        members.finish(shape)
     }
 }
 
@@ -3907,6 +8369,21 @@ impl WriteXml for EfaInfo {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct EgressOnlyInternetGateway {
+    pub attachments: Vec<InternetGatewayAttachment>,
+    pub egress_only_internet_gateway_id: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for EgressOnlyInternetGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("attachmentSet", "item", &self.attachments);
+        w.member("egressOnlyInternetGatewayId", &self.egress_only_internet_gateway_id);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElasticGpuAssociation {
     pub elastic_gpu_id: Option<String>,
     pub elastic_gpu_association_id: Option<String>,
@@ -4037,6 +8514,57 @@ impl FromQuery for EnaSrdUdpSpecificationRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnableTransitGatewayRouteTablePropagationRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+    pub transit_gateway_route_table_announcement_id: Option<String>,
+}
+
+impl FromQuery for EnableTransitGatewayRouteTablePropagationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+            transit_gateway_route_table_announcement_id: members.take("TransitGatewayRouteTableAnnouncementId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnableTransitGatewayRouteTablePropagationResult {
+    pub propagation: Option<TransitGatewayPropagation>,
+}
+
+impl WriteXml for EnableTransitGatewayRouteTablePropagationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("propagation", &self.propagation);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnableVgwRoutePropagationRequest {
+    pub gateway_id: Option<String>,
+    pub route_table_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for EnableVgwRoutePropagationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            gateway_id: members.take_required("GatewayId")?,
+            route_table_id: members.take_required("RouteTableId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnclaveOptions {
     pub enabled: Option<bool>,
 }
@@ -4059,6 +8587,19 @@ impl FromQuery for EnclaveOptionsRequest {
             enabled: members.take("Enabled")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EncryptionSupport {
+    pub encryption_state: Option<String>,
+    pub state_message: Option<String>,
+}
+
+impl WriteXml for EncryptionSupport {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("encryptionState", &self.encryption_state);
+        w.member("stateMessage", &self.state_message);
     }
 }
 
@@ -4176,6 +8717,94 @@ impl WriteXml for Explanation {
         w.member("componentRegion", &self.component_region);
         w.member("firewallStatelessRule", &self.firewall_stateless_rule);
         w.member("firewallStatefulRule", &self.firewall_stateful_rule);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportClientVpnClientCertificateRevocationListRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ExportClientVpnClientCertificateRevocationListRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportClientVpnClientCertificateRevocationListResult {
+    pub certificate_revocation_list: Option<String>,
+    pub status: Option<ClientCertificateRevocationListStatus>,
+}
+
+impl WriteXml for ExportClientVpnClientCertificateRevocationListResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("certificateRevocationList", &self.certificate_revocation_list);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportClientVpnClientConfigurationRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ExportClientVpnClientConfigurationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExportClientVpnClientConfigurationResult {
+    pub client_configuration: Option<String>,
+}
+
+impl WriteXml for ExportClientVpnClientConfigurationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientConfiguration", &self.client_configuration);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FederatedAuthentication {
+    pub saml_provider_arn: Option<String>,
+    pub self_service_saml_provider_arn: Option<String>,
+}
+
+impl WriteXml for FederatedAuthentication {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("samlProviderArn", &self.saml_provider_arn);
+        w.member("selfServiceSamlProviderArn", &self.self_service_saml_provider_arn);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FederatedAuthenticationRequest {
+    pub saml_provider_arn: Option<String>,
+    pub self_service_saml_provider_arn: Option<String>,
+}
+
+impl FromQuery for FederatedAuthenticationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            saml_provider_arn: members.take("SAMLProviderArn")?,
+            self_service_saml_provider_arn: members.take("SelfServiceSAMLProviderArn")?,
+        };
+        members.finish(shape)
     }
 }
 
@@ -4402,6 +9031,213 @@ impl WriteXml for GetConsoleOutputResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFlowLogsIntegrationTemplateRequest {
+    pub dry_run: Option<bool>,
+    pub flow_log_id: Option<String>,
+    pub config_delivery_s3_destination_arn: Option<String>,
+    pub integrate_services: Option<IntegrateServices>,
+}
+
+impl FromQuery for GetFlowLogsIntegrationTemplateRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            flow_log_id: members.take_required("FlowLogId")?,
+            config_delivery_s3_destination_arn: members.take_required("ConfigDeliveryS3DestinationArn")?,
+            integrate_services: members.take_required("IntegrateService")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetFlowLogsIntegrationTemplateResult {
+    pub result: Option<String>,
+}
+
+impl WriteXml for GetFlowLogsIntegrationTemplateResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("result", &self.result);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetManagedPrefixListAssociationsRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_id: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for GetManagedPrefixListAssociationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetManagedPrefixListAssociationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(255);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetManagedPrefixListAssociationsResult {
+    pub prefix_list_associations: Vec<PrefixListAssociation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetManagedPrefixListAssociationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("prefixListAssociationSet", "item", &self.prefix_list_associations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetManagedPrefixListEntriesRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_id: Option<String>,
+    pub target_version: Option<i64>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for GetManagedPrefixListEntriesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            target_version: members.take("TargetVersion")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetManagedPrefixListEntriesRequest {
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(100);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetManagedPrefixListEntriesResult {
+    pub entries: Vec<PrefixListEntry>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetManagedPrefixListEntriesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("entrySet", "item", &self.entries);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetNetworkInsightsAccessScopeAnalysisFindingsRequest {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetNetworkInsightsAccessScopeAnalysisFindingsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_analysis_id: members.take_required("NetworkInsightsAccessScopeAnalysisId")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetNetworkInsightsAccessScopeAnalysisFindingsRequest {
+    const MIN: i32 = 1;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetNetworkInsightsAccessScopeAnalysisFindingsResult {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+    pub analysis_status: Option<String>,
+    pub analysis_findings: Vec<AccessScopeAnalysisFinding>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetNetworkInsightsAccessScopeAnalysisFindingsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeAnalysisId", &self.network_insights_access_scope_analysis_id);
+        w.member("analysisStatus", &self.analysis_status);
+        w.list("analysisFindingSet", "item", &self.analysis_findings);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetNetworkInsightsAccessScopeContentRequest {
+    pub network_insights_access_scope_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetNetworkInsightsAccessScopeContentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_id: members.take_required("NetworkInsightsAccessScopeId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetNetworkInsightsAccessScopeContentResult {
+    pub network_insights_access_scope_content: Option<NetworkInsightsAccessScopeContent>,
+}
+
+impl WriteXml for GetNetworkInsightsAccessScopeContentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeContent", &self.network_insights_access_scope_content);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetSecurityGroupsForVpcRequest {
     pub vpc_id: Option<String>,
     pub next_token: Option<String>,
@@ -4447,6 +9283,372 @@ impl WriteXml for GetSecurityGroupsForVpcResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("nextToken", &self.next_token);
         w.list("securityGroupForVpcSet", "item", &self.security_group_for_vpcs);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSubnetCidrReservationsRequest {
+    pub filters: Vec<Filter>,
+    pub subnet_id: Option<String>,
+    pub dry_run: Option<bool>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl FromQuery for GetSubnetCidrReservationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            filters: members.take("Filter")?,
+            subnet_id: members.take_required("SubnetId")?,
+            dry_run: members.take("DryRun")?,
+            next_token: members.take("NextToken")?,
+            max_results: members.take("MaxResults")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetSubnetCidrReservationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetSubnetCidrReservationsResult {
+    pub subnet_ipv4_cidr_reservations: Vec<SubnetCidrReservation>,
+    pub subnet_ipv6_cidr_reservations: Vec<SubnetCidrReservation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetSubnetCidrReservationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("subnetIpv4CidrReservationSet", "item", &self.subnet_ipv4_cidr_reservations);
+        w.list("subnetIpv6CidrReservationSet", "item", &self.subnet_ipv6_cidr_reservations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayAttachmentPropagationsRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetTransitGatewayAttachmentPropagationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetTransitGatewayAttachmentPropagationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayAttachmentPropagationsResult {
+    pub transit_gateway_attachment_propagations: Vec<TransitGatewayAttachmentPropagation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetTransitGatewayAttachmentPropagationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayAttachmentPropagations", "item", &self.transit_gateway_attachment_propagations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayPrefixListReferencesRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetTransitGatewayPrefixListReferencesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetTransitGatewayPrefixListReferencesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayPrefixListReferencesResult {
+    pub transit_gateway_prefix_list_references: Vec<TransitGatewayPrefixListReference>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetTransitGatewayPrefixListReferencesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayPrefixListReferenceSet", "item", &self.transit_gateway_prefix_list_references);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayRouteTableAssociationsRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetTransitGatewayRouteTableAssociationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetTransitGatewayRouteTableAssociationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayRouteTableAssociationsResult {
+    pub associations: Vec<TransitGatewayRouteTableAssociation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetTransitGatewayRouteTableAssociationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("associations", "item", &self.associations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayRouteTablePropagationsRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetTransitGatewayRouteTablePropagationsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetTransitGatewayRouteTablePropagationsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetTransitGatewayRouteTablePropagationsResult {
+    pub transit_gateway_route_table_propagations: Vec<TransitGatewayRouteTablePropagation>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetTransitGatewayRouteTablePropagationsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("transitGatewayRouteTablePropagations", "item", &self.transit_gateway_route_table_propagations);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnConnectionDeviceSampleConfigurationRequest {
+    pub vpn_connection_id: Option<String>,
+    pub vpn_connection_device_type_id: Option<String>,
+    pub internet_key_exchange_version: Option<String>,
+    pub sample_type: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetVpnConnectionDeviceSampleConfigurationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            vpn_connection_device_type_id: members.take_required("VpnConnectionDeviceTypeId")?,
+            internet_key_exchange_version: members.take("InternetKeyExchangeVersion")?,
+            sample_type: members.take("SampleType")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnConnectionDeviceSampleConfigurationResult {
+    pub vpn_connection_device_sample_configuration: Option<String>,
+}
+
+impl WriteXml for GetVpnConnectionDeviceSampleConfigurationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnectionDeviceSampleConfiguration", &self.vpn_connection_device_sample_configuration);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnConnectionDeviceTypesRequest {
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetVpnConnectionDeviceTypesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for GetVpnConnectionDeviceTypesRequest {
+    const MIN: i32 = 200;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnConnectionDeviceTypesResult {
+    pub vpn_connection_device_types: Vec<VpnConnectionDeviceType>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for GetVpnConnectionDeviceTypesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("vpnConnectionDeviceTypeSet", "item", &self.vpn_connection_device_types);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnTunnelReplacementStatusRequest {
+    pub vpn_connection_id: Option<String>,
+    pub vpn_tunnel_outside_ip_address: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for GetVpnTunnelReplacementStatusRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            vpn_tunnel_outside_ip_address: members.take_required("VpnTunnelOutsideIpAddress")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GetVpnTunnelReplacementStatusResult {
+    pub vpn_connection_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub customer_gateway_id: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+    pub vpn_tunnel_outside_ip_address: Option<String>,
+    pub maintenance_details: Option<MaintenanceDetails>,
+}
+
+impl WriteXml for GetVpnTunnelReplacementStatusResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnectionId", &self.vpn_connection_id);
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("customerGatewayId", &self.customer_gateway_id);
+        w.member("vpnGatewayId", &self.vpn_gateway_id);
+        w.member("vpnTunnelOutsideIpAddress", &self.vpn_tunnel_outside_ip_address);
+        w.member("maintenanceDetails", &self.maintenance_details);
     }
 }
 
@@ -4531,6 +9733,32 @@ impl FromQuery for HibernationOptionsRequest {
         let mut members = node.members()?;
         let shape = Self {
             configured: members.take("Configured")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IKEVersionsListValue {
+    pub value: Option<String>,
+}
+
+impl WriteXml for IKEVersionsListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IKEVersionsRequestListValue {
+    pub value: Option<String>,
+}
+
+impl FromQuery for IKEVersionsRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
         };
         members.finish(shape)
     }
@@ -4689,6 +9917,74 @@ impl WriteXml for Image {
         w.member("kernelId", &self.kernel_id);
         w.member("ramdiskId", &self.ramdisk_id);
         w.member("platform", &self.platform);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportClientVpnClientCertificateRevocationListRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub certificate_revocation_list: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ImportClientVpnClientCertificateRevocationListRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            certificate_revocation_list: members.take_required("CertificateRevocationList")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportClientVpnClientCertificateRevocationListResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for ImportClientVpnClientCertificateRevocationListResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportKeyPairRequest {
+    pub tag_specifications: Vec<TagSpecification>,
+    pub dry_run: Option<bool>,
+    pub key_name: Option<String>,
+    pub public_key_material: Option<Blob>,
+}
+
+impl FromQuery for ImportKeyPairRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            tag_specifications: members.take("TagSpecification")?,
+            dry_run: members.take("DryRun")?,
+            key_name: members.take_required("KeyName")?,
+            public_key_material: members.take_required("PublicKeyMaterial")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportKeyPairResult {
+    pub key_fingerprint: Option<String>,
+    pub key_name: Option<String>,
+    pub key_pair_id: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for ImportKeyPairResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("keyFingerprint", &self.key_fingerprint);
+        w.member("keyName", &self.key_name);
+        w.member("keyPairId", &self.key_pair_id);
+        w.list("tagSet", "item", &self.tags);
     }
 }
 
@@ -5608,6 +10904,21 @@ impl WriteXml for InstanceTypeInfo {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct IntegrateServices {
+    pub athena_integrations: Vec<AthenaIntegration>,
+}
+
+impl FromQuery for IntegrateServices {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            athena_integrations: members.take("AthenaIntegration")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InternetGateway {
     pub attachments: Vec<InternetGatewayAttachment>,
     pub internet_gateway_id: Option<String>,
@@ -5727,6 +11038,17 @@ impl FromQuery for Ipv4PrefixSpecificationRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ipv6CidrBlock {
+    pub ipv6_cidr_block: Option<String>,
+}
+
+impl WriteXml for Ipv6CidrBlock {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("ipv6CidrBlock", &self.ipv6_cidr_block);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ipv6PrefixSpecification {
     pub ipv6_prefix: Option<String>,
 }
@@ -5777,6 +11099,25 @@ impl WriteXml for Ipv6Range {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyPair {
+    pub key_pair_id: Option<String>,
+    pub tags: Vec<Tag>,
+    pub key_name: Option<String>,
+    pub key_fingerprint: Option<String>,
+    pub key_material: Option<String>,
+}
+
+impl WriteXml for KeyPair {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("keyPairId", &self.key_pair_id);
+        w.list("tagSet", "item", &self.tags);
+        w.member("keyName", &self.key_name);
+        w.member("keyFingerprint", &self.key_fingerprint);
+        w.member("keyMaterial", &self.key_material);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyPairInfo {
     pub key_pair_id: Option<String>,
     pub key_type: Option<String>,
@@ -5796,6 +11137,19 @@ impl WriteXml for KeyPairInfo {
         w.member("createTime", &self.create_time);
         w.member("keyName", &self.key_name);
         w.member("keyFingerprint", &self.key_fingerprint);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastError {
+    pub message: Option<String>,
+    pub code: Option<String>,
+}
+
+impl WriteXml for LastError {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("message", &self.message);
+        w.member("code", &self.code);
     }
 }
 
@@ -5841,6 +11195,21 @@ impl FromQuery for LicenseConfigurationRequest {
             license_configuration_arn: members.take("LicenseConfigurationArn")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MaintenanceDetails {
+    pub pending_maintenance: Option<String>,
+    pub maintenance_auto_applied_after: Option<UnixMillis>,
+    pub last_maintenance_applied: Option<UnixMillis>,
+}
+
+impl WriteXml for MaintenanceDetails {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("pendingMaintenance", &self.pending_maintenance);
+        w.member("maintenanceAutoAppliedAfter", &self.maintenance_auto_applied_after);
+        w.member("lastMaintenanceApplied", &self.last_maintenance_applied);
     }
 }
 
@@ -5930,6 +11299,94 @@ impl WriteXml for MemoryInfo {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyAddressAttributeRequest {
+    pub allocation_id: Option<String>,
+    pub domain_name: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyAddressAttributeRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            allocation_id: members.take_required("AllocationId")?,
+            domain_name: members.take("DomainName")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyAddressAttributeResult {
+    pub address: Option<AddressAttribute>,
+}
+
+impl WriteXml for ModifyAddressAttributeResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("address", &self.address);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyClientVpnEndpointRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub server_certificate_arn: Option<String>,
+    pub connection_log_options: Option<ConnectionLogOptions>,
+    pub dns_servers: Option<DnsServersOptionsModifyStructure>,
+    pub vpn_port: Option<i32>,
+    pub description: Option<String>,
+    pub split_tunnel: Option<bool>,
+    pub dry_run: Option<bool>,
+    pub security_group_ids: Vec<String>,
+    pub vpc_id: Option<String>,
+    pub self_service_portal: Option<String>,
+    pub client_connect_options: Option<ClientConnectOptions>,
+    pub session_timeout_hours: Option<i32>,
+    pub client_login_banner_options: Option<ClientLoginBannerOptions>,
+    pub client_route_enforcement_options: Option<ClientRouteEnforcementOptions>,
+    pub disconnect_on_session_timeout: Option<bool>,
+    pub transit_gateway_configuration: Option<TransitGatewayConfigurationInputStructure>,
+}
+
+impl FromQuery for ModifyClientVpnEndpointRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            server_certificate_arn: members.take("ServerCertificateArn")?,
+            connection_log_options: members.take("ConnectionLogOptions")?,
+            dns_servers: members.take("DnsServers")?,
+            vpn_port: members.take("VpnPort")?,
+            description: members.take("Description")?,
+            split_tunnel: members.take("SplitTunnel")?,
+            dry_run: members.take("DryRun")?,
+            security_group_ids: members.take("SecurityGroupId")?,
+            vpc_id: members.take("VpcId")?,
+            self_service_portal: members.take("SelfServicePortal")?,
+            client_connect_options: members.take("ClientConnectOptions")?,
+            session_timeout_hours: members.take("SessionTimeoutHours")?,
+            client_login_banner_options: members.take("ClientLoginBannerOptions")?,
+            client_route_enforcement_options: members.take("ClientRouteEnforcementOptions")?,
+            disconnect_on_session_timeout: members.take("DisconnectOnSessionTimeout")?,
+            transit_gateway_configuration: members.take("TransitGatewayConfiguration")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyClientVpnEndpointResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for ModifyClientVpnEndpointResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModifyInstanceAttributeRequest {
     pub source_dest_check: Option<AttributeBooleanValue>,
     pub disable_api_stop: Option<AttributeBooleanValue>,
@@ -6013,6 +11470,46 @@ impl WriteXml for ModifyInstanceMetadataOptionsResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("instanceId", &self.instance_id);
         w.member("instanceMetadataOptions", &self.instance_metadata_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyManagedPrefixListRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_id: Option<String>,
+    pub current_version: Option<i64>,
+    pub prefix_list_name: Option<String>,
+    pub add_entries: Vec<AddPrefixListEntry>,
+    pub remove_entries: Vec<RemovePrefixListEntry>,
+    pub max_entries: Option<i32>,
+    pub ipam_prefix_list_resolver_sync_enabled: Option<bool>,
+}
+
+impl FromQuery for ModifyManagedPrefixListRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            current_version: members.take("CurrentVersion")?,
+            prefix_list_name: members.take("PrefixListName")?,
+            add_entries: members.take("AddEntry")?,
+            remove_entries: members.take("RemoveEntry")?,
+            max_entries: members.take("MaxEntries")?,
+            ipam_prefix_list_resolver_sync_enabled: members.take("IpamPrefixListResolverSyncEnabled")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyManagedPrefixListResult {
+    pub prefix_list: Option<ManagedPrefixList>,
+}
+
+impl WriteXml for ModifyManagedPrefixListResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("prefixList", &self.prefix_list);
     }
 }
 
@@ -6117,6 +11614,164 @@ impl FromQuery for ModifySubnetAttributeRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayOptions {
+    pub add_transit_gateway_cidr_blocks: Vec<String>,
+    pub remove_transit_gateway_cidr_blocks: Vec<String>,
+    pub vpn_ecmp_support: Option<String>,
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub auto_accept_shared_attachments: Option<String>,
+    pub default_route_table_association: Option<String>,
+    pub association_default_route_table_id: Option<String>,
+    pub default_route_table_propagation: Option<String>,
+    pub propagation_default_route_table_id: Option<String>,
+    pub amazon_side_asn: Option<i64>,
+    pub encryption_support: Option<String>,
+}
+
+impl FromQuery for ModifyTransitGatewayOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            add_transit_gateway_cidr_blocks: members.take("AddTransitGatewayCidrBlocks")?,
+            remove_transit_gateway_cidr_blocks: members.take("RemoveTransitGatewayCidrBlocks")?,
+            vpn_ecmp_support: members.take("VpnEcmpSupport")?,
+            dns_support: members.take("DnsSupport")?,
+            security_group_referencing_support: members.take("SecurityGroupReferencingSupport")?,
+            auto_accept_shared_attachments: members.take("AutoAcceptSharedAttachments")?,
+            default_route_table_association: members.take("DefaultRouteTableAssociation")?,
+            association_default_route_table_id: members.take("AssociationDefaultRouteTableId")?,
+            default_route_table_propagation: members.take("DefaultRouteTablePropagation")?,
+            propagation_default_route_table_id: members.take("PropagationDefaultRouteTableId")?,
+            amazon_side_asn: members.take("AmazonSideAsn")?,
+            encryption_support: members.take("EncryptionSupport")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayPrefixListReferenceRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub blackhole: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyTransitGatewayPrefixListReferenceRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            blackhole: members.take("Blackhole")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayPrefixListReferenceResult {
+    pub transit_gateway_prefix_list_reference: Option<TransitGatewayPrefixListReference>,
+}
+
+impl WriteXml for ModifyTransitGatewayPrefixListReferenceResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPrefixListReference", &self.transit_gateway_prefix_list_reference);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayRequest {
+    pub transit_gateway_id: Option<String>,
+    pub description: Option<String>,
+    pub options: Option<ModifyTransitGatewayOptions>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyTransitGatewayRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take_required("TransitGatewayId")?,
+            description: members.take("Description")?,
+            options: members.take("Options")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayResult {
+    pub transit_gateway: Option<TransitGateway>,
+}
+
+impl WriteXml for ModifyTransitGatewayResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGateway", &self.transit_gateway);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayVpcAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub add_subnet_ids: Vec<String>,
+    pub remove_subnet_ids: Vec<String>,
+    pub options: Option<ModifyTransitGatewayVpcAttachmentRequestOptions>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyTransitGatewayVpcAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            add_subnet_ids: members.take("AddSubnetIds")?,
+            remove_subnet_ids: members.take("RemoveSubnetIds")?,
+            options: members.take("Options")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayVpcAttachmentRequestOptions {
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub ipv6_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
+}
+
+impl FromQuery for ModifyTransitGatewayVpcAttachmentRequestOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dns_support: members.take("DnsSupport")?,
+            security_group_referencing_support: members.take("SecurityGroupReferencingSupport")?,
+            ipv6_support: members.take("Ipv6Support")?,
+            appliance_mode_support: members.take("ApplianceModeSupport")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyTransitGatewayVpcAttachmentResult {
+    pub transit_gateway_vpc_attachment: Option<TransitGatewayVpcAttachment>,
+}
+
+impl WriteXml for ModifyTransitGatewayVpcAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayVpcAttachment", &self.transit_gateway_vpc_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModifyVpcAttributeRequest {
     pub enable_dns_hostnames: Option<AttributeBooleanValue>,
     pub enable_dns_support: Option<AttributeBooleanValue>,
@@ -6138,6 +11793,457 @@ impl FromQuery for ModifyVpcAttributeRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcBlockPublicAccessExclusionRequest {
+    pub dry_run: Option<bool>,
+    pub exclusion_id: Option<String>,
+    pub internet_gateway_exclusion_mode: Option<String>,
+}
+
+impl FromQuery for ModifyVpcBlockPublicAccessExclusionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            exclusion_id: members.take_required("ExclusionId")?,
+            internet_gateway_exclusion_mode: members.take_required("InternetGatewayExclusionMode")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcBlockPublicAccessExclusionResult {
+    pub vpc_block_public_access_exclusion: Option<VpcBlockPublicAccessExclusion>,
+}
+
+impl WriteXml for ModifyVpcBlockPublicAccessExclusionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcBlockPublicAccessExclusion", &self.vpc_block_public_access_exclusion);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcBlockPublicAccessOptionsRequest {
+    pub dry_run: Option<bool>,
+    pub internet_gateway_block_mode: Option<String>,
+}
+
+impl FromQuery for ModifyVpcBlockPublicAccessOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            internet_gateway_block_mode: members.take_required("InternetGatewayBlockMode")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcBlockPublicAccessOptionsResult {
+    pub vpc_block_public_access_options: Option<VpcBlockPublicAccessOptions>,
+}
+
+impl WriteXml for ModifyVpcBlockPublicAccessOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcBlockPublicAccessOptions", &self.vpc_block_public_access_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointConnectionNotificationRequest {
+    pub dry_run: Option<bool>,
+    pub connection_notification_id: Option<String>,
+    pub connection_notification_arn: Option<String>,
+    pub connection_events: Vec<String>,
+}
+
+impl FromQuery for ModifyVpcEndpointConnectionNotificationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            connection_notification_id: members.take_required("ConnectionNotificationId")?,
+            connection_notification_arn: members.take("ConnectionNotificationArn")?,
+            connection_events: members.take("ConnectionEvents")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointConnectionNotificationResult {
+    pub return_value: Option<bool>,
+}
+
+impl WriteXml for ModifyVpcEndpointConnectionNotificationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.return_value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_endpoint_id: Option<String>,
+    pub reset_policy: Option<bool>,
+    pub policy_document: Option<String>,
+    pub add_route_table_ids: Vec<String>,
+    pub remove_route_table_ids: Vec<String>,
+    pub add_subnet_ids: Vec<String>,
+    pub remove_subnet_ids: Vec<String>,
+    pub add_security_group_ids: Vec<String>,
+    pub remove_security_group_ids: Vec<String>,
+    pub ip_address_type: Option<String>,
+    pub dns_options: Option<DnsOptionsSpecification>,
+    pub private_dns_enabled: Option<bool>,
+    pub subnet_configurations: Vec<SubnetConfiguration>,
+}
+
+impl FromQuery for ModifyVpcEndpointRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_endpoint_id: members.take_required("VpcEndpointId")?,
+            reset_policy: members.take("ResetPolicy")?,
+            policy_document: members.take("PolicyDocument")?,
+            add_route_table_ids: members.take("AddRouteTableId")?,
+            remove_route_table_ids: members.take("RemoveRouteTableId")?,
+            add_subnet_ids: members.take("AddSubnetId")?,
+            remove_subnet_ids: members.take("RemoveSubnetId")?,
+            add_security_group_ids: members.take("AddSecurityGroupId")?,
+            remove_security_group_ids: members.take("RemoveSecurityGroupId")?,
+            ip_address_type: members.take("IpAddressType")?,
+            dns_options: members.take("DnsOptions")?,
+            private_dns_enabled: members.take("PrivateDnsEnabled")?,
+            subnet_configurations: members.take("SubnetConfiguration")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for ModifyVpcEndpointResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointServiceConfigurationRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub private_dns_name: Option<String>,
+    pub remove_private_dns_name: Option<bool>,
+    pub acceptance_required: Option<bool>,
+    pub add_network_load_balancer_arns: Vec<String>,
+    pub remove_network_load_balancer_arns: Vec<String>,
+    pub add_gateway_load_balancer_arns: Vec<String>,
+    pub remove_gateway_load_balancer_arns: Vec<String>,
+    pub add_supported_ip_address_types: Vec<String>,
+    pub remove_supported_ip_address_types: Vec<String>,
+    pub add_supported_regions: Vec<String>,
+    pub remove_supported_regions: Vec<String>,
+}
+
+impl FromQuery for ModifyVpcEndpointServiceConfigurationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+            private_dns_name: members.take("PrivateDnsName")?,
+            remove_private_dns_name: members.take("RemovePrivateDnsName")?,
+            acceptance_required: members.take("AcceptanceRequired")?,
+            add_network_load_balancer_arns: members.take("AddNetworkLoadBalancerArn")?,
+            remove_network_load_balancer_arns: members.take("RemoveNetworkLoadBalancerArn")?,
+            add_gateway_load_balancer_arns: members.take("AddGatewayLoadBalancerArn")?,
+            remove_gateway_load_balancer_arns: members.take("RemoveGatewayLoadBalancerArn")?,
+            add_supported_ip_address_types: members.take("AddSupportedIpAddressType")?,
+            remove_supported_ip_address_types: members.take("RemoveSupportedIpAddressType")?,
+            add_supported_regions: members.take("AddSupportedRegion")?,
+            remove_supported_regions: members.take("RemoveSupportedRegion")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointServiceConfigurationResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for ModifyVpcEndpointServiceConfigurationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointServicePermissionsRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub add_allowed_principals: Vec<String>,
+    pub remove_allowed_principals: Vec<String>,
+}
+
+impl FromQuery for ModifyVpcEndpointServicePermissionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+            add_allowed_principals: members.take("AddAllowedPrincipals")?,
+            remove_allowed_principals: members.take("RemoveAllowedPrincipals")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcEndpointServicePermissionsResult {
+    pub added_principals: Vec<AddedPrincipal>,
+    pub return_value: Option<bool>,
+}
+
+impl WriteXml for ModifyVpcEndpointServicePermissionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("addedPrincipalSet", "item", &self.added_principals);
+        w.member("return", &self.return_value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcPeeringConnectionOptionsRequest {
+    pub accepter_peering_connection_options: Option<PeeringConnectionOptionsRequest>,
+    pub dry_run: Option<bool>,
+    pub requester_peering_connection_options: Option<PeeringConnectionOptionsRequest>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl FromQuery for ModifyVpcPeeringConnectionOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            accepter_peering_connection_options: members.take("AccepterPeeringConnectionOptions")?,
+            dry_run: members.take("DryRun")?,
+            requester_peering_connection_options: members.take("RequesterPeeringConnectionOptions")?,
+            vpc_peering_connection_id: members.take_required("VpcPeeringConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcPeeringConnectionOptionsResult {
+    pub accepter_peering_connection_options: Option<PeeringConnectionOptions>,
+    pub requester_peering_connection_options: Option<PeeringConnectionOptions>,
+}
+
+impl WriteXml for ModifyVpcPeeringConnectionOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("accepterPeeringConnectionOptions", &self.accepter_peering_connection_options);
+        w.member("requesterPeeringConnectionOptions", &self.requester_peering_connection_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcTenancyRequest {
+    pub vpc_id: Option<String>,
+    pub instance_tenancy: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyVpcTenancyRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpc_id: members.take_required("VpcId")?,
+            instance_tenancy: members.take_required("InstanceTenancy")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpcTenancyResult {
+    pub return_value: Option<bool>,
+}
+
+impl WriteXml for ModifyVpcTenancyResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.return_value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnConnectionOptionsRequest {
+    pub vpn_connection_id: Option<String>,
+    pub local_ipv4_network_cidr: Option<String>,
+    pub remote_ipv4_network_cidr: Option<String>,
+    pub local_ipv6_network_cidr: Option<String>,
+    pub remote_ipv6_network_cidr: Option<String>,
+    pub tunnel_bandwidth: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyVpnConnectionOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            local_ipv4_network_cidr: members.take("LocalIpv4NetworkCidr")?,
+            remote_ipv4_network_cidr: members.take("RemoteIpv4NetworkCidr")?,
+            local_ipv6_network_cidr: members.take("LocalIpv6NetworkCidr")?,
+            remote_ipv6_network_cidr: members.take("RemoteIpv6NetworkCidr")?,
+            tunnel_bandwidth: members.take("TunnelBandwidth")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnConnectionOptionsResult {
+    pub vpn_connection: Option<VpnConnection>,
+}
+
+impl WriteXml for ModifyVpnConnectionOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnection", &self.vpn_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnConnectionRequest {
+    pub vpn_connection_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub customer_gateway_id: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ModifyVpnConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            transit_gateway_id: members.take("TransitGatewayId")?,
+            customer_gateway_id: members.take("CustomerGatewayId")?,
+            vpn_gateway_id: members.take("VpnGatewayId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnConnectionResult {
+    pub vpn_connection: Option<VpnConnection>,
+}
+
+impl WriteXml for ModifyVpnConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnection", &self.vpn_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnTunnelOptionsRequest {
+    pub vpn_connection_id: Option<String>,
+    pub vpn_tunnel_outside_ip_address: Option<String>,
+    pub tunnel_options: Option<ModifyVpnTunnelOptionsSpecification>,
+    pub dry_run: Option<bool>,
+    pub skip_tunnel_replacement: Option<bool>,
+    pub pre_shared_key_storage: Option<String>,
+}
+
+impl FromQuery for ModifyVpnTunnelOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            vpn_tunnel_outside_ip_address: members.take_required("VpnTunnelOutsideIpAddress")?,
+            tunnel_options: members.take_required("TunnelOptions")?,
+            dry_run: members.take("DryRun")?,
+            skip_tunnel_replacement: members.take("SkipTunnelReplacement")?,
+            pre_shared_key_storage: members.take("PreSharedKeyStorage")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnTunnelOptionsResult {
+    pub vpn_connection: Option<VpnConnection>,
+}
+
+impl WriteXml for ModifyVpnTunnelOptionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnection", &self.vpn_connection);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModifyVpnTunnelOptionsSpecification {
+    pub tunnel_inside_cidr: Option<String>,
+    pub tunnel_inside_ipv6_cidr: Option<String>,
+    pub pre_shared_key: Option<String>,
+    pub phase1_lifetime_seconds: Option<i32>,
+    pub phase2_lifetime_seconds: Option<i32>,
+    pub rekey_margin_time_seconds: Option<i32>,
+    pub rekey_fuzz_percentage: Option<i32>,
+    pub replay_window_size: Option<i32>,
+    pub dpd_timeout_seconds: Option<i32>,
+    pub dpd_timeout_action: Option<String>,
+    pub phase1_encryption_algorithms: Vec<Phase1EncryptionAlgorithmsRequestListValue>,
+    pub phase2_encryption_algorithms: Vec<Phase2EncryptionAlgorithmsRequestListValue>,
+    pub phase1_integrity_algorithms: Vec<Phase1IntegrityAlgorithmsRequestListValue>,
+    pub phase2_integrity_algorithms: Vec<Phase2IntegrityAlgorithmsRequestListValue>,
+    pub phase1_dh_group_numbers: Vec<Phase1DHGroupNumbersRequestListValue>,
+    pub phase2_dh_group_numbers: Vec<Phase2DHGroupNumbersRequestListValue>,
+    pub ike_versions: Vec<IKEVersionsRequestListValue>,
+    pub startup_action: Option<String>,
+    pub log_options: Option<VpnTunnelLogOptionsSpecification>,
+    pub enable_tunnel_lifecycle_control: Option<bool>,
+}
+
+impl FromQuery for ModifyVpnTunnelOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            tunnel_inside_cidr: members.take("TunnelInsideCidr")?,
+            tunnel_inside_ipv6_cidr: members.take("TunnelInsideIpv6Cidr")?,
+            pre_shared_key: members.take("PreSharedKey")?,
+            phase1_lifetime_seconds: members.take("Phase1LifetimeSeconds")?,
+            phase2_lifetime_seconds: members.take("Phase2LifetimeSeconds")?,
+            rekey_margin_time_seconds: members.take("RekeyMarginTimeSeconds")?,
+            rekey_fuzz_percentage: members.take("RekeyFuzzPercentage")?,
+            replay_window_size: members.take("ReplayWindowSize")?,
+            dpd_timeout_seconds: members.take("DPDTimeoutSeconds")?,
+            dpd_timeout_action: members.take("DPDTimeoutAction")?,
+            phase1_encryption_algorithms: members.take("Phase1EncryptionAlgorithm")?,
+            phase2_encryption_algorithms: members.take("Phase2EncryptionAlgorithm")?,
+            phase1_integrity_algorithms: members.take("Phase1IntegrityAlgorithm")?,
+            phase2_integrity_algorithms: members.take("Phase2IntegrityAlgorithm")?,
+            phase1_dh_group_numbers: members.take("Phase1DHGroupNumber")?,
+            phase2_dh_group_numbers: members.take("Phase2DHGroupNumber")?,
+            ike_versions: members.take("IKEVersion")?,
+            startup_action: members.take("StartupAction")?,
+            log_options: members.take("LogOptions")?,
+            enable_tunnel_lifecycle_control: members.take("EnableTunnelLifecycleControl")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Monitoring {
     pub state: Option<String>,
 }
@@ -6145,6 +12251,101 @@ pub struct Monitoring {
 impl WriteXml for Monitoring {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NatGateway {
+    pub create_time: Option<UnixMillis>,
+    pub delete_time: Option<UnixMillis>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+    pub nat_gateway_id: Option<String>,
+    pub provisioned_bandwidth: Option<ProvisionedBandwidth>,
+    pub state: Option<String>,
+    pub subnet_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub tags: Vec<Tag>,
+    pub connectivity_type: Option<String>,
+    pub availability_mode: Option<String>,
+    pub auto_scaling_ips: Option<String>,
+    pub auto_provision_zones: Option<String>,
+    pub attached_appliances: Vec<NatGatewayAttachedAppliance>,
+    pub route_table_id: Option<String>,
+}
+
+impl WriteXml for NatGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("createTime", &self.create_time);
+        w.member("deleteTime", &self.delete_time);
+        w.member("failureCode", &self.failure_code);
+        w.member("failureMessage", &self.failure_message);
+        w.list("natGatewayAddressSet", "item", &self.nat_gateway_addresses);
+        w.member("natGatewayId", &self.nat_gateway_id);
+        w.member("provisionedBandwidth", &self.provisioned_bandwidth);
+        w.member("state", &self.state);
+        w.member("subnetId", &self.subnet_id);
+        w.member("vpcId", &self.vpc_id);
+        w.list("tagSet", "item", &self.tags);
+        w.member("connectivityType", &self.connectivity_type);
+        w.member("availabilityMode", &self.availability_mode);
+        w.member("autoScalingIps", &self.auto_scaling_ips);
+        w.member("autoProvisionZones", &self.auto_provision_zones);
+        w.list("attachedApplianceSet", "item", &self.attached_appliances);
+        w.member("routeTableId", &self.route_table_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NatGatewayAddress {
+    pub allocation_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub private_ip: Option<String>,
+    pub public_ip: Option<String>,
+    pub association_id: Option<String>,
+    pub is_primary: Option<bool>,
+    pub failure_message: Option<String>,
+    pub status: Option<String>,
+    pub availability_zone: Option<String>,
+    pub availability_zone_id: Option<String>,
+}
+
+impl WriteXml for NatGatewayAddress {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("allocationId", &self.allocation_id);
+        w.member("networkInterfaceId", &self.network_interface_id);
+        w.member("privateIp", &self.private_ip);
+        w.member("publicIp", &self.public_ip);
+        w.member("associationId", &self.association_id);
+        w.member("isPrimary", &self.is_primary);
+        w.member("failureMessage", &self.failure_message);
+        w.member("status", &self.status);
+        w.member("availabilityZone", &self.availability_zone);
+        w.member("availabilityZoneId", &self.availability_zone_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NatGatewayAttachedAppliance {
+    pub r#type: Option<String>,
+    pub appliance_arn: Option<String>,
+    pub vpc_endpoint_id: Option<String>,
+    pub attachment_state: Option<String>,
+    pub modification_state: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+}
+
+impl WriteXml for NatGatewayAttachedAppliance {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("type", &self.r#type);
+        w.member("applianceArn", &self.appliance_arn);
+        w.member("vpcEndpointId", &self.vpc_endpoint_id);
+        w.member("attachmentState", &self.attachment_state);
+        w.member("modificationState", &self.modification_state);
+        w.member("failureCode", &self.failure_code);
+        w.member("failureMessage", &self.failure_message);
     }
 }
 
@@ -6282,6 +12483,71 @@ impl WriteXml for NetworkInfo {
         w.member("secondaryNetworkSupported", &self.secondary_network_supported);
         w.member("maximumSecondaryNetworkInterfaces", &self.maximum_secondary_network_interfaces);
         w.member("ipv4AddressesPerSecondaryInterface", &self.ipv4_addresses_per_secondary_interface);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkInsightsAccessScope {
+    pub network_insights_access_scope_id: Option<String>,
+    pub network_insights_access_scope_arn: Option<String>,
+    pub created_date: Option<UnixMillis>,
+    pub updated_date: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for NetworkInsightsAccessScope {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeId", &self.network_insights_access_scope_id);
+        w.member("networkInsightsAccessScopeArn", &self.network_insights_access_scope_arn);
+        w.member("createdDate", &self.created_date);
+        w.member("updatedDate", &self.updated_date);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkInsightsAccessScopeAnalysis {
+    pub network_insights_access_scope_analysis_id: Option<String>,
+    pub network_insights_access_scope_analysis_arn: Option<String>,
+    pub network_insights_access_scope_id: Option<String>,
+    pub status: Option<String>,
+    pub status_message: Option<String>,
+    pub warning_message: Option<String>,
+    pub start_date: Option<UnixMillis>,
+    pub end_date: Option<UnixMillis>,
+    pub findings_found: Option<String>,
+    pub analyzed_eni_count: Option<i32>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for NetworkInsightsAccessScopeAnalysis {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeAnalysisId", &self.network_insights_access_scope_analysis_id);
+        w.member("networkInsightsAccessScopeAnalysisArn", &self.network_insights_access_scope_analysis_arn);
+        w.member("networkInsightsAccessScopeId", &self.network_insights_access_scope_id);
+        w.member("status", &self.status);
+        w.member("statusMessage", &self.status_message);
+        w.member("warningMessage", &self.warning_message);
+        w.member("startDate", &self.start_date);
+        w.member("endDate", &self.end_date);
+        w.member("findingsFound", &self.findings_found);
+        w.member("analyzedEniCount", &self.analyzed_eni_count);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkInsightsAccessScopeContent {
+    pub network_insights_access_scope_id: Option<String>,
+    pub match_paths: Vec<AccessScopePath>,
+    pub exclude_paths: Vec<AccessScopePath>,
+}
+
+impl WriteXml for NetworkInsightsAccessScopeContent {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeId", &self.network_insights_access_scope_id);
+        w.list("matchPathSet", "item", &self.match_paths);
+        w.list("excludePathSet", "item", &self.exclude_paths);
     }
 }
 
@@ -6527,6 +12793,40 @@ impl WriteXml for NetworkInterfaceIpv6Address {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkInterfacePermission {
+    pub network_interface_permission_id: Option<String>,
+    pub network_interface_id: Option<String>,
+    pub aws_account_id: Option<String>,
+    pub aws_service: Option<String>,
+    pub permission: Option<String>,
+    pub permission_state: Option<NetworkInterfacePermissionState>,
+}
+
+impl WriteXml for NetworkInterfacePermission {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInterfacePermissionId", &self.network_interface_permission_id);
+        w.member("networkInterfaceId", &self.network_interface_id);
+        w.member("awsAccountId", &self.aws_account_id);
+        w.member("awsService", &self.aws_service);
+        w.member("permission", &self.permission);
+        w.member("permissionState", &self.permission_state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkInterfacePermissionState {
+    pub state: Option<String>,
+    pub status_message: Option<String>,
+}
+
+impl WriteXml for NetworkInterfacePermissionState {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("state", &self.state);
+        w.member("statusMessage", &self.status_message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkInterfacePrivateIpAddress {
     pub association: Option<NetworkInterfaceAssociation>,
     pub primary: Option<bool>,
@@ -6656,6 +12956,56 @@ impl WriteXml for OperatorResponse {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct PacketHeaderStatement {
+    pub source_addresses: Vec<String>,
+    pub destination_addresses: Vec<String>,
+    pub source_ports: Vec<String>,
+    pub destination_ports: Vec<String>,
+    pub source_prefix_lists: Vec<String>,
+    pub destination_prefix_lists: Vec<String>,
+    pub protocols: Vec<String>,
+}
+
+impl WriteXml for PacketHeaderStatement {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("sourceAddressSet", "item", &self.source_addresses);
+        w.list("destinationAddressSet", "item", &self.destination_addresses);
+        w.list("sourcePortSet", "item", &self.source_ports);
+        w.list("destinationPortSet", "item", &self.destination_ports);
+        w.list("sourcePrefixListSet", "item", &self.source_prefix_lists);
+        w.list("destinationPrefixListSet", "item", &self.destination_prefix_lists);
+        w.list("protocolSet", "item", &self.protocols);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PacketHeaderStatementRequest {
+    pub source_addresses: Vec<String>,
+    pub destination_addresses: Vec<String>,
+    pub source_ports: Vec<String>,
+    pub destination_ports: Vec<String>,
+    pub source_prefix_lists: Vec<String>,
+    pub destination_prefix_lists: Vec<String>,
+    pub protocols: Vec<String>,
+}
+
+impl FromQuery for PacketHeaderStatementRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            source_addresses: members.take("SourceAddress")?,
+            destination_addresses: members.take("DestinationAddress")?,
+            source_ports: members.take("SourcePort")?,
+            destination_ports: members.take("DestinationPort")?,
+            source_prefix_lists: members.take("SourcePrefixList")?,
+            destination_prefix_lists: members.take("DestinationPrefixList")?,
+            protocols: members.take("Protocol")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PathComponent {
     pub sequence_number: Option<i32>,
     pub acl_rule: Option<AnalysisAclRule>,
@@ -6737,6 +13087,256 @@ impl FromQuery for PathRequestFilter {
             source_port_range: members.take("SourcePortRange")?,
             destination_address: members.take("DestinationAddress")?,
             destination_port_range: members.take("DestinationPortRange")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathStatement {
+    pub packet_header_statement: Option<PacketHeaderStatement>,
+    pub resource_statement: Option<ResourceStatement>,
+}
+
+impl WriteXml for PathStatement {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("packetHeaderStatement", &self.packet_header_statement);
+        w.member("resourceStatement", &self.resource_statement);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathStatementRequest {
+    pub packet_header_statement: Option<PacketHeaderStatementRequest>,
+    pub resource_statement: Option<ResourceStatementRequest>,
+}
+
+impl FromQuery for PathStatementRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            packet_header_statement: members.take("PacketHeaderStatement")?,
+            resource_statement: members.take("ResourceStatement")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeeringAttachmentStatus {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for PeeringAttachmentStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeeringConnectionOptions {
+    pub allow_dns_resolution_from_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_classic_link_to_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_vpc_to_remote_classic_link: Option<bool>,
+}
+
+impl WriteXml for PeeringConnectionOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("allowDnsResolutionFromRemoteVpc", &self.allow_dns_resolution_from_remote_vpc);
+        w.member("allowEgressFromLocalClassicLinkToRemoteVpc", &self.allow_egress_from_local_classic_link_to_remote_vpc);
+        w.member("allowEgressFromLocalVpcToRemoteClassicLink", &self.allow_egress_from_local_vpc_to_remote_classic_link);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeeringConnectionOptionsRequest {
+    pub allow_dns_resolution_from_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_classic_link_to_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_vpc_to_remote_classic_link: Option<bool>,
+}
+
+impl FromQuery for PeeringConnectionOptionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            allow_dns_resolution_from_remote_vpc: members.take("AllowDnsResolutionFromRemoteVpc")?,
+            allow_egress_from_local_classic_link_to_remote_vpc: members.take("AllowEgressFromLocalClassicLinkToRemoteVpc")?,
+            allow_egress_from_local_vpc_to_remote_classic_link: members.take("AllowEgressFromLocalVpcToRemoteClassicLink")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeeringTgwInfo {
+    pub transit_gateway_id: Option<String>,
+    pub core_network_id: Option<String>,
+    pub owner_id: Option<String>,
+    pub region: Option<String>,
+}
+
+impl WriteXml for PeeringTgwInfo {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("coreNetworkId", &self.core_network_id);
+        w.member("ownerId", &self.owner_id);
+        w.member("region", &self.region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1DHGroupNumbersListValue {
+    pub value: Option<i32>,
+}
+
+impl WriteXml for Phase1DHGroupNumbersListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1DHGroupNumbersRequestListValue {
+    pub value: Option<i32>,
+}
+
+impl FromQuery for Phase1DHGroupNumbersRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1EncryptionAlgorithmsListValue {
+    pub value: Option<String>,
+}
+
+impl WriteXml for Phase1EncryptionAlgorithmsListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1EncryptionAlgorithmsRequestListValue {
+    pub value: Option<String>,
+}
+
+impl FromQuery for Phase1EncryptionAlgorithmsRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1IntegrityAlgorithmsListValue {
+    pub value: Option<String>,
+}
+
+impl WriteXml for Phase1IntegrityAlgorithmsListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase1IntegrityAlgorithmsRequestListValue {
+    pub value: Option<String>,
+}
+
+impl FromQuery for Phase1IntegrityAlgorithmsRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2DHGroupNumbersListValue {
+    pub value: Option<i32>,
+}
+
+impl WriteXml for Phase2DHGroupNumbersListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2DHGroupNumbersRequestListValue {
+    pub value: Option<i32>,
+}
+
+impl FromQuery for Phase2DHGroupNumbersRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2EncryptionAlgorithmsListValue {
+    pub value: Option<String>,
+}
+
+impl WriteXml for Phase2EncryptionAlgorithmsListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2EncryptionAlgorithmsRequestListValue {
+    pub value: Option<String>,
+}
+
+impl FromQuery for Phase2EncryptionAlgorithmsRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2IntegrityAlgorithmsListValue {
+    pub value: Option<String>,
+}
+
+impl WriteXml for Phase2IntegrityAlgorithmsListValue {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("value", &self.value);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Phase2IntegrityAlgorithmsRequestListValue {
+    pub value: Option<String>,
+}
+
+impl FromQuery for Phase2IntegrityAlgorithmsRequestListValue {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            value: members.take("Value")?,
         };
         members.finish(shape)
     }
@@ -6841,6 +13441,32 @@ impl WriteXml for PrefixList {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrefixListAssociation {
+    pub resource_id: Option<String>,
+    pub resource_owner: Option<String>,
+}
+
+impl WriteXml for PrefixListAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("resourceId", &self.resource_id);
+        w.member("resourceOwner", &self.resource_owner);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrefixListEntry {
+    pub cidr: Option<String>,
+    pub description: Option<String>,
+}
+
+impl WriteXml for PrefixListEntry {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("cidr", &self.cidr);
+        w.member("description", &self.description);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PrefixListId {
     pub description: Option<String>,
     pub prefix_list_id: Option<String>,
@@ -6861,6 +13487,34 @@ impl WriteXml for PrefixListId {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("description", &self.description);
         w.member("prefixListId", &self.prefix_list_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrivateDnsDetails {
+    pub private_dns_name: Option<String>,
+}
+
+impl WriteXml for PrivateDnsDetails {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("privateDnsName", &self.private_dns_name);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrivateDnsNameConfiguration {
+    pub state: Option<String>,
+    pub r#type: Option<String>,
+    pub value: Option<String>,
+    pub name: Option<String>,
+}
+
+impl WriteXml for PrivateDnsNameConfiguration {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("state", &self.state);
+        w.member("type", &self.r#type);
+        w.member("value", &self.value);
+        w.member("name", &self.name);
     }
 }
 
@@ -6972,6 +13626,25 @@ impl WriteXml for PropagatingVgw {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProvisionedBandwidth {
+    pub provision_time: Option<UnixMillis>,
+    pub provisioned: Option<String>,
+    pub request_time: Option<UnixMillis>,
+    pub requested: Option<String>,
+    pub status: Option<String>,
+}
+
+impl WriteXml for ProvisionedBandwidth {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("provisionTime", &self.provision_time);
+        w.member("provisioned", &self.provisioned);
+        w.member("requestTime", &self.request_time);
+        w.member("requested", &self.requested);
+        w.member("status", &self.status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PtrUpdateStatus {
     pub value: Option<String>,
     pub status: Option<String>,
@@ -7068,6 +13741,120 @@ impl WriteXml for RegionGeography {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectTransitGatewayPeeringAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for RejectTransitGatewayPeeringAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectTransitGatewayPeeringAttachmentResult {
+    pub transit_gateway_peering_attachment: Option<TransitGatewayPeeringAttachment>,
+}
+
+impl WriteXml for RejectTransitGatewayPeeringAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayPeeringAttachment", &self.transit_gateway_peering_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectTransitGatewayVpcAttachmentRequest {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for RejectTransitGatewayVpcAttachmentRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_attachment_id: members.take_required("TransitGatewayAttachmentId")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectTransitGatewayVpcAttachmentResult {
+    pub transit_gateway_vpc_attachment: Option<TransitGatewayVpcAttachment>,
+}
+
+impl WriteXml for RejectTransitGatewayVpcAttachmentResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayVpcAttachment", &self.transit_gateway_vpc_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectVpcEndpointConnectionsRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+    pub vpc_endpoint_ids: Vec<String>,
+}
+
+impl FromQuery for RejectVpcEndpointConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+            vpc_endpoint_ids: members.take_required("VpcEndpointId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectVpcEndpointConnectionsResult {
+    pub unsuccessful: Vec<UnsuccessfulItem>,
+}
+
+impl WriteXml for RejectVpcEndpointConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("unsuccessful", "item", &self.unsuccessful);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectVpcPeeringConnectionRequest {
+    pub dry_run: Option<bool>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl FromQuery for RejectVpcPeeringConnectionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            vpc_peering_connection_id: members.take_required("VpcPeeringConnectionId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RejectVpcPeeringConnectionResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for RejectVpcPeeringConnectionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReleaseAddressRequest {
     pub allocation_id: Option<String>,
     pub public_ip: Option<String>,
@@ -7083,6 +13870,21 @@ impl FromQuery for ReleaseAddressRequest {
             public_ip: members.take("PublicIp")?,
             network_border_group: members.take("NetworkBorderGroup")?,
             dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RemovePrefixListEntry {
+    pub cidr: Option<String>,
+}
+
+impl FromQuery for RemovePrefixListEntry {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            cidr: members.take_required("Cidr")?,
         };
         members.finish(shape)
     }
@@ -7233,6 +14035,72 @@ impl WriteXml for ReplaceRouteTableAssociationResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplaceTransitGatewayRouteRequest {
+    pub destination_cidr_block: Option<String>,
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub blackhole: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ReplaceTransitGatewayRouteRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            destination_cidr_block: members.take_required("DestinationCidrBlock")?,
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            transit_gateway_attachment_id: members.take("TransitGatewayAttachmentId")?,
+            blackhole: members.take("Blackhole")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplaceTransitGatewayRouteResult {
+    pub route: Option<TransitGatewayRoute>,
+}
+
+impl WriteXml for ReplaceTransitGatewayRouteResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("route", &self.route);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplaceVpnTunnelRequest {
+    pub vpn_connection_id: Option<String>,
+    pub vpn_tunnel_outside_ip_address: Option<String>,
+    pub apply_pending_maintenance: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ReplaceVpnTunnelRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            vpn_connection_id: members.take_required("VpnConnectionId")?,
+            vpn_tunnel_outside_ip_address: members.take_required("VpnTunnelOutsideIpAddress")?,
+            apply_pending_maintenance: members.take("ApplyPendingMaintenance")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReplaceVpnTunnelResult {
+    pub r#return: Option<bool>,
+}
+
+impl WriteXml for ReplaceVpnTunnelResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.r#return);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestFilterPortRange {
     pub from_port: Option<i32>,
     pub to_port: Option<i32>,
@@ -7269,6 +14137,36 @@ impl WriteXml for Reservation {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResetAddressAttributeRequest {
+    pub allocation_id: Option<String>,
+    pub attribute: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for ResetAddressAttributeRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            allocation_id: members.take_required("AllocationId")?,
+            attribute: members.take_required("Attribute")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResetAddressAttributeResult {
+    pub address: Option<AddressAttribute>,
+}
+
+impl WriteXml for ResetAddressAttributeResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("address", &self.address);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ResetNetworkInterfaceAttributeRequest {
     pub dry_run: Option<bool>,
     pub network_interface_id: Option<String>,
@@ -7284,6 +14182,102 @@ impl FromQuery for ResetNetworkInterfaceAttributeRequest {
             source_dest_check: members.take("SourceDestCheck")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceStatement {
+    pub resources: Vec<String>,
+    pub resource_types: Vec<String>,
+}
+
+impl WriteXml for ResourceStatement {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("resourceSet", "item", &self.resources);
+        w.list("resourceTypeSet", "item", &self.resource_types);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ResourceStatementRequest {
+    pub resources: Vec<String>,
+    pub resource_types: Vec<String>,
+}
+
+impl FromQuery for ResourceStatementRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            resources: members.take("Resource")?,
+            resource_types: members.take("ResourceType")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreManagedPrefixListVersionRequest {
+    pub dry_run: Option<bool>,
+    pub prefix_list_id: Option<String>,
+    pub previous_version: Option<i64>,
+    pub current_version: Option<i64>,
+}
+
+impl FromQuery for RestoreManagedPrefixListVersionRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            prefix_list_id: members.take_required("PrefixListId")?,
+            previous_version: members.take_required("PreviousVersion")?,
+            current_version: members.take_required("CurrentVersion")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RestoreManagedPrefixListVersionResult {
+    pub prefix_list: Option<ManagedPrefixList>,
+}
+
+impl WriteXml for RestoreManagedPrefixListVersionResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("prefixList", &self.prefix_list);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RevokeClientVpnIngressRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub target_network_cidr: Option<String>,
+    pub access_group_id: Option<String>,
+    pub revoke_all_groups: Option<bool>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for RevokeClientVpnIngressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            target_network_cidr: members.take_required("TargetNetworkCidr")?,
+            access_group_id: members.take("AccessGroupId")?,
+            revoke_all_groups: members.take("RevokeAllGroups")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RevokeClientVpnIngressResult {
+    pub status: Option<ClientVpnAuthorizationRuleStatus>,
+}
+
+impl WriteXml for RevokeClientVpnIngressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("status", &self.status);
     }
 }
 
@@ -7676,6 +14670,57 @@ impl FromQuery for RunInstancesRequest {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchTransitGatewayRoutesRequest {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub dry_run: Option<bool>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for SearchTransitGatewayRoutesRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_route_table_id: members.take_required("TransitGatewayRouteTableId")?,
+            filters: members.take_required("Filter")?,
+            max_results: members.take("MaxResults")?,
+            dry_run: members.take("DryRun")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for SearchTransitGatewayRoutesRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchTransitGatewayRoutesResult {
+    pub routes: Vec<TransitGatewayRoute>,
+    pub additional_routes_available: Option<bool>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for SearchTransitGatewayRoutesResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("routeSet", "item", &self.routes);
+        w.member("additionalRoutesAvailable", &self.additional_routes_available);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SecurityGroup {
     pub group_id: Option<String>,
     pub ip_permissions_egress: Vec<IpPermission>,
@@ -7720,6 +14765,19 @@ impl WriteXml for SecurityGroupForVpc {
         w.member("groupId", &self.group_id);
         w.list("tagSet", "item", &self.tags);
         w.member("primaryVpcId", &self.primary_vpc_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecurityGroupIdentifier {
+    pub group_id: Option<String>,
+    pub group_name: Option<String>,
+}
+
+impl WriteXml for SecurityGroupIdentifier {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("groupId", &self.group_id);
+        w.member("groupName", &self.group_name);
     }
 }
 
@@ -7841,6 +14899,126 @@ impl FromQuery for SecurityGroupRuleUpdate {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct SecurityGroupVpcAssociation {
+    pub group_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub vpc_owner_id: Option<String>,
+    pub state: Option<String>,
+    pub state_reason: Option<String>,
+    pub group_owner_id: Option<String>,
+}
+
+impl WriteXml for SecurityGroupVpcAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("groupId", &self.group_id);
+        w.member("vpcId", &self.vpc_id);
+        w.member("vpcOwnerId", &self.vpc_owner_id);
+        w.member("state", &self.state);
+        w.member("stateReason", &self.state_reason);
+        w.member("groupOwnerId", &self.group_owner_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceConfiguration {
+    pub service_type: Vec<ServiceTypeDetail>,
+    pub service_id: Option<String>,
+    pub service_name: Option<String>,
+    pub service_state: Option<String>,
+    pub availability_zone_ids: Vec<String>,
+    pub availability_zones: Vec<String>,
+    pub acceptance_required: Option<bool>,
+    pub manages_vpc_endpoints: Option<bool>,
+    pub network_load_balancer_arns: Vec<String>,
+    pub gateway_load_balancer_arns: Vec<String>,
+    pub supported_ip_address_types: Vec<String>,
+    pub base_endpoint_dns_names: Vec<String>,
+    pub private_dns_name: Option<String>,
+    pub private_dns_name_configuration: Option<PrivateDnsNameConfiguration>,
+    pub payer_responsibility: Option<String>,
+    pub tags: Vec<Tag>,
+    pub supported_regions: Vec<SupportedRegionDetail>,
+    pub remote_access_enabled: Option<bool>,
+}
+
+impl WriteXml for ServiceConfiguration {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("serviceType", "item", &self.service_type);
+        w.member("serviceId", &self.service_id);
+        w.member("serviceName", &self.service_name);
+        w.member("serviceState", &self.service_state);
+        w.list("availabilityZoneIdSet", "item", &self.availability_zone_ids);
+        w.list("availabilityZoneSet", "item", &self.availability_zones);
+        w.member("acceptanceRequired", &self.acceptance_required);
+        w.member("managesVpcEndpoints", &self.manages_vpc_endpoints);
+        w.list("networkLoadBalancerArnSet", "item", &self.network_load_balancer_arns);
+        w.list("gatewayLoadBalancerArnSet", "item", &self.gateway_load_balancer_arns);
+        w.list("supportedIpAddressTypeSet", "item", &self.supported_ip_address_types);
+        w.list("baseEndpointDnsNameSet", "item", &self.base_endpoint_dns_names);
+        w.member("privateDnsName", &self.private_dns_name);
+        w.member("privateDnsNameConfiguration", &self.private_dns_name_configuration);
+        w.member("payerResponsibility", &self.payer_responsibility);
+        w.list("tagSet", "item", &self.tags);
+        w.list("supportedRegionSet", "item", &self.supported_regions);
+        w.member("remoteAccessEnabled", &self.remote_access_enabled);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceDetail {
+    pub service_name: Option<String>,
+    pub service_id: Option<String>,
+    pub service_type: Vec<ServiceTypeDetail>,
+    pub service_region: Option<String>,
+    pub availability_zone_ids: Vec<String>,
+    pub availability_zones: Vec<String>,
+    pub owner: Option<String>,
+    pub base_endpoint_dns_names: Vec<String>,
+    pub private_dns_name: Option<String>,
+    pub private_dns_names: Vec<PrivateDnsDetails>,
+    pub vpc_endpoint_policy_supported: Option<bool>,
+    pub acceptance_required: Option<bool>,
+    pub manages_vpc_endpoints: Option<bool>,
+    pub payer_responsibility: Option<String>,
+    pub tags: Vec<Tag>,
+    pub private_dns_name_verification_state: Option<String>,
+    pub supported_ip_address_types: Vec<String>,
+}
+
+impl WriteXml for ServiceDetail {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("serviceName", &self.service_name);
+        w.member("serviceId", &self.service_id);
+        w.list("serviceType", "item", &self.service_type);
+        w.member("serviceRegion", &self.service_region);
+        w.list("availabilityZoneIdSet", "item", &self.availability_zone_ids);
+        w.list("availabilityZoneSet", "item", &self.availability_zones);
+        w.member("owner", &self.owner);
+        w.list("baseEndpointDnsNameSet", "item", &self.base_endpoint_dns_names);
+        w.member("privateDnsName", &self.private_dns_name);
+        w.list("privateDnsNameSet", "item", &self.private_dns_names);
+        w.member("vpcEndpointPolicySupported", &self.vpc_endpoint_policy_supported);
+        w.member("acceptanceRequired", &self.acceptance_required);
+        w.member("managesVpcEndpoints", &self.manages_vpc_endpoints);
+        w.member("payerResponsibility", &self.payer_responsibility);
+        w.list("tagSet", "item", &self.tags);
+        w.member("privateDnsNameVerificationState", &self.private_dns_name_verification_state);
+        w.list("supportedIpAddressTypeSet", "item", &self.supported_ip_address_types);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceTypeDetail {
+    pub service_type: Option<String>,
+}
+
+impl WriteXml for ServiceTypeDetail {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("serviceType", &self.service_type);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SpotMarketOptions {
     pub max_price: Option<String>,
     pub spot_instance_type: Option<String>,
@@ -7936,6 +15114,38 @@ impl WriteXml for StartInstancesResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartNetworkInsightsAccessScopeAnalysisRequest {
+    pub network_insights_access_scope_id: Option<String>,
+    pub dry_run: Option<bool>,
+    pub tag_specifications: Vec<TagSpecification>,
+    pub client_token: Option<String>,
+}
+
+impl FromQuery for StartNetworkInsightsAccessScopeAnalysisRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            network_insights_access_scope_id: members.take_required("NetworkInsightsAccessScopeId")?,
+            dry_run: members.take("DryRun")?,
+            tag_specifications: members.take("TagSpecification")?,
+            client_token: members.take_required("ClientToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartNetworkInsightsAccessScopeAnalysisResult {
+    pub network_insights_access_scope_analysis: Option<NetworkInsightsAccessScopeAnalysis>,
+}
+
+impl WriteXml for StartNetworkInsightsAccessScopeAnalysisResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("networkInsightsAccessScopeAnalysis", &self.network_insights_access_scope_analysis);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StartNetworkInsightsAnalysisRequest {
     pub network_insights_path_id: Option<String>,
     pub additional_accounts: Vec<String>,
@@ -7970,6 +15180,34 @@ pub struct StartNetworkInsightsAnalysisResult {
 impl WriteXml for StartNetworkInsightsAnalysisResult {
     fn write_xml(&self, w: &mut XmlWriter) {
         w.member("networkInsightsAnalysis", &self.network_insights_analysis);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartVpcEndpointServicePrivateDnsVerificationRequest {
+    pub dry_run: Option<bool>,
+    pub service_id: Option<String>,
+}
+
+impl FromQuery for StartVpcEndpointServicePrivateDnsVerificationRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            service_id: members.take_required("ServiceId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartVpcEndpointServicePrivateDnsVerificationResult {
+    pub return_value: Option<bool>,
+}
+
+impl WriteXml for StartVpcEndpointServicePrivateDnsVerificationResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("return", &self.return_value);
     }
 }
 
@@ -8089,6 +15327,61 @@ impl WriteXml for SubnetCidrBlockState {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubnetCidrReservation {
+    pub subnet_cidr_reservation_id: Option<String>,
+    pub subnet_id: Option<String>,
+    pub cidr: Option<String>,
+    pub reservation_type: Option<String>,
+    pub owner_id: Option<String>,
+    pub description: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for SubnetCidrReservation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("subnetCidrReservationId", &self.subnet_cidr_reservation_id);
+        w.member("subnetId", &self.subnet_id);
+        w.member("cidr", &self.cidr);
+        w.member("reservationType", &self.reservation_type);
+        w.member("ownerId", &self.owner_id);
+        w.member("description", &self.description);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubnetConfiguration {
+    pub subnet_id: Option<String>,
+    pub ipv4: Option<String>,
+    pub ipv6: Option<String>,
+}
+
+impl FromQuery for SubnetConfiguration {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            subnet_id: members.take("SubnetId")?,
+            ipv4: members.take("Ipv4")?,
+            ipv6: members.take("Ipv6")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubnetIpPrefixes {
+    pub subnet_id: Option<String>,
+    pub ip_prefixes: Vec<String>,
+}
+
+impl WriteXml for SubnetIpPrefixes {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("subnetId", &self.subnet_id);
+        w.list("ipPrefixSet", "item", &self.ip_prefixes);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubnetIpv6CidrBlockAssociation {
     pub association_id: Option<String>,
     pub ipv6_cidr_block: Option<String>,
@@ -8104,6 +15397,19 @@ impl WriteXml for SubnetIpv6CidrBlockAssociation {
         w.member("ipv6CidrBlockState", &self.ipv6_cidr_block_state);
         w.member("ipv6AddressAttribute", &self.ipv6_address_attribute);
         w.member("ipSource", &self.ip_source);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SupportedRegionDetail {
+    pub region: Option<String>,
+    pub service_state: Option<String>,
+}
+
+impl WriteXml for SupportedRegionDetail {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("region", &self.region);
+        w.member("serviceState", &self.service_state);
     }
 }
 
@@ -8166,6 +15472,82 @@ impl FromQuery for TagSpecification {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetNetwork {
+    pub association_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub target_network_id: Option<String>,
+    pub client_vpn_endpoint_id: Option<String>,
+    pub status: Option<AssociationStatus>,
+    pub security_groups: Vec<String>,
+    pub availability_zones: Vec<String>,
+    pub availability_zone_ids: Vec<String>,
+}
+
+impl WriteXml for TargetNetwork {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("associationId", &self.association_id);
+        w.member("vpcId", &self.vpc_id);
+        w.member("targetNetworkId", &self.target_network_id);
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("status", &self.status);
+        w.list("securityGroups", "item", &self.security_groups);
+        w.list("availabilityZoneSet", "item", &self.availability_zones);
+        w.list("availabilityZoneIdSet", "item", &self.availability_zone_ids);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TerminateClientVpnConnectionsRequest {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub connection_id: Option<String>,
+    pub username: Option<String>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for TerminateClientVpnConnectionsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            client_vpn_endpoint_id: members.take_required("ClientVpnEndpointId")?,
+            connection_id: members.take("ConnectionId")?,
+            username: members.take("Username")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TerminateClientVpnConnectionsResult {
+    pub client_vpn_endpoint_id: Option<String>,
+    pub username: Option<String>,
+    pub connection_statuses: Vec<TerminateConnectionStatus>,
+}
+
+impl WriteXml for TerminateClientVpnConnectionsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("clientVpnEndpointId", &self.client_vpn_endpoint_id);
+        w.member("username", &self.username);
+        w.list("connectionStatuses", "item", &self.connection_statuses);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TerminateConnectionStatus {
+    pub connection_id: Option<String>,
+    pub previous_status: Option<ClientVpnConnectionStatus>,
+    pub current_status: Option<ClientVpnConnectionStatus>,
+}
+
+impl WriteXml for TerminateConnectionStatus {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("connectionId", &self.connection_id);
+        w.member("previousStatus", &self.previous_status);
+        w.member("currentStatus", &self.current_status);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TerminateInstancesRequest {
     pub instance_ids: Vec<String>,
     pub force: Option<bool>,
@@ -8198,6 +15580,421 @@ impl WriteXml for TerminateInstancesResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct ThroughResourcesStatement {
+    pub resource_statement: Option<ResourceStatement>,
+}
+
+impl WriteXml for ThroughResourcesStatement {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("resourceStatement", &self.resource_statement);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ThroughResourcesStatementRequest {
+    pub resource_statement: Option<ResourceStatementRequest>,
+}
+
+impl FromQuery for ThroughResourcesStatementRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            resource_statement: members.take("ResourceStatement")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGateway {
+    pub transit_gateway_id: Option<String>,
+    pub transit_gateway_arn: Option<String>,
+    pub state: Option<String>,
+    pub owner_id: Option<String>,
+    pub description: Option<String>,
+    pub creation_time: Option<UnixMillis>,
+    pub options: Option<TransitGatewayOptions>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for TransitGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("transitGatewayArn", &self.transit_gateway_arn);
+        w.member("state", &self.state);
+        w.member("ownerId", &self.owner_id);
+        w.member("description", &self.description);
+        w.member("creationTime", &self.creation_time);
+        w.member("options", &self.options);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayAssociation {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for TransitGatewayAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceId", &self.resource_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayAttachment {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub transit_gateway_owner_id: Option<String>,
+    pub resource_owner_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub resource_id: Option<String>,
+    pub state: Option<String>,
+    pub association: Option<TransitGatewayAttachmentAssociation>,
+    pub creation_time: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for TransitGatewayAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("transitGatewayOwnerId", &self.transit_gateway_owner_id);
+        w.member("resourceOwnerId", &self.resource_owner_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("resourceId", &self.resource_id);
+        w.member("state", &self.state);
+        w.member("association", &self.association);
+        w.member("creationTime", &self.creation_time);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayAttachmentAssociation {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for TransitGatewayAttachmentAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayAttachmentPropagation {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for TransitGatewayAttachmentPropagation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayConfigurationDescribeEndpointStructure {
+    pub transit_gateway_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub availability_zones: Vec<String>,
+    pub availability_zone_ids: Vec<String>,
+}
+
+impl WriteXml for TransitGatewayConfigurationDescribeEndpointStructure {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.list("availabilityZoneSet", "item", &self.availability_zones);
+        w.list("availabilityZoneIdSet", "item", &self.availability_zone_ids);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayConfigurationInputStructure {
+    pub transit_gateway_id: Option<String>,
+    pub availability_zones: Vec<String>,
+    pub availability_zone_ids: Vec<String>,
+}
+
+impl FromQuery for TransitGatewayConfigurationInputStructure {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            transit_gateway_id: members.take("TransitGatewayId")?,
+            availability_zones: members.take("AvailabilityZone")?,
+            availability_zone_ids: members.take("AvailabilityZoneId")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayOptions {
+    pub amazon_side_asn: Option<i64>,
+    pub transit_gateway_cidr_blocks: Vec<String>,
+    pub auto_accept_shared_attachments: Option<String>,
+    pub default_route_table_association: Option<String>,
+    pub association_default_route_table_id: Option<String>,
+    pub default_route_table_propagation: Option<String>,
+    pub propagation_default_route_table_id: Option<String>,
+    pub vpn_ecmp_support: Option<String>,
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub multicast_support: Option<String>,
+    pub encryption_support: Option<EncryptionSupport>,
+}
+
+impl WriteXml for TransitGatewayOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("amazonSideAsn", &self.amazon_side_asn);
+        w.list("transitGatewayCidrBlocks", "item", &self.transit_gateway_cidr_blocks);
+        w.member("autoAcceptSharedAttachments", &self.auto_accept_shared_attachments);
+        w.member("defaultRouteTableAssociation", &self.default_route_table_association);
+        w.member("associationDefaultRouteTableId", &self.association_default_route_table_id);
+        w.member("defaultRouteTablePropagation", &self.default_route_table_propagation);
+        w.member("propagationDefaultRouteTableId", &self.propagation_default_route_table_id);
+        w.member("vpnEcmpSupport", &self.vpn_ecmp_support);
+        w.member("dnsSupport", &self.dns_support);
+        w.member("securityGroupReferencingSupport", &self.security_group_referencing_support);
+        w.member("multicastSupport", &self.multicast_support);
+        w.member("encryptionSupport", &self.encryption_support);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayPeeringAttachment {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub accepter_transit_gateway_attachment_id: Option<String>,
+    pub requester_tgw_info: Option<PeeringTgwInfo>,
+    pub accepter_tgw_info: Option<PeeringTgwInfo>,
+    pub options: Option<TransitGatewayPeeringAttachmentOptions>,
+    pub status: Option<PeeringAttachmentStatus>,
+    pub state: Option<String>,
+    pub creation_time: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for TransitGatewayPeeringAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("accepterTransitGatewayAttachmentId", &self.accepter_transit_gateway_attachment_id);
+        w.member("requesterTgwInfo", &self.requester_tgw_info);
+        w.member("accepterTgwInfo", &self.accepter_tgw_info);
+        w.member("options", &self.options);
+        w.member("status", &self.status);
+        w.member("state", &self.state);
+        w.member("creationTime", &self.creation_time);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayPeeringAttachmentOptions {
+    pub dynamic_routing: Option<String>,
+}
+
+impl WriteXml for TransitGatewayPeeringAttachmentOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("dynamicRouting", &self.dynamic_routing);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayPrefixListAttachment {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub resource_id: Option<String>,
+}
+
+impl WriteXml for TransitGatewayPrefixListAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("resourceId", &self.resource_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayPrefixListReference {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub prefix_list_owner_id: Option<String>,
+    pub state: Option<String>,
+    pub blackhole: Option<bool>,
+    pub transit_gateway_attachment: Option<TransitGatewayPrefixListAttachment>,
+}
+
+impl WriteXml for TransitGatewayPrefixListReference {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("prefixListId", &self.prefix_list_id);
+        w.member("prefixListOwnerId", &self.prefix_list_owner_id);
+        w.member("state", &self.state);
+        w.member("blackhole", &self.blackhole);
+        w.member("transitGatewayAttachment", &self.transit_gateway_attachment);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayPropagation {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub transit_gateway_route_table_id: Option<String>,
+    pub state: Option<String>,
+    pub transit_gateway_route_table_announcement_id: Option<String>,
+}
+
+impl WriteXml for TransitGatewayPropagation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceId", &self.resource_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("state", &self.state);
+        w.member("transitGatewayRouteTableAnnouncementId", &self.transit_gateway_route_table_announcement_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRequestOptions {
+    pub amazon_side_asn: Option<i64>,
+    pub auto_accept_shared_attachments: Option<String>,
+    pub default_route_table_association: Option<String>,
+    pub default_route_table_propagation: Option<String>,
+    pub vpn_ecmp_support: Option<String>,
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub multicast_support: Option<String>,
+    pub transit_gateway_cidr_blocks: Vec<String>,
+}
+
+impl FromQuery for TransitGatewayRequestOptions {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            amazon_side_asn: members.take("AmazonSideAsn")?,
+            auto_accept_shared_attachments: members.take("AutoAcceptSharedAttachments")?,
+            default_route_table_association: members.take("DefaultRouteTableAssociation")?,
+            default_route_table_propagation: members.take("DefaultRouteTablePropagation")?,
+            vpn_ecmp_support: members.take("VpnEcmpSupport")?,
+            dns_support: members.take("DnsSupport")?,
+            security_group_referencing_support: members.take("SecurityGroupReferencingSupport")?,
+            multicast_support: members.take("MulticastSupport")?,
+            transit_gateway_cidr_blocks: members.take("TransitGatewayCidrBlocks")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRoute {
+    pub destination_cidr_block: Option<String>,
+    pub prefix_list_id: Option<String>,
+    pub transit_gateway_route_table_announcement_id: Option<String>,
+    pub transit_gateway_attachments: Vec<TransitGatewayRouteAttachment>,
+    pub r#type: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for TransitGatewayRoute {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("destinationCidrBlock", &self.destination_cidr_block);
+        w.member("prefixListId", &self.prefix_list_id);
+        w.member("transitGatewayRouteTableAnnouncementId", &self.transit_gateway_route_table_announcement_id);
+        w.list("transitGatewayAttachments", "item", &self.transit_gateway_attachments);
+        w.member("type", &self.r#type);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRouteAttachment {
+    pub resource_id: Option<String>,
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_type: Option<String>,
+}
+
+impl WriteXml for TransitGatewayRouteAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("resourceId", &self.resource_id);
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceType", &self.resource_type);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRouteTable {
+    pub transit_gateway_route_table_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub state: Option<String>,
+    pub default_association_route_table: Option<bool>,
+    pub default_propagation_route_table: Option<bool>,
+    pub creation_time: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for TransitGatewayRouteTable {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayRouteTableId", &self.transit_gateway_route_table_id);
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("state", &self.state);
+        w.member("defaultAssociationRouteTable", &self.default_association_route_table);
+        w.member("defaultPropagationRouteTable", &self.default_propagation_route_table);
+        w.member("creationTime", &self.creation_time);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRouteTableAssociation {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for TransitGatewayRouteTableAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceId", &self.resource_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayRouteTablePropagation {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub resource_id: Option<String>,
+    pub resource_type: Option<String>,
+    pub state: Option<String>,
+    pub transit_gateway_route_table_announcement_id: Option<String>,
+}
+
+impl WriteXml for TransitGatewayRouteTablePropagation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("resourceId", &self.resource_id);
+        w.member("resourceType", &self.resource_type);
+        w.member("state", &self.state);
+        w.member("transitGatewayRouteTableAnnouncementId", &self.transit_gateway_route_table_announcement_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransitGatewayRouteTableRoute {
     pub destination_cidr: Option<String>,
     pub state: Option<String>,
@@ -8217,6 +16014,101 @@ impl WriteXml for TransitGatewayRouteTableRoute {
         w.member("attachmentId", &self.attachment_id);
         w.member("resourceId", &self.resource_id);
         w.member("resourceType", &self.resource_type);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayVpcAttachment {
+    pub transit_gateway_attachment_id: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub vpc_id: Option<String>,
+    pub vpc_owner_id: Option<String>,
+    pub state: Option<String>,
+    pub subnet_ids: Vec<String>,
+    pub creation_time: Option<UnixMillis>,
+    pub options: Option<TransitGatewayVpcAttachmentOptions>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for TransitGatewayVpcAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("transitGatewayAttachmentId", &self.transit_gateway_attachment_id);
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("vpcId", &self.vpc_id);
+        w.member("vpcOwnerId", &self.vpc_owner_id);
+        w.member("state", &self.state);
+        w.list("subnetIds", "item", &self.subnet_ids);
+        w.member("creationTime", &self.creation_time);
+        w.member("options", &self.options);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransitGatewayVpcAttachmentOptions {
+    pub dns_support: Option<String>,
+    pub security_group_referencing_support: Option<String>,
+    pub ipv6_support: Option<String>,
+    pub appliance_mode_support: Option<String>,
+}
+
+impl WriteXml for TransitGatewayVpcAttachmentOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("dnsSupport", &self.dns_support);
+        w.member("securityGroupReferencingSupport", &self.security_group_referencing_support);
+        w.member("ipv6Support", &self.ipv6_support);
+        w.member("applianceModeSupport", &self.appliance_mode_support);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TunnelOption {
+    pub outside_ip_address: Option<String>,
+    pub tunnel_inside_cidr: Option<String>,
+    pub tunnel_inside_ipv6_cidr: Option<String>,
+    pub pre_shared_key: Option<String>,
+    pub phase1_lifetime_seconds: Option<i32>,
+    pub phase2_lifetime_seconds: Option<i32>,
+    pub rekey_margin_time_seconds: Option<i32>,
+    pub rekey_fuzz_percentage: Option<i32>,
+    pub replay_window_size: Option<i32>,
+    pub dpd_timeout_seconds: Option<i32>,
+    pub dpd_timeout_action: Option<String>,
+    pub phase1_encryption_algorithms: Vec<Phase1EncryptionAlgorithmsListValue>,
+    pub phase2_encryption_algorithms: Vec<Phase2EncryptionAlgorithmsListValue>,
+    pub phase1_integrity_algorithms: Vec<Phase1IntegrityAlgorithmsListValue>,
+    pub phase2_integrity_algorithms: Vec<Phase2IntegrityAlgorithmsListValue>,
+    pub phase1_dh_group_numbers: Vec<Phase1DHGroupNumbersListValue>,
+    pub phase2_dh_group_numbers: Vec<Phase2DHGroupNumbersListValue>,
+    pub ike_versions: Vec<IKEVersionsListValue>,
+    pub startup_action: Option<String>,
+    pub log_options: Option<VpnTunnelLogOptions>,
+    pub enable_tunnel_lifecycle_control: Option<bool>,
+}
+
+impl WriteXml for TunnelOption {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("outsideIpAddress", &self.outside_ip_address);
+        w.member("tunnelInsideCidr", &self.tunnel_inside_cidr);
+        w.member("tunnelInsideIpv6Cidr", &self.tunnel_inside_ipv6_cidr);
+        w.member("preSharedKey", &self.pre_shared_key);
+        w.member("phase1LifetimeSeconds", &self.phase1_lifetime_seconds);
+        w.member("phase2LifetimeSeconds", &self.phase2_lifetime_seconds);
+        w.member("rekeyMarginTimeSeconds", &self.rekey_margin_time_seconds);
+        w.member("rekeyFuzzPercentage", &self.rekey_fuzz_percentage);
+        w.member("replayWindowSize", &self.replay_window_size);
+        w.member("dpdTimeoutSeconds", &self.dpd_timeout_seconds);
+        w.member("dpdTimeoutAction", &self.dpd_timeout_action);
+        w.list("phase1EncryptionAlgorithmSet", "item", &self.phase1_encryption_algorithms);
+        w.list("phase2EncryptionAlgorithmSet", "item", &self.phase2_encryption_algorithms);
+        w.list("phase1IntegrityAlgorithmSet", "item", &self.phase1_integrity_algorithms);
+        w.list("phase2IntegrityAlgorithmSet", "item", &self.phase2_integrity_algorithms);
+        w.list("phase1DHGroupNumberSet", "item", &self.phase1_dh_group_numbers);
+        w.list("phase2DHGroupNumberSet", "item", &self.phase2_dh_group_numbers);
+        w.list("ikeVersionSet", "item", &self.ike_versions);
+        w.member("startupAction", &self.startup_action);
+        w.member("logOptions", &self.log_options);
+        w.member("enableTunnelLifecycleControl", &self.enable_tunnel_lifecycle_control);
     }
 }
 
@@ -8270,6 +16162,40 @@ impl FromQuery for UnassignPrivateIpAddressesRequest {
             private_ip_addresses: members.take("PrivateIpAddress")?,
         };
         members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnassignPrivateNatGatewayAddressRequest {
+    pub nat_gateway_id: Option<String>,
+    pub private_ip_addresses: Vec<String>,
+    pub max_drain_duration_seconds: Option<i32>,
+    pub dry_run: Option<bool>,
+}
+
+impl FromQuery for UnassignPrivateNatGatewayAddressRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            nat_gateway_id: members.take_required("NatGatewayId")?,
+            private_ip_addresses: members.take_required("PrivateIpAddress")?,
+            max_drain_duration_seconds: members.take("MaxDrainDurationSeconds")?,
+            dry_run: members.take("DryRun")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnassignPrivateNatGatewayAddressResult {
+    pub nat_gateway_id: Option<String>,
+    pub nat_gateway_addresses: Vec<NatGatewayAddress>,
+}
+
+impl WriteXml for UnassignPrivateNatGatewayAddressResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("natGatewayId", &self.nat_gateway_id);
+        w.list("natGatewayAddressSet", "item", &self.nat_gateway_addresses);
     }
 }
 
@@ -8426,6 +16352,27 @@ impl WriteXml for VCpuInfo {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct VgwTelemetry {
+    pub accepted_route_count: Option<i32>,
+    pub last_status_change: Option<UnixMillis>,
+    pub outside_ip_address: Option<String>,
+    pub status: Option<String>,
+    pub status_message: Option<String>,
+    pub certificate_arn: Option<String>,
+}
+
+impl WriteXml for VgwTelemetry {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("acceptedRouteCount", &self.accepted_route_count);
+        w.member("lastStatusChange", &self.last_status_change);
+        w.member("outsideIpAddress", &self.outside_ip_address);
+        w.member("status", &self.status);
+        w.member("statusMessage", &self.status_message);
+        w.member("certificateArn", &self.certificate_arn);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Volume {
     pub availability_zone_id: Option<String>,
     pub outpost_arn: Option<String>,
@@ -8533,6 +16480,71 @@ impl WriteXml for Vpc {
         w.member("state", &self.state);
         w.member("cidrBlock", &self.cidr_block);
         w.member("dhcpOptionsId", &self.dhcp_options_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcAttachment {
+    pub vpc_id: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for VpcAttachment {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcId", &self.vpc_id);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcBlockPublicAccessExclusion {
+    pub exclusion_id: Option<String>,
+    pub internet_gateway_exclusion_mode: Option<String>,
+    pub resource_arn: Option<String>,
+    pub state: Option<String>,
+    pub reason: Option<String>,
+    pub creation_timestamp: Option<UnixMillis>,
+    pub last_update_timestamp: Option<UnixMillis>,
+    pub deletion_timestamp: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for VpcBlockPublicAccessExclusion {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("exclusionId", &self.exclusion_id);
+        w.member("internetGatewayExclusionMode", &self.internet_gateway_exclusion_mode);
+        w.member("resourceArn", &self.resource_arn);
+        w.member("state", &self.state);
+        w.member("reason", &self.reason);
+        w.member("creationTimestamp", &self.creation_timestamp);
+        w.member("lastUpdateTimestamp", &self.last_update_timestamp);
+        w.member("deletionTimestamp", &self.deletion_timestamp);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcBlockPublicAccessOptions {
+    pub aws_account_id: Option<String>,
+    pub aws_region: Option<String>,
+    pub state: Option<String>,
+    pub internet_gateway_block_mode: Option<String>,
+    pub reason: Option<String>,
+    pub last_update_timestamp: Option<UnixMillis>,
+    pub managed_by: Option<String>,
+    pub exclusions_allowed: Option<String>,
+}
+
+impl WriteXml for VpcBlockPublicAccessOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("awsAccountId", &self.aws_account_id);
+        w.member("awsRegion", &self.aws_region);
+        w.member("state", &self.state);
+        w.member("internetGatewayBlockMode", &self.internet_gateway_block_mode);
+        w.member("reason", &self.reason);
+        w.member("lastUpdateTimestamp", &self.last_update_timestamp);
+        w.member("managedBy", &self.managed_by);
+        w.member("exclusionsAllowed", &self.exclusions_allowed);
     }
 }
 
@@ -8657,6 +16669,131 @@ impl WriteXml for VpcEncryptionControlExclusions {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcEndpoint {
+    pub vpc_endpoint_id: Option<String>,
+    pub vpc_endpoint_type: Option<String>,
+    pub vpc_id: Option<String>,
+    pub service_name: Option<String>,
+    pub state: Option<String>,
+    pub policy_document: Option<String>,
+    pub route_table_ids: Vec<String>,
+    pub subnet_ids: Vec<String>,
+    pub groups: Vec<SecurityGroupIdentifier>,
+    pub ip_address_type: Option<String>,
+    pub dns_options: Option<DnsOptions>,
+    pub private_dns_enabled: Option<bool>,
+    pub requester_managed: Option<bool>,
+    pub network_interface_ids: Vec<String>,
+    pub dns_entries: Vec<DnsEntry>,
+    pub creation_timestamp: Option<UnixMillis>,
+    pub tags: Vec<Tag>,
+    pub owner_id: Option<String>,
+    pub last_error: Option<LastError>,
+    pub ipv4_prefixes: Vec<SubnetIpPrefixes>,
+    pub ipv6_prefixes: Vec<SubnetIpPrefixes>,
+    pub failure_reason: Option<String>,
+    pub service_network_arn: Option<String>,
+    pub resource_configuration_arn: Option<String>,
+    pub service_region: Option<String>,
+}
+
+impl WriteXml for VpcEndpoint {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpcEndpointId", &self.vpc_endpoint_id);
+        w.member("vpcEndpointType", &self.vpc_endpoint_type);
+        w.member("vpcId", &self.vpc_id);
+        w.member("serviceName", &self.service_name);
+        w.member("state", &self.state);
+        w.member("policyDocument", &self.policy_document);
+        w.list("routeTableIdSet", "item", &self.route_table_ids);
+        w.list("subnetIdSet", "item", &self.subnet_ids);
+        w.list("groupSet", "item", &self.groups);
+        w.member("ipAddressType", &self.ip_address_type);
+        w.member("dnsOptions", &self.dns_options);
+        w.member("privateDnsEnabled", &self.private_dns_enabled);
+        w.member("requesterManaged", &self.requester_managed);
+        w.list("networkInterfaceIdSet", "item", &self.network_interface_ids);
+        w.list("dnsEntrySet", "item", &self.dns_entries);
+        w.member("creationTimestamp", &self.creation_timestamp);
+        w.list("tagSet", "item", &self.tags);
+        w.member("ownerId", &self.owner_id);
+        w.member("lastError", &self.last_error);
+        w.list("ipv4PrefixSet", "item", &self.ipv4_prefixes);
+        w.list("ipv6PrefixSet", "item", &self.ipv6_prefixes);
+        w.member("failureReason", &self.failure_reason);
+        w.member("serviceNetworkArn", &self.service_network_arn);
+        w.member("resourceConfigurationArn", &self.resource_configuration_arn);
+        w.member("serviceRegion", &self.service_region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcEndpointAssociation {
+    pub id: Option<String>,
+    pub vpc_endpoint_id: Option<String>,
+    pub service_network_arn: Option<String>,
+    pub service_network_name: Option<String>,
+    pub associated_resource_accessibility: Option<String>,
+    pub failure_reason: Option<String>,
+    pub failure_code: Option<String>,
+    pub dns_entry: Option<DnsEntry>,
+    pub private_dns_entry: Option<DnsEntry>,
+    pub associated_resource_arn: Option<String>,
+    pub resource_configuration_group_arn: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+impl WriteXml for VpcEndpointAssociation {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("id", &self.id);
+        w.member("vpcEndpointId", &self.vpc_endpoint_id);
+        w.member("serviceNetworkArn", &self.service_network_arn);
+        w.member("serviceNetworkName", &self.service_network_name);
+        w.member("associatedResourceAccessibility", &self.associated_resource_accessibility);
+        w.member("failureReason", &self.failure_reason);
+        w.member("failureCode", &self.failure_code);
+        w.member("dnsEntry", &self.dns_entry);
+        w.member("privateDnsEntry", &self.private_dns_entry);
+        w.member("associatedResourceArn", &self.associated_resource_arn);
+        w.member("resourceConfigurationGroupArn", &self.resource_configuration_group_arn);
+        w.list("tagSet", "item", &self.tags);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcEndpointConnection {
+    pub service_id: Option<String>,
+    pub vpc_endpoint_id: Option<String>,
+    pub vpc_endpoint_owner: Option<String>,
+    pub vpc_endpoint_state: Option<String>,
+    pub creation_timestamp: Option<UnixMillis>,
+    pub dns_entries: Vec<DnsEntry>,
+    pub network_load_balancer_arns: Vec<String>,
+    pub gateway_load_balancer_arns: Vec<String>,
+    pub ip_address_type: Option<String>,
+    pub vpc_endpoint_connection_id: Option<String>,
+    pub tags: Vec<Tag>,
+    pub vpc_endpoint_region: Option<String>,
+}
+
+impl WriteXml for VpcEndpointConnection {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("serviceId", &self.service_id);
+        w.member("vpcEndpointId", &self.vpc_endpoint_id);
+        w.member("vpcEndpointOwner", &self.vpc_endpoint_owner);
+        w.member("vpcEndpointState", &self.vpc_endpoint_state);
+        w.member("creationTimestamp", &self.creation_timestamp);
+        w.list("dnsEntrySet", "item", &self.dns_entries);
+        w.list("networkLoadBalancerArnSet", "item", &self.network_load_balancer_arns);
+        w.list("gatewayLoadBalancerArnSet", "item", &self.gateway_load_balancer_arns);
+        w.member("ipAddressType", &self.ip_address_type);
+        w.member("vpcEndpointConnectionId", &self.vpc_endpoint_connection_id);
+        w.list("tagSet", "item", &self.tags);
+        w.member("vpcEndpointRegion", &self.vpc_endpoint_region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VpcIpv6CidrBlockAssociation {
     pub association_id: Option<String>,
     pub ipv6_cidr_block: Option<String>,
@@ -8676,5 +16813,320 @@ impl WriteXml for VpcIpv6CidrBlockAssociation {
         w.member("ipv6Pool", &self.ipv6_pool);
         w.member("ipv6AddressAttribute", &self.ipv6_address_attribute);
         w.member("ipSource", &self.ip_source);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcPeeringConnection {
+    pub accepter_vpc_info: Option<VpcPeeringConnectionVpcInfo>,
+    pub expiration_time: Option<UnixMillis>,
+    pub requester_vpc_info: Option<VpcPeeringConnectionVpcInfo>,
+    pub status: Option<VpcPeeringConnectionStateReason>,
+    pub tags: Vec<Tag>,
+    pub vpc_peering_connection_id: Option<String>,
+}
+
+impl WriteXml for VpcPeeringConnection {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("accepterVpcInfo", &self.accepter_vpc_info);
+        w.member("expirationTime", &self.expiration_time);
+        w.member("requesterVpcInfo", &self.requester_vpc_info);
+        w.member("status", &self.status);
+        w.list("tagSet", "item", &self.tags);
+        w.member("vpcPeeringConnectionId", &self.vpc_peering_connection_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcPeeringConnectionOptionsDescription {
+    pub allow_dns_resolution_from_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_classic_link_to_remote_vpc: Option<bool>,
+    pub allow_egress_from_local_vpc_to_remote_classic_link: Option<bool>,
+}
+
+impl WriteXml for VpcPeeringConnectionOptionsDescription {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("allowDnsResolutionFromRemoteVpc", &self.allow_dns_resolution_from_remote_vpc);
+        w.member("allowEgressFromLocalClassicLinkToRemoteVpc", &self.allow_egress_from_local_classic_link_to_remote_vpc);
+        w.member("allowEgressFromLocalVpcToRemoteClassicLink", &self.allow_egress_from_local_vpc_to_remote_classic_link);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcPeeringConnectionStateReason {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+impl WriteXml for VpcPeeringConnectionStateReason {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("code", &self.code);
+        w.member("message", &self.message);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpcPeeringConnectionVpcInfo {
+    pub cidr_block: Option<String>,
+    pub ipv6_cidr_block_set: Vec<Ipv6CidrBlock>,
+    pub cidr_block_set: Vec<CidrBlock>,
+    pub owner_id: Option<String>,
+    pub peering_options: Option<VpcPeeringConnectionOptionsDescription>,
+    pub vpc_id: Option<String>,
+    pub region: Option<String>,
+}
+
+impl WriteXml for VpcPeeringConnectionVpcInfo {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("cidrBlock", &self.cidr_block);
+        w.list("ipv6CidrBlockSet", "item", &self.ipv6_cidr_block_set);
+        w.list("cidrBlockSet", "item", &self.cidr_block_set);
+        w.member("ownerId", &self.owner_id);
+        w.member("peeringOptions", &self.peering_options);
+        w.member("vpcId", &self.vpc_id);
+        w.member("region", &self.region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnConnection {
+    pub category: Option<String>,
+    pub transit_gateway_id: Option<String>,
+    pub vpn_concentrator_id: Option<String>,
+    pub core_network_arn: Option<String>,
+    pub core_network_attachment_arn: Option<String>,
+    pub gateway_association_state: Option<String>,
+    pub options: Option<VpnConnectionOptions>,
+    pub routes: Vec<VpnStaticRoute>,
+    pub tags: Vec<Tag>,
+    pub vgw_telemetry: Vec<VgwTelemetry>,
+    pub pre_shared_key_arn: Option<String>,
+    pub vpn_connection_id: Option<String>,
+    pub state: Option<String>,
+    pub customer_gateway_configuration: Option<String>,
+    pub r#type: Option<String>,
+    pub customer_gateway_id: Option<String>,
+    pub vpn_gateway_id: Option<String>,
+}
+
+impl WriteXml for VpnConnection {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("category", &self.category);
+        w.member("transitGatewayId", &self.transit_gateway_id);
+        w.member("vpnConcentratorId", &self.vpn_concentrator_id);
+        w.member("coreNetworkArn", &self.core_network_arn);
+        w.member("coreNetworkAttachmentArn", &self.core_network_attachment_arn);
+        w.member("gatewayAssociationState", &self.gateway_association_state);
+        w.member("options", &self.options);
+        w.list("routes", "item", &self.routes);
+        w.list("tagSet", "item", &self.tags);
+        w.list("vgwTelemetry", "item", &self.vgw_telemetry);
+        w.member("preSharedKeyArn", &self.pre_shared_key_arn);
+        w.member("vpnConnectionId", &self.vpn_connection_id);
+        w.member("state", &self.state);
+        w.member("customerGatewayConfiguration", &self.customer_gateway_configuration);
+        w.member("type", &self.r#type);
+        w.member("customerGatewayId", &self.customer_gateway_id);
+        w.member("vpnGatewayId", &self.vpn_gateway_id);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnConnectionDeviceType {
+    pub vpn_connection_device_type_id: Option<String>,
+    pub vendor: Option<String>,
+    pub platform: Option<String>,
+    pub software: Option<String>,
+}
+
+impl WriteXml for VpnConnectionDeviceType {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("vpnConnectionDeviceTypeId", &self.vpn_connection_device_type_id);
+        w.member("vendor", &self.vendor);
+        w.member("platform", &self.platform);
+        w.member("software", &self.software);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnConnectionOptions {
+    pub enable_acceleration: Option<bool>,
+    pub static_routes_only: Option<bool>,
+    pub local_ipv4_network_cidr: Option<String>,
+    pub remote_ipv4_network_cidr: Option<String>,
+    pub local_ipv6_network_cidr: Option<String>,
+    pub remote_ipv6_network_cidr: Option<String>,
+    pub outside_ip_address_type: Option<String>,
+    pub transport_transit_gateway_attachment_id: Option<String>,
+    pub tunnel_inside_ip_version: Option<String>,
+    pub tunnel_options: Vec<TunnelOption>,
+    pub tunnel_bandwidth: Option<String>,
+}
+
+impl WriteXml for VpnConnectionOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("enableAcceleration", &self.enable_acceleration);
+        w.member("staticRoutesOnly", &self.static_routes_only);
+        w.member("localIpv4NetworkCidr", &self.local_ipv4_network_cidr);
+        w.member("remoteIpv4NetworkCidr", &self.remote_ipv4_network_cidr);
+        w.member("localIpv6NetworkCidr", &self.local_ipv6_network_cidr);
+        w.member("remoteIpv6NetworkCidr", &self.remote_ipv6_network_cidr);
+        w.member("outsideIpAddressType", &self.outside_ip_address_type);
+        w.member("transportTransitGatewayAttachmentId", &self.transport_transit_gateway_attachment_id);
+        w.member("tunnelInsideIpVersion", &self.tunnel_inside_ip_version);
+        w.list("tunnelOptionSet", "item", &self.tunnel_options);
+        w.member("tunnelBandwidth", &self.tunnel_bandwidth);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnConnectionOptionsSpecification {
+    pub enable_acceleration: Option<bool>,
+    pub tunnel_inside_ip_version: Option<String>,
+    pub tunnel_options: Vec<VpnTunnelOptionsSpecification>,
+    pub local_ipv4_network_cidr: Option<String>,
+    pub remote_ipv4_network_cidr: Option<String>,
+    pub local_ipv6_network_cidr: Option<String>,
+    pub remote_ipv6_network_cidr: Option<String>,
+    pub outside_ip_address_type: Option<String>,
+    pub transport_transit_gateway_attachment_id: Option<String>,
+    pub tunnel_bandwidth: Option<String>,
+    pub static_routes_only: Option<bool>,
+}
+
+impl FromQuery for VpnConnectionOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            enable_acceleration: members.take("EnableAcceleration")?,
+            tunnel_inside_ip_version: members.take("TunnelInsideIpVersion")?,
+            tunnel_options: members.take("TunnelOptions")?,
+            local_ipv4_network_cidr: members.take("LocalIpv4NetworkCidr")?,
+            remote_ipv4_network_cidr: members.take("RemoteIpv4NetworkCidr")?,
+            local_ipv6_network_cidr: members.take("LocalIpv6NetworkCidr")?,
+            remote_ipv6_network_cidr: members.take("RemoteIpv6NetworkCidr")?,
+            outside_ip_address_type: members.take("OutsideIpAddressType")?,
+            transport_transit_gateway_attachment_id: members.take("TransportTransitGatewayAttachmentId")?,
+            tunnel_bandwidth: members.take("TunnelBandwidth")?,
+            static_routes_only: members.take("StaticRoutesOnly")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnGateway {
+    pub amazon_side_asn: Option<i64>,
+    pub tags: Vec<Tag>,
+    pub vpn_gateway_id: Option<String>,
+    pub state: Option<String>,
+    pub r#type: Option<String>,
+    pub availability_zone: Option<String>,
+    pub vpc_attachments: Vec<VpcAttachment>,
+}
+
+impl WriteXml for VpnGateway {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("amazonSideAsn", &self.amazon_side_asn);
+        w.list("tagSet", "item", &self.tags);
+        w.member("vpnGatewayId", &self.vpn_gateway_id);
+        w.member("state", &self.state);
+        w.member("type", &self.r#type);
+        w.member("availabilityZone", &self.availability_zone);
+        w.list("attachments", "item", &self.vpc_attachments);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnStaticRoute {
+    pub destination_cidr_block: Option<String>,
+    pub source: Option<String>,
+    pub state: Option<String>,
+}
+
+impl WriteXml for VpnStaticRoute {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("destinationCidrBlock", &self.destination_cidr_block);
+        w.member("source", &self.source);
+        w.member("state", &self.state);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnTunnelLogOptions {
+    pub cloud_watch_log_options: Option<CloudWatchLogOptions>,
+}
+
+impl WriteXml for VpnTunnelLogOptions {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("cloudWatchLogOptions", &self.cloud_watch_log_options);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnTunnelLogOptionsSpecification {
+    pub cloud_watch_log_options: Option<CloudWatchLogOptionsSpecification>,
+}
+
+impl FromQuery for VpnTunnelLogOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            cloud_watch_log_options: members.take("CloudWatchLogOptions")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VpnTunnelOptionsSpecification {
+    pub tunnel_inside_cidr: Option<String>,
+    pub tunnel_inside_ipv6_cidr: Option<String>,
+    pub pre_shared_key: Option<String>,
+    pub phase1_lifetime_seconds: Option<i32>,
+    pub phase2_lifetime_seconds: Option<i32>,
+    pub rekey_margin_time_seconds: Option<i32>,
+    pub rekey_fuzz_percentage: Option<i32>,
+    pub replay_window_size: Option<i32>,
+    pub dpd_timeout_seconds: Option<i32>,
+    pub dpd_timeout_action: Option<String>,
+    pub phase1_encryption_algorithms: Vec<Phase1EncryptionAlgorithmsRequestListValue>,
+    pub phase2_encryption_algorithms: Vec<Phase2EncryptionAlgorithmsRequestListValue>,
+    pub phase1_integrity_algorithms: Vec<Phase1IntegrityAlgorithmsRequestListValue>,
+    pub phase2_integrity_algorithms: Vec<Phase2IntegrityAlgorithmsRequestListValue>,
+    pub phase1_dh_group_numbers: Vec<Phase1DHGroupNumbersRequestListValue>,
+    pub phase2_dh_group_numbers: Vec<Phase2DHGroupNumbersRequestListValue>,
+    pub ike_versions: Vec<IKEVersionsRequestListValue>,
+    pub startup_action: Option<String>,
+    pub log_options: Option<VpnTunnelLogOptionsSpecification>,
+    pub enable_tunnel_lifecycle_control: Option<bool>,
+}
+
+impl FromQuery for VpnTunnelOptionsSpecification {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            tunnel_inside_cidr: members.take("TunnelInsideCidr")?,
+            tunnel_inside_ipv6_cidr: members.take("TunnelInsideIpv6Cidr")?,
+            pre_shared_key: members.take("PreSharedKey")?,
+            phase1_lifetime_seconds: members.take("Phase1LifetimeSeconds")?,
+            phase2_lifetime_seconds: members.take("Phase2LifetimeSeconds")?,
+            rekey_margin_time_seconds: members.take("RekeyMarginTimeSeconds")?,
+            rekey_fuzz_percentage: members.take("RekeyFuzzPercentage")?,
+            replay_window_size: members.take("ReplayWindowSize")?,
+            dpd_timeout_seconds: members.take("DPDTimeoutSeconds")?,
+            dpd_timeout_action: members.take("DPDTimeoutAction")?,
+            phase1_encryption_algorithms: members.take("Phase1EncryptionAlgorithm")?,
+            phase2_encryption_algorithms: members.take("Phase2EncryptionAlgorithm")?,
+            phase1_integrity_algorithms: members.take("Phase1IntegrityAlgorithm")?,
+            phase2_integrity_algorithms: members.take("Phase2IntegrityAlgorithm")?,
+            phase1_dh_group_numbers: members.take("Phase1DHGroupNumber")?,
+            phase2_dh_group_numbers: members.take("Phase2DHGroupNumber")?,
+            ike_versions: members.take("IKEVersion")?,
+            startup_action: members.take("StartupAction")?,
+            log_options: members.take("LogOptions")?,
+            enable_tunnel_lifecycle_control: members.take("EnableTunnelLifecycleControl")?,
+        };
+        members.finish(shape)
     }
 }

@@ -183,7 +183,9 @@ fn check_limit(present: usize, limit: usize, vpc: VpcId) -> Result<(), ControlEr
 fn check_routes(tx: &Tx, vpc: VpcId, block: IpNet) -> Result<(), ControlError> {
     let tables = tx.network().all::<RouteTable>().filter(|table| table.vpc == vpc);
     for (table, route) in tables.flat_map(|table| table.routes.iter().map(move |route| (table.id, route))) {
-        if route.origin == RouteOrigin::CreateRoute && block.contains(&route.destination) {
+        if route.origin == RouteOrigin::CreateRoute
+            && route.destination.block().is_some_and(|destination| block.contains(&destination))
+        {
             return Err(conflict(format!(
                 "The CIDR '{block}' is equal to or larger than the route {} of {table}",
                 route.destination

@@ -32,7 +32,8 @@ impl Routes {
         let v6 = vpc.ipv6_blocks.iter().map(|block| IpNet::V6(block.block));
         let local = v4.chain(v6).map(|block| (block, RouteTarget::Local));
         // Of equal prefixes the later counts: a user's route for a whole block of the VPC replaces the implied local one.
-        let map = PrefixMap::new(local.chain(table.routes.iter().map(|route| (route.destination, route.target))));
+        let map =
+            PrefixMap::new(local.chain(table.routes.iter().filter_map(|route| Some((route.destination.block()?, route.target)))));
         Self { id: table.id, map, source: Some((table.clone(), vpc.clone())) }
     }
 

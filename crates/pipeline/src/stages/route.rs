@@ -39,6 +39,12 @@ pub(crate) fn choose(tables: &Tables, vpc: &VpcTable, routes: &Routes, destinati
             tables.eni_index(id).filter(works).map(Way::Eni).ok_or(Code::BadStateRoute)
         }
         RouteTarget::InternetGateway(_) => Err(Code::BadStateRoute),
+        RouteTarget::NatGateway(_)
+        | RouteTarget::EgressOnlyGateway(_)
+        | RouteTarget::Peering(_)
+        | RouteTarget::TransitGateway(_)
+        | RouteTarget::VpnGateway(_)
+        | RouteTarget::Endpoint(_) => Err(Code::NotForwarded),
     };
     Choice { route: Some(route), way }
 }
@@ -51,9 +57,10 @@ impl Choice {
 
     /// What flow logs call the way, judged by the route's target even if the packet gets no farther.
     pub fn traffic_path(&self) -> Option<TrafficPath> {
-        self.route.map(|route| match route.target {
-            RouteTarget::Local | RouteTarget::NetworkInterface(_) => TrafficPath::SameVpc,
-            RouteTarget::InternetGateway(_) => TrafficPath::InternetGateway,
+        self.route.and_then(|route| match route.target {
+            RouteTarget::Local | RouteTarget::NetworkInterface(_) => Some(TrafficPath::SameVpc),
+            RouteTarget::InternetGateway(_) => Some(TrafficPath::InternetGateway),
+            _ => None,
         })
     }
 }

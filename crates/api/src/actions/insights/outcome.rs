@@ -210,7 +210,13 @@ fn rule(network: &Network, resource: ResourceId, rule: Option<RuleId>, direction
             let (gateway, interface) = match target {
                 RouteTarget::Local => (Some("local".to_owned()), None),
                 RouteTarget::InternetGateway(id) => (Some(id.to_string()), None),
+                RouteTarget::VpnGateway(id) => (Some(id.to_string()), None),
+                RouteTarget::Endpoint(id) => (Some(id.to_string()), None),
                 RouteTarget::NetworkInterface(id) => (None, Some(id.to_string())),
+                RouteTarget::NatGateway(_)
+                | RouteTarget::EgressOnlyGateway(_)
+                | RouteTarget::Peering(_)
+                | RouteTarget::TransitGateway(_) => (None, None),
             };
             let state = match network.route_state(table.vpc, target) {
                 RouteState::Active => "active",

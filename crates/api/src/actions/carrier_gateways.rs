@@ -1,0 +1,6 @@
+//! Carrier gateways (Wavelength zones): the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

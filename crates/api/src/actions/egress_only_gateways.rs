@@ -1,0 +1,6 @@
+//! Egress-only internet gateways: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Endpoint services: the provider side of PrivateLink: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! VPC endpoints of all types: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Permissions on network interfaces: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Block Public Access and its exclusions: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Site-to-site VPN connections: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

@@ -1,0 +1,6 @@
+//! Virtual private gateways: the API side.
+
+use super::prelude::*;
+
+/// The operations of this family.
+pub const ACTIONS: &[Action] = &[];

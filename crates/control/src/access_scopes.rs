@@ -1,0 +1,1 @@
+//! Network Access Analyzer: scopes and their analyses.

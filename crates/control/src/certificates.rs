@@ -1,0 +1,1 @@
+//! Certificates, as far as Client VPN names them.

@@ -1,0 +1,1 @@
+//! Ranges of subnets kept from, or for, automatic assignment.

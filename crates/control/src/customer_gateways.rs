@@ -1,0 +1,1 @@
+//! Customer gateways: the far ends of site-to-site VPNs.

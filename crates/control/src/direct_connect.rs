@@ -1,0 +1,1 @@
+//! Direct Connect: connections, groups of them, virtual interfaces and gateways.

@@ -1,0 +1,1 @@
+//! Endpoint services: the provider side of PrivateLink.

@@ -1,0 +1,1 @@
+//! VPC endpoints of all types.

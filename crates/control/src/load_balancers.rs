@@ -1,0 +1,1 @@
+//! Load balancers, as far as endpoint services stand on them.

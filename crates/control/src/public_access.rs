@@ -1,0 +1,1 @@
+//! Block Public Access and its exclusions.

@@ -1,0 +1,1 @@
+//! Transit gateways, their attachments and route tables.

@@ -1,0 +1,1 @@
+//! Site-to-site VPN connections.
