@@ -38,6 +38,7 @@ pub mod prefix_lists;
 pub mod public_access;
 mod quotas;
 pub mod regions;
+pub mod retention;
 pub mod routes;
 pub mod security_groups;
 pub mod subnets;

@@ -31,7 +31,7 @@ fn a_region_starts_with_a_vpc_that_reaches_the_internet() {
     let gateway = network.internet_gateway_of(vpc.id).unwrap();
     let main = network.get::<RouteTable>(&vpc.main_route_table).unwrap();
     assert_eq!(main.associations.iter().map(|a| a.user).collect::<Vec<_>>(), [TableUser::Main]);
-    assert_eq!(main.routes[0].destination, net("0.0.0.0/0").into());
+    assert_eq!(main.routes[0].destination, RouteDestination::Block(net("0.0.0.0/0").into()));
     assert_eq!(main.routes[0].target, RouteTarget::InternetGateway(gateway.id));
     assert_eq!(network.route_state(vpc.id, main.routes[0].target), RouteState::Active);
 

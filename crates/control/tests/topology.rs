@@ -198,13 +198,17 @@ fn act(tx: &mut Tx, step: &Step) -> Result<(), ControlError> {
         }
         Step::ReplaceRoute { table, route, to } => {
             let table = pick::<RouteTable>(tx, table)?;
-            let destination = one_of(routes::effective(tx.network(), &table), route)?.destination;
+            let effective =
+                routes::effective(tx.network(), &table).iter().filter_map(|route| route.destination.block()).collect();
+            let destination = one_of(effective, route)?;
             let to = target(tx, to)?;
             routes::replace(tx, table.id, destination, to)
         }
         Step::DeleteRoute { table, route } => {
             let table = pick::<RouteTable>(tx, table)?;
-            let destination = one_of(routes::effective(tx.network(), &table), route)?.destination;
+            let effective =
+                routes::effective(tx.network(), &table).iter().filter_map(|route| route.destination.block()).collect();
+            let destination = one_of(effective, route)?;
             routes::delete(tx, table.id, destination)
         }
         Step::CreateGateway => internet_gateways::create(tx, Tags::new()).map(drop),
@@ -290,6 +294,7 @@ fn agree(network: &Network) -> Result<(), String> {
                 TableUser::Main => Some(table.vpc),
                 TableUser::Subnet(subnet) => network.get::<Subnet>(&subnet).map(|subnet| subnet.vpc),
                 TableUser::InternetGateway(gateway) => network.get::<InternetGateway>(&gateway).and_then(|g| g.vpc),
+                TableUser::VpnGateway(_) => None,
             };
             check(home == Some(table.vpc), || format!("{} is used from elsewhere: {association:?}", table.id))?;
             let is_main = association.user == TableUser::Main;

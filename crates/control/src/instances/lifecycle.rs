@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openvpc_model::{EniId, Instance, InstanceId, InstanceState, NetworkInterface, UnixMillis};
 
 use super::{find_all, incorrect_state};
-use crate::{ControlError, Tx, addresses, interfaces};
+use crate::{ControlError, Tx, addresses, interfaces, retention};
 
 /// How long a terminated instance stays visible.
 const VISIBLE_AFTER_TERMINATION_MS: u64 = 60 * 60 * 1000;
@@ -132,7 +132,7 @@ pub fn report(tx: &mut Tx, id: InstanceId, observed: Observed) -> Result<(), Con
 
 /// Whether an instance was terminated so long ago that it isn't shown any more.
 pub fn is_forgotten(instance: &Instance, now: UnixMillis) -> bool {
-    instance.terminated_at.is_some_and(|at| now.0.saturating_sub(at.0) >= VISIBLE_AFTER_TERMINATION_MS)
+    retention::is_over(instance.terminated_at, VISIBLE_AFTER_TERMINATION_MS, now)
 }
 
 /// Forgets, in all accounts, instances that were terminated long enough ago.

@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use openvpc_control::instances::{self, Observed};
-use openvpc_control::{Caller, Control, Environment, idempotency};
+use openvpc_control::{Caller, Control, Environment, retention};
 use openvpc_datapath::machine::{Outcome, Report};
 use openvpc_flowlogs::FlowLogs;
-use openvpc_model::{ClientToken, Instance};
+use openvpc_model::Instance;
 
 use super::enforcement::{Enforcement, Wake};
 use super::environment;
@@ -92,20 +92,12 @@ fn move_on(control: &Control, report: &Report) {
     }
 }
 
-/// Forgets instances that were terminated, and client tokens that were used, long enough ago.
+/// Forgets what was shown for long enough after it went.
 fn prune(control: &Control) {
-    let network = control.snapshot();
-    let now = control.now();
-    let instance =
-        network.all::<Instance>().find(|instance| instances::is_forgotten(instance, now)).map(|found| found.owner.clone());
-    let token =
-        || network.all::<ClientToken>().find(|token| idempotency::is_forgotten(token, now)).map(|found| found.key.owner.clone());
-    let Some(owner) = instance.or_else(token) else {
-        return;
-    };
+    // The owner only says where new things would go; nothing is made here.
+    let Some(owner) = control.snapshot().regions.keys().next().cloned() else { return };
     let pruned = control.transact(&Caller { owner }, |tx| {
-        instances::prune(tx);
-        idempotency::prune(tx);
+        retention::prune(tx);
         Ok(())
     });
     if let Err(error) = pruned {

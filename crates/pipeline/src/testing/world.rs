@@ -223,7 +223,7 @@ impl World {
 
     /// Adds a route to a table, or replaces the one for the destination.
     pub fn route(&mut self, table: RouteTableId, destination: &str, target: RouteTarget) {
-        let destination = destination.parse().unwrap();
+        let destination = destination.parse::<ipnet::IpNet>().unwrap().into();
         self.edit::<RouteTable>(table, |table| {
             table.routes.retain(|route| route.destination != destination);
             table.routes.push(Route { destination, target, origin: RouteOrigin::CreateRoute });

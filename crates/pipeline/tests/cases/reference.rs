@@ -106,7 +106,7 @@ impl<'a> Reference<'a> {
         let local = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block)).chain(vpc.ipv6_blocks.iter().map(|b| IpNet::V6(b.block)));
         let replaced = |block: &IpNet| table.routes.iter().any(|route| route.destination == *block);
         let local = local.filter(|block| !replaced(block)).map(|block| (block, RouteTarget::Local));
-        let all = local.chain(table.routes.iter().map(|route| (route.destination, route.target)));
+        let all = local.chain(table.routes.iter().filter_map(|route| Some((route.destination.block()?, route.target))));
         all.filter(|(block, _)| block.contains(&self.packet.dst))
             .max_by_key(|(block, _)| block.prefix_len())
             .map(|(_, target)| target)
@@ -132,6 +132,7 @@ impl<'a> Reference<'a> {
                 let eni = self.network.enis.get(&id).unwrap();
                 if eni.vpc == vpc.id { Ok(Some(eni.clone())) } else { Err(Code::BadStateRoute) }
             }
+            _ => Err(Code::NotForwarded),
         }
     }
 

@@ -1,0 +1,16 @@
+//! What AWS shows for a while after it is gone, and then forgets: one list of all that is to be forgotten.
+
+use openvpc_model::UnixMillis;
+
+use crate::{Tx, idempotency, instances};
+
+/// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
+pub fn prune(tx: &mut Tx) {
+    idempotency::prune(tx);
+    instances::prune(tx);
+}
+
+/// Whether something that went at `deleted_at` has been shown for long enough.
+pub(crate) fn is_over(deleted_at: Option<UnixMillis>, shown_for_ms: u64, now: UnixMillis) -> bool {
+    deleted_at.is_some_and(|at| now.0.saturating_sub(at.0) >= shown_for_ms)
+}
