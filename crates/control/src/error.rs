@@ -64,6 +64,7 @@ macro_rules! missing {
 
 missing! {
     DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
+    EgressOnlyGateway: "InvalidEgressOnlyInternetGatewayId.NotFound", "The egressOnlyInternetGateway ID '{}' does not exist";
     ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";
     FlowLog: "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [TotalCount: 1] {}";
     InsightsAnalysis: "InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis ID '{}' does not exist";

@@ -43,6 +43,8 @@ quotas! {
     ipv6_blocks_per_vpc = "ipv6-blocks-per-vpc", 5;
     /// Internet gateways per region.
     internet_gateways = "internet-gateways", 100;
+    /// Egress-only internet gateways per region.
+    egress_only_gateways = "egress-only-internet-gateways", 100;
     /// Elastic IP addresses per region.
     addresses = "addresses", 100;
     /// Network interfaces per zone.

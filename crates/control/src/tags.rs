@@ -1,8 +1,8 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
 use openvpc_model::{
-    DhcpOptions, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network, NetworkAcl,
-    NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
+    DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
+    NetworkAcl, NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
 
 use crate::{ControlError, Tx};
@@ -80,6 +80,7 @@ macro_rules! taggable {
 
 taggable! {
     DhcpOptions: "dhcp-options";
+    EgressOnlyGateway: "egress-only-internet-gateway";
     ElasticIp: "elastic-ip";
     FlowLog: "vpc-flow-log";
     InsightsAnalysis: "network-insights-analysis";

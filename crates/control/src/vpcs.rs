@@ -133,6 +133,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
     let (network, id) = (tx.network(), vpc.id);
     let subnet = || network.subnets_of(id).next().map(|subnet| subnet.id.to_string());
     let gateway = || network.internet_gateway_of(id).map(|gateway| gateway.id.to_string());
+    let egress_only = || network.egress_only_gateway_of(id).map(|gateway| gateway.id.to_string());
     let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
     let group = || {
         let other = |group: &&Arc<SecurityGroup>| group.vpc == id && group.id != vpc.default_security_group;
@@ -146,7 +147,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
         let other = |table: &&Arc<RouteTable>| table.vpc == id && table.id != vpc.main_route_table;
         network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
     };
-    subnet().or_else(gateway).or_else(eni).or_else(group).or_else(nacl).or_else(table)
+    subnet().or_else(gateway).or_else(egress_only).or_else(eni).or_else(group).or_else(nacl).or_else(table)
 }
 
 /// The set that the region started with, unless it was deleted since.

@@ -194,7 +194,7 @@ fn act(tx: &mut Tx, step: &Step) -> Result<(), ControlError> {
                 None => block(*net, 0, *size),
             };
             let to = target(tx, to)?;
-            routes::create(tx, table.id, destination.into(), to)
+            routes::create(tx, table.id, ipnet::IpNet::V4(destination), to)
         }
         Step::ReplaceRoute { table, route, to } => {
             let table = pick::<RouteTable>(tx, table)?;

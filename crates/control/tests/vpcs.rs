@@ -90,7 +90,7 @@ fn a_new_block_may_be_smaller_than_a_route_but_not_equal_or_larger() {
     let gateway = lab.run(|tx| internet_gateways::create(tx, Tags::new()));
     lab.run(|tx| internet_gateways::attach(tx, gateway, vpc));
     let table = lab.get::<Vpc>(&vpc).main_route_table;
-    lab.run(|tx| routes::create(tx, table, "100.80.0.0/24".parse().unwrap(), Target::InternetGateway(gateway)));
+    lab.run(|tx| routes::create(tx, table, "100.80.0.0/24".parse::<ipnet::IpNet>().unwrap(), Target::InternetGateway(gateway)));
     for refused in ["100.80.0.0/24", "100.80.0.0/16"] {
         assert_eq!(lab.code(|tx| vpcs::associate_ipv4(tx, vpc, net(refused))), "CidrConflict", "{refused}");
     }
@@ -105,7 +105,7 @@ fn a_bent_local_route_goes_with_its_block() {
     let eni = lab.run(|tx| interfaces::create(tx, CreateNetworkInterface::new(subnet)));
     let block = lab.run(|tx| vpcs::associate_ipv4(tx, vpc, net("10.2.0.0/16")));
     let table = lab.get::<Vpc>(&vpc).main_route_table;
-    lab.run(|tx| routes::replace(tx, table, block.block.into(), Target::NetworkInterface(eni)));
+    lab.run(|tx| routes::replace(tx, table, ipnet::IpNet::V4(block.block), Target::NetworkInterface(eni)));
     let gone = lab.run(|tx| vpcs::disassociate(tx, block.association));
     assert_eq!(gone, Disassociated::Ipv4(vpc, block.clone()));
     assert!(lab.network().route_tables.get(&table).unwrap().routes.is_empty());

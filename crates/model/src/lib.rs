@@ -30,7 +30,7 @@ pub mod zone;
 
 pub use address::ElasticIp;
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
-pub use gateway::InternetGateway;
+pub use gateway::{EgressOnlyGateway, InternetGateway};
 pub use idempotency::{ClientToken, ClientTokenKey};
 pub use ids::*;
 pub use insights::{InsightsAnalysis, InsightsPath};

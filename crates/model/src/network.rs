@@ -16,6 +16,7 @@ use crate::{
     Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, RegionState,
     RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
 };
+use crate::{EgressOnlyGateway, EgressOnlyGatewayId};
 
 /// A persistent map from id to shared resource, ordered by id.
 pub type Table<R> = rpds::RedBlackTreeMapSync<<R as Resource>::Key, Arc<R>>;
@@ -150,6 +151,8 @@ network! {
     security_groups: SecurityGroup[SecurityGroupId] = "security-group", |r| r.id, r.owner, |k| k.to_string();
     /// Internet gateways.
     internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// Egress-only internet gateways.
+    egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// Network interfaces.
     enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string();
     /// Elastic IP addresses.
@@ -216,6 +219,11 @@ impl Network {
         self.internet_gateways.values().find(|gateway| gateway.vpc == Some(vpc))
     }
 
+    /// The egress-only internet gateway of a VPC.
+    pub fn egress_only_gateway_of(&self, vpc: VpcId) -> Option<&Arc<EgressOnlyGateway>> {
+        self.egress_only_gateways.values().find(|gateway| gateway.vpc == vpc)
+    }
+
     /// The interfaces of an instance, primary first.
     pub fn enis_of(&self, instance: InstanceId) -> Vec<&Arc<NetworkInterface>> {
         let index =
@@ -231,8 +239,8 @@ impl Network {
             crate::RouteTarget::Local => true,
             crate::RouteTarget::InternetGateway(id) => self.internet_gateways.get(&id).is_some_and(|g| g.vpc == Some(vpc)),
             crate::RouteTarget::NetworkInterface(id) => self.enis.get(&id).is_some_and(|eni| self.carries_packets(eni)),
+            crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
             crate::RouteTarget::NatGateway(_)
-            | crate::RouteTarget::EgressOnlyGateway(_)
             | crate::RouteTarget::Peering(_)
             | crate::RouteTarget::TransitGateway(_)
             | crate::RouteTarget::VpnGateway(_)

@@ -6,10 +6,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use openvpc_model::nacl::Direction;
 use openvpc_model::{
-    EniId, InstanceId, InternetGatewayId, NaclId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId, UnixMillis, VpcId,
+    EniId, InstanceId, InternetGatewayId, NaclId, RouteDestination, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    UnixMillis, VpcId,
 };
 
 use crate::compile::{EniIndex, Tables};
@@ -143,8 +143,8 @@ impl fmt::Display for ResourceId {
 pub enum RuleId {
     /// An entry of a network ACL by number; 32767 and 32768 are the fixed denies.
     NaclEntry(u16),
-    /// A route by its destination.
-    Route(IpNet),
+    /// A route by its destination: a block, or a prefix list one of whose entries holds the packet's destination.
+    Route(RouteDestination),
     /// A rule of a security group.
     SecurityGroupRule(SecurityGroupRuleId),
     /// No rule: the packet belongs to a connection that a security group tracks.

@@ -238,12 +238,19 @@ fn port(number: i32) -> Result<u16, ApiError> {
 fn kind_of(id: &str) -> &'static str {
     match id.split_once('-').map(|(prefix, _)| prefix) {
         Some("acl") => "network-acl",
+        Some("eigw") => "egress-only-internet-gateway",
         Some("eni") => "network-interface",
         Some("i") => "instance",
         Some("igw") => "internet-gateway",
+        Some("nat") => "natgateway",
+        Some("pcx") => "vpc-peering-connection",
+        Some("pl") => "prefix-list",
         Some("rtb") => "route-table",
         Some("sg") => "security-group",
         Some("subnet") => "subnet",
+        Some("tgw") => "transit-gateway",
+        Some("vgw") => "vpn-gateway",
+        Some("vpce") => "vpc-endpoint",
         _ => "vpc",
     }
 }

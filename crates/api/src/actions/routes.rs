@@ -57,7 +57,7 @@ fn associate_route_table(
     }
     let user = match (ids::parse_opt::<SubnetId>(&request.subnet_id)?, &request.gateway_id) {
         (Some(subnet), None) => User::Subnet(subnet),
-        (None, Some(gateway)) => User::InternetGateway(targets::internet_gateway(gateway)?),
+        (None, Some(gateway)) => targets::gateway_user(gateway)?,
         (None, None) => return Err(ApiError::missing("SubnetId or GatewayId")),
         (Some(_), Some(_)) => return Err(ApiError::invalid_combination("Specify SubnetId or GatewayId, not both")),
     };

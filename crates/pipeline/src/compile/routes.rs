@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use openvpc_model::{RouteTable, RouteTableId, RouteTarget, Vpc};
+use openvpc_model::{RouteDestination, RouteTable, RouteTableId, RouteTarget, Vpc};
 
 use crate::matching::PrefixMap;
 
@@ -15,14 +15,14 @@ use crate::matching::PrefixMap;
 #[derive(Clone, Debug)]
 pub(crate) struct Routes {
     pub id: RouteTableId,
-    map: PrefixMap<RouteTarget>,
+    map: PrefixMap<Route>,
     source: Option<(Arc<RouteTable>, Arc<Vpc>)>,
 }
 
 /// One route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
-    pub destination: IpNet,
+    pub destination: RouteDestination,
     pub target: RouteTarget,
 }
 
@@ -30,10 +30,11 @@ impl Routes {
     pub fn compile(table: &Arc<RouteTable>, vpc: &Arc<Vpc>) -> Self {
         let v4 = vpc.ipv4_blocks.iter().map(|block| IpNet::V4(block.block));
         let v6 = vpc.ipv6_blocks.iter().map(|block| IpNet::V6(block.block));
-        let local = v4.chain(v6).map(|block| (block, RouteTarget::Local));
+        let local = v4.chain(v6).map(|block| (block, Route { destination: block.into(), target: RouteTarget::Local }));
         // Of equal prefixes the later counts: a user's route for a whole block of the VPC replaces the implied local one.
-        let map =
-            PrefixMap::new(local.chain(table.routes.iter().filter_map(|route| Some((route.destination.block()?, route.target)))));
+        let map = PrefixMap::new(local.chain(table.routes.iter().filter_map(|route| {
+            Some((route.destination.block()?, Route { destination: route.destination, target: route.target }))
+        })));
         Self { id: table.id, map, source: Some((table.clone(), vpc.clone())) }
     }
 
@@ -49,7 +50,6 @@ impl Routes {
     /// The route that a destination takes: the longest prefix.
     #[inline]
     pub fn look_up(&self, destination: IpAddr) -> Option<Route> {
-        let (destination, target) = self.map.lookup(destination)?;
-        Some(Route { destination, target: *target })
+        self.map.lookup(destination).map(|(_, route)| *route)
     }
 }

@@ -243,7 +243,7 @@ fn a_gateway_table_bends_traffic_through_an_appliance_both_ways() {
     let sent = lab.world.send_from_internet(tcp("198.51.100.10:40000", "203.0.113.10:80"));
     let bent = sent.delivered_to(appliance.host.eni);
     assert_eq!(bent.dst.to_string(), "10.0.1.10");
-    sent.decided_by(RuleId::Route("10.0.1.0/24".parse().unwrap()));
+    sent.decided_by(RuleId::Route("10.0.1.0/24".parse::<ipnet::IpNet>().unwrap().into()));
     sent.legs(&[format!("ingress accept {}", appliance.host.eni)]);
     let arrived = lab.world.send(appliance.host.eni, bent).delivered_to(a.eni);
     let answer = lab.world.send(a.eni, arrived.reply()).delivered_to(appliance.host.eni);

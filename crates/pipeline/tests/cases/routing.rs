@@ -11,7 +11,7 @@ use openvpc_pipeline::{Code, ResourceId, RuleId};
 use crate::Lab;
 
 fn route(destination: &str) -> RuleId {
-    RuleId::Route(destination.parse().unwrap())
+    RuleId::Route(destination.parse::<ipnet::IpNet>().unwrap().into())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use openvpc_model::rules::{PortRange, RulePorts};
 use openvpc_model::{
-    Direction, NaclAction, Network, NetworkAcl, NetworkInterface, Owner, Peer, Protocol, RouteState, RouteTarget,
+    Direction, NaclAction, Network, NetworkAcl, NetworkInterface, Owner, Peer, Protocol, RouteOrigin, RouteState, RouteTarget,
     SecurityGroupRule,
 };
 use openvpc_pipeline::wire::Transport;
@@ -67,11 +67,41 @@ enum Rule {
     },
     Route {
         destination: String,
-        gateway: Option<String>,
-        interface: Option<String>,
+        #[serde(flatten)]
+        target: Target,
         origin: String,
         state: String,
     },
+}
+
+/// Where a route leads, in the member of its kind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Target {
+    gateway: Option<String>,
+    interface: Option<String>,
+    nat_gateway: Option<String>,
+    egress_only_gateway: Option<String>,
+    peering: Option<String>,
+    transit_gateway: Option<String>,
+}
+
+impl From<RouteTarget> for Target {
+    fn from(target: RouteTarget) -> Self {
+        let mut named = Self::default();
+        match target {
+            RouteTarget::Local => named.gateway = Some("local".to_owned()),
+            RouteTarget::InternetGateway(id) => named.gateway = Some(id.to_string()),
+            RouteTarget::VpnGateway(id) => named.gateway = Some(id.to_string()),
+            RouteTarget::Endpoint(id) => named.gateway = Some(id.to_string()),
+            RouteTarget::NetworkInterface(id) => named.interface = Some(id.to_string()),
+            RouteTarget::NatGateway(id) => named.nat_gateway = Some(id.to_string()),
+            RouteTarget::EgressOnlyGateway(id) => named.egress_only_gateway = Some(id.to_string()),
+            RouteTarget::Peering(id) => named.peering = Some(id.to_string()),
+            RouteTarget::TransitGateway(id) => named.transit_gateway = Some(id.to_string()),
+        }
+        named
+    }
 }
 
 /// Why there is no path.
@@ -207,26 +237,18 @@ fn rule(network: &Network, resource: ResourceId, rule: Option<RuleId>, direction
             let table = network.route_tables.get(&table)?;
             let route = table.routes.iter().find(|route| route.destination == destination);
             let target = route.map_or(RouteTarget::Local, |route| route.target);
-            let (gateway, interface) = match target {
-                RouteTarget::Local => (Some("local".to_owned()), None),
-                RouteTarget::InternetGateway(id) => (Some(id.to_string()), None),
-                RouteTarget::VpnGateway(id) => (Some(id.to_string()), None),
-                RouteTarget::Endpoint(id) => (Some(id.to_string()), None),
-                RouteTarget::NetworkInterface(id) => (None, Some(id.to_string())),
-                RouteTarget::NatGateway(_)
-                | RouteTarget::EgressOnlyGateway(_)
-                | RouteTarget::Peering(_)
-                | RouteTarget::TransitGateway(_) => (None, None),
-            };
             let state = match network.route_state(table.vpc, target) {
                 RouteState::Active => "active",
                 RouteState::Blackhole => "blackhole",
             };
-            let origin = if route.is_some() { "createroute" } else { "createroutetable" };
+            let origin = match route.map(|route| route.origin) {
+                None | Some(RouteOrigin::CreateRouteTable) => "createroutetable",
+                Some(RouteOrigin::CreateRoute) => "createroute",
+                Some(RouteOrigin::EnableVgwRoutePropagation) => "enablevgwroutepropagation",
+            };
             Some(Rule::Route {
                 destination: destination.to_string(),
-                gateway,
-                interface,
+                target: target.into(),
                 origin: origin.to_owned(),
                 state: state.to_owned(),
             })
@@ -350,15 +372,21 @@ fn security_group_rule(rule: &Rule) -> Option<shapes::AnalysisSecurityGroupRule>
 }
 
 fn route(rule: &Rule) -> Option<shapes::AnalysisRouteTableRoute> {
-    let Rule::Route { destination, gateway, interface, origin, state } = rule else {
+    let Rule::Route { destination, target, origin, state } = rule else {
         return None;
     };
+    let list = destination.starts_with("pl-");
     Some(shapes::AnalysisRouteTableRoute {
-        destination_cidr: Some(destination.clone()),
-        gateway_id: gateway.clone(),
-        network_interface_id: interface.clone(),
+        destination_cidr: (!list).then(|| destination.clone()),
+        destination_prefix_list_id: list.then(|| destination.clone()),
+        egress_only_internet_gateway_id: target.egress_only_gateway.clone(),
+        gateway_id: target.gateway.clone(),
+        nat_gateway_id: target.nat_gateway.clone(),
+        network_interface_id: target.interface.clone(),
         origin: Some(origin.clone()),
         state: Some(state.clone()),
+        transit_gateway_id: target.transit_gateway.clone(),
+        vpc_peering_connection_id: target.peering.clone(),
         ..Default::default()
     })
 }

@@ -1,8 +1,8 @@
 //! From the many parameters that name a route's destination and target to one of each.
 
 use ipnet::IpNet;
-use openvpc_control::routes::Target;
-use openvpc_model::{InternetGatewayId, PrefixListId};
+use openvpc_control::routes::{Target, User};
+use openvpc_model::RouteDestination;
 
 use super::super::vpc::{ipv4_block, ipv6_block};
 use crate::error::ApiError;
@@ -24,20 +24,21 @@ pub(super) use destination;
 macro_rules! named {
     ($request:ident) => {{
         use openvpc_control::routes::Target;
-        use $crate::actions::routes::targets::{Absent, absent, absent_arn, gateway};
+        use $crate::actions::routes::targets::{absent_arn, endpoint, gateway, local_gateway};
+        use $crate::ids::parse;
         [
             $request.gateway_id.as_deref().map(gateway),
-            $request.network_interface_id.as_deref().map(|id| Ok(Target::NetworkInterface($crate::ids::parse(id)?))),
-            $request.instance_id.as_deref().map(|id| Ok(Target::Instance($crate::ids::parse(id)?))),
-            $request.nat_gateway_id.as_deref().map(|id| Err(absent(&Absent::NAT_GATEWAY, id))),
-            $request.vpc_peering_connection_id.as_deref().map(|id| Err(absent(&Absent::PEERING, id))),
-            $request.transit_gateway_id.as_deref().map(|id| Err(absent(&Absent::TRANSIT_GATEWAY, id))),
-            $request.egress_only_internet_gateway_id.as_deref().map(|id| Err(absent(&Absent::EGRESS_ONLY, id))),
-            $request.vpc_endpoint_id.as_deref().map(|id| Err(absent(&Absent::VPC_ENDPOINT, id))),
-            $request.carrier_gateway_id.as_deref().map(|id| Err(absent(&Absent::CARRIER_GATEWAY, id))),
-            $request.local_gateway_id.as_deref().map(|id| Err(absent(&Absent::LOCAL_GATEWAY, id))),
-            $request.core_network_arn.as_deref().map(|arn| Err(absent_arn("InvalidCoreNetworkArn.NotFound", arn))),
-            $request.odb_network_arn.as_deref().map(|arn| Err(absent_arn("InvalidOdbNetworkArn.NotFound", arn))),
+            $request.network_interface_id.as_deref().map(|id| Ok(Target::NetworkInterface(parse(id)?))),
+            $request.instance_id.as_deref().map(|id| Ok(Target::Instance(parse(id)?))),
+            $request.nat_gateway_id.as_deref().map(|id| Ok(Target::NatGateway(parse(id)?))),
+            $request.vpc_peering_connection_id.as_deref().map(|id| Ok(Target::Peering(parse(id)?))),
+            $request.transit_gateway_id.as_deref().map(|id| Ok(Target::TransitGateway(parse(id)?))),
+            $request.egress_only_internet_gateway_id.as_deref().map(|id| Ok(Target::EgressOnlyGateway(parse(id)?))),
+            $request.vpc_endpoint_id.as_deref().map(endpoint),
+            $request.carrier_gateway_id.as_deref().map(|id| Ok(Target::CarrierGateway(parse(id)?))),
+            $request.local_gateway_id.as_deref().map(local_gateway),
+            $request.core_network_arn.as_deref().map(|arn| absent_arn("InvalidCoreNetworkArn.NotFound", arn)),
+            $request.odb_network_arn.as_deref().map(|arn| absent_arn("InvalidOdbNetworkArn.NotFound", arn)),
         ]
     }};
 }
@@ -46,20 +47,21 @@ pub(super) use named;
 /// Reads the destination of a route: exactly one of the three.
 ///
 /// # Errors
-/// `MissingParameter`, `InvalidParameterCombination`, `InvalidRoute.Malformed`, and what a prefix list's id can be.
+/// `MissingParameter`, `InvalidParameterCombination`, `InvalidRoute.Malformed`, `InvalidPrefixListID.Malformed`.
 pub(super) fn destination_of(
     ipv4: &Option<String>,
     ipv6: &Option<String>,
     prefix_list: &Option<String>,
-) -> Result<IpNet, ApiError> {
+) -> Result<RouteDestination, ApiError> {
     let malformed = |error: ApiError| ApiError::new("InvalidRoute.Malformed", error.message);
     match (ipv4, ipv6, prefix_list) {
-        (Some(text), None, None) => ipv4_block(text, "destinationCidrBlock").map(IpNet::V4).map_err(malformed),
-        (None, Some(text), None) => ipv6_block(text, "destinationIpv6CidrBlock").map(IpNet::V6).map_err(malformed),
-        (None, None, Some(text)) => {
-            let id: PrefixListId = ids::parse(text)?;
-            Err(ApiError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist")))
+        (Some(text), None, None) => {
+            ipv4_block(text, "destinationCidrBlock").map(|block| IpNet::V4(block).into()).map_err(malformed)
         }
+        (None, Some(text), None) => {
+            ipv6_block(text, "destinationIpv6CidrBlock").map(|block| IpNet::V6(block).into()).map_err(malformed)
+        }
+        (None, None, Some(text)) => ids::parse(text).map(RouteDestination::PrefixList),
         (None, None, None) => Err(ApiError::missing("DestinationCidrBlock")),
         _ => Err(ApiError::invalid_combination(
             "The request must contain exactly one of destinationCidrBlock, destinationIpv6CidrBlock, destinationPrefixListId",
@@ -86,12 +88,12 @@ pub(super) fn the_one(named: impl IntoIterator<Item = Option<Result<Target, ApiE
 /// Reads GatewayId, which names gateways of several kinds.
 ///
 /// # Errors
-/// `InvalidGatewayID.NotFound` for a virtual private gateway, which can't exist; `InvalidGatewayID.Malformed`.
+/// The kind's malformed error; `InvalidGatewayID.Malformed` for other ids.
 pub(super) fn gateway(id: &str) -> Result<Target, ApiError> {
     match id.split_once('-') {
         None if id == "local" => Ok(Target::Local),
-        Some(("vpce", _)) => Err(absent(&Absent::VPC_ENDPOINT, id)),
-        Some(("vgw", _)) => Err(absent(&Absent::GATEWAY, id)),
+        Some(("vpce", _)) => endpoint(id),
+        Some(("vgw", _)) => Ok(Target::VpnGateway(ids::parse(id)?)),
         Some(("igw", _)) => Ok(Target::InternetGateway(ids::parse(id)?)),
         _ => Err(ApiError::new("InvalidGatewayID.Malformed", format!("Invalid id: \"{id}\" (expecting \"igw-...\")"))),
     }
@@ -100,63 +102,32 @@ pub(super) fn gateway(id: &str) -> Result<Target, ApiError> {
 /// Reads the GatewayId of a gateway route table.
 ///
 /// # Errors
-/// As [`gateway`].
-pub(super) fn internet_gateway(id: &str) -> Result<InternetGatewayId, ApiError> {
+/// As [`gateway`]; `InvalidParameterValue` for what has no table.
+pub(super) fn gateway_user(id: &str) -> Result<User, ApiError> {
     match gateway(id)? {
-        Target::InternetGateway(gateway) => Ok(gateway),
-        _ => Err(ApiError::invalid_value(format!("Value ({id}) for parameter gatewayId is invalid: use an internet gateway"))),
+        Target::InternetGateway(gateway) => Ok(User::InternetGateway(gateway)),
+        Target::VpnGateway(gateway) => Ok(User::VpnGateway(gateway)),
+        _ => Err(ApiError::invalid_value(format!(
+            "Value ({id}) for parameter gatewayId is invalid: use an internet gateway or a virtual private gateway"
+        ))),
     }
 }
 
-/// A kind of target that openvpc has no resources of, so that every well-formed id of it is unknown.
-pub(super) struct Absent {
-    prefix: &'static str,
-    name: &'static str,
-    not_found: &'static str,
-    malformed: &'static str,
+/// Reads the id of an endpoint.
+pub(super) fn endpoint(id: &str) -> Result<Target, ApiError> {
+    Ok(Target::Endpoint(ids::parse(id)?))
 }
 
-impl Absent {
-    pub const CARRIER_GATEWAY: Self =
-        Self::new("cagw", "carrierGateway", "InvalidCarrierGatewayID.NotFound", "InvalidCarrierGatewayID.Malformed");
-    pub const EGRESS_ONLY: Self = Self::new(
-        "eigw",
-        "egressOnlyInternetGateway",
-        "InvalidEgressOnlyInternetGatewayId.NotFound",
-        "InvalidEgressOnlyInternetGatewayId.Malformed",
-    );
-    pub const GATEWAY: Self = Self::new("vgw", "gateway", "InvalidGatewayID.NotFound", "InvalidGatewayID.Malformed");
-    pub const LOCAL_GATEWAY: Self =
-        Self::new("lgw", "localGateway", "InvalidLocalGatewayID.NotFound", "InvalidLocalGatewayID.Malformed");
-    pub const NAT_GATEWAY: Self = Self::new("nat", "natGateway", "NatGatewayNotFound", "NatGatewayMalformed");
-    pub const PEERING: Self = Self::new(
-        "pcx",
-        "vpcPeeringConnection",
-        "InvalidVpcPeeringConnectionID.NotFound",
-        "InvalidVpcPeeringConnectionId.Malformed",
-    );
-    pub const TRANSIT_GATEWAY: Self =
-        Self::new("tgw", "transitGateway", "InvalidTransitGatewayID.NotFound", "InvalidTransitGatewayID.Malformed");
-    pub const VPC_ENDPOINT: Self =
-        Self::new("vpce", "vpcEndpoint", "InvalidVpcEndpointId.NotFound", "InvalidVpcEndpointId.Malformed");
-
-    const fn new(prefix: &'static str, name: &'static str, not_found: &'static str, malformed: &'static str) -> Self {
-        Self { prefix, name, not_found, malformed }
+/// Reads the id of a local gateway, which only an Outpost has: every well-formed one is unknown.
+pub(super) fn local_gateway(id: &str) -> Result<Target, ApiError> {
+    let digits = id.strip_prefix("lgw-");
+    if digits.is_some_and(|d| matches!(d.len(), 8 | 17) && d.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(ApiError::new("InvalidLocalGatewayID.NotFound", format!("The localGateway ID '{id}' does not exist")));
     }
-}
-
-/// The error for a target that can't exist.
-pub(super) fn absent(kind: &Absent, id: &str) -> ApiError {
-    let digits = id.strip_prefix(kind.prefix).and_then(|rest| rest.strip_prefix('-'));
-    let well_formed = digits.is_some_and(|d| matches!(d.len(), 8 | 17) && d.bytes().all(|b| b.is_ascii_hexdigit()));
-    if well_formed {
-        ApiError::new(kind.not_found, format!("The {} ID '{id}' does not exist", kind.name))
-    } else {
-        ApiError::new(kind.malformed, format!("Invalid id: \"{id}\" (expecting \"{}-...\")", kind.prefix))
-    }
+    Err(ApiError::new("InvalidLocalGatewayID.Malformed", format!("Invalid id: \"{id}\" (expecting \"lgw-...\")")))
 }
 
 /// The error for a target that is named by an ARN and can't exist.
-pub(super) fn absent_arn(not_found: &'static str, arn: &str) -> ApiError {
-    ApiError::new(not_found, format!("The resource '{arn}' does not exist"))
+pub(super) fn absent_arn(not_found: &'static str, arn: &str) -> Result<Target, ApiError> {
+    Err(ApiError::new(not_found, format!("The resource '{arn}' does not exist")))
 }
