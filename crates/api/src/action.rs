@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use openvpc_control::{Caller, Control, ControlError, Missing, Tx};
 use openvpc_model::{Id, Network, Owner};
+use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::ids;
+use crate::json::{self, JsonRequest};
 use crate::query::{FromQuery, Node};
 use crate::xml::WriteXml;
 
@@ -16,12 +18,12 @@ pub trait Operation {
     /// Its name on the wire.
     const NAME: &'static str;
     /// The structure of its request.
-    type Request: FromQuery;
+    type Request;
     /// The structure of its response.
-    type Response: WriteXml + 'static;
+    type Response;
 }
 
-/// An operation that is served.
+/// An operation that is served, of a service that speaks the query protocol or EC2's form of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Action {
     /// The operation's name on the wire.
@@ -33,13 +35,47 @@ pub struct Action {
 /// What the envelope of an answer is to hold, or why there is only an error.
 pub type Outcome = Result<Box<dyn WriteXml>, ApiError>;
 
-/// Ties a handler to an operation: `action!(CreateVpc, create_vpc)`. The handler's types are checked against the model.
+/// An operation that is served, of a service that speaks JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonAction {
+    /// The operation's name on the wire.
+    pub name: &'static str,
+    /// Reads the body, runs the handler and gives the body of the answer. The text is the service's word for a request
+    /// whose members aren't right.
+    pub run: fn(&Ctx<'_>, &[u8], &'static str) -> Result<String, ApiError>,
+}
+
+/// Ties a handler to an operation, of EC2 or of the service named: `action!(CreateVpc, create_vpc)`,
+/// `action!(iam::CreateRole, create_role)`. The handler's types are checked against the model.
 #[macro_export]
 macro_rules! action {
-    ($operation:ident, $handler:path) => {
+    ($service:ident::$operation:ident, $handler:path) => {
         $crate::action::Action {
-            name: <$crate::operations::$operation as $crate::action::Operation>::NAME,
-            run: |ctx, request| $crate::action::run::<$crate::operations::$operation>(ctx, request, $handler),
+            name: <$crate::generated::$service::operations::$operation as $crate::action::Operation>::NAME,
+            run: |ctx, request| {
+                $crate::action::run::<$crate::generated::$service::operations::$operation>(ctx, request, $handler)
+            },
+        }
+    };
+    ($operation:ident, $handler:path) => {
+        $crate::action!(ec2::$operation, $handler)
+    };
+}
+
+/// As [`action!`], for services that speak JSON: `json_action!(directconnect::CreateLag, create_lag)`.
+#[macro_export]
+macro_rules! json_action {
+    ($service:ident::$operation:ident, $handler:path) => {
+        $crate::action::JsonAction {
+            name: <$crate::generated::$service::operations::$operation as $crate::action::Operation>::NAME,
+            run: |ctx, body, validation_error| {
+                $crate::action::run_json::<$crate::generated::$service::operations::$operation>(
+                    ctx,
+                    body,
+                    validation_error,
+                    $handler,
+                )
+            },
         }
     };
 }
@@ -52,12 +88,34 @@ pub fn run<O: Operation>(
     ctx: &Ctx<'_>,
     request: Node,
     handler: fn(&Ctx<'_>, O::Request) -> Result<O::Response, ApiError>,
-) -> Outcome {
+) -> Outcome
+where
+    O::Request: FromQuery,
+    O::Response: WriteXml + 'static,
+{
     let response = handler(ctx, O::Request::from_query(request)?)?;
     if ctx.dry_run {
         return Err(ApiError::dry_run());
     }
     Ok(Box::new(response))
+}
+
+/// Runs a handler of a service that speaks JSON.
+///
+/// # Errors
+/// The parser's and the handler's.
+pub fn run_json<O: Operation>(
+    ctx: &Ctx<'_>,
+    body: &[u8],
+    validation_error: &'static str,
+    handler: fn(&Ctx<'_>, O::Request) -> Result<O::Response, ApiError>,
+) -> Result<String, ApiError>
+where
+    O::Request: JsonRequest,
+    O::Response: Serialize,
+{
+    let response = handler(ctx, json::read(body, validation_error)?)?;
+    serde_json::to_string(&response).map_err(ApiError::internal)
 }
 
 /// What an action runs with.

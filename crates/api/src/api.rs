@@ -7,29 +7,29 @@ use std::sync::Arc;
 use openvpc_control::{Caller, Control};
 use openvpc_model::{AccountId, Owner, Region};
 
-use crate::action::{Action, Ctx};
+use crate::action::{Action, Ctx, JsonAction};
 use crate::actions;
 use crate::auth::{self, Credential};
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::http::{Request, Response};
 use crate::query::Node;
-use crate::xml;
+use crate::services::{SERVICES, Service};
+use crate::table::Protocol;
+use crate::{json, xml};
 
-/// The EC2 and STS endpoints.
+/// The endpoints of all services but S3.
 pub struct Api {
     control: Arc<Control>,
     host: Arc<dyn Host>,
     default_account: AccountId,
 }
 
-/// Which service a request is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// EC2.
-    Ec2,
-    /// STS.
-    Sts,
+/// Whom a request is for.
+#[derive(Clone, Debug)]
+pub enum Recipient {
+    /// A service that is served here.
+    Service(&'static Service),
     /// S3, or nothing that carries an AWS action: the caller's business.
     S3,
     /// A service that openvpc doesn't have.
@@ -60,29 +60,42 @@ impl Api {
     /// Answers a request, or gives none when it is for S3.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         let request_id = request_id();
-        let service = service(request);
-        let outcome = match &service {
-            Service::S3 => return None,
-            Service::Other(name) => Err(not_served(name)),
-            // A panic in an action is a fault of ours; it costs the one request and not the daemon.
-            Service::Ec2 | Service::Sts => catch_unwind(AssertUnwindSafe(|| self.run(request, &service, &request_id)))
-                .unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where"))),
-        };
-        let (status, body) = match (outcome, &service) {
-            (Ok(body), _) => (200, body),
-            (Err(error), Service::Ec2) => (error.status, xml::ec2_error(&error, &request_id)),
-            (Err(error), _) if request.header("x-amz-target").is_some() => {
-                let body = serde_json::json!({ "__type": "UnknownOperationException", "message": error.message }).to_string();
-                return Some(Response { status: error.status, content_type: "application/x-amz-json-1.1", request_id, body });
+        let (status, content_type, body) = match recipient(request) {
+            Recipient::S3 => return None,
+            Recipient::Other(name) => {
+                let message = format!(
+                    "this request is for {name}, which openvpc doesn't serve; with --fallback-endpoint URL it passes such requests on"
+                );
+                match request.header("x-amz-target") {
+                    Some(_) => (400, JSON, json::error(&ApiError::new("UnknownOperationException", message))),
+                    None => (400, XML, xml::query_error("", &ApiError::new("InvalidAction", message), &request_id)),
+                }
             }
-            (Err(error), _) => (error.status, xml::sts_error(&error, &request_id)),
+            Recipient::Service(service) => {
+                // A panic in an action is a fault of ours; it costs the one request and not the daemon.
+                let outcome = catch_unwind(AssertUnwindSafe(|| self.run(request, service, &request_id)))
+                    .unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
+                let model = service.model;
+                match (outcome, model.protocol) {
+                    (Ok(body), Protocol::Json) => (200, JSON, body),
+                    (Ok(body), _) => (200, XML, body),
+                    (Err(error), Protocol::Json) => (error.status, JSON, json::error(&error)),
+                    (Err(error), Protocol::Ec2) => (error.status, XML, xml::ec2_error(&error, &request_id)),
+                    (Err(error), Protocol::Query) => (error.status, XML, xml::query_error(model.namespace, &error, &request_id)),
+                }
+            }
         };
-        Some(Response { status, content_type: "text/xml;charset=UTF-8", request_id, body })
+        Some(Response { status, content_type, request_id, body })
     }
 
     fn run(&self, request: &Request, service: &Service, request_id: &str) -> Result<String, ApiError> {
         let mut parameters = Node::parse(request.query.as_bytes())?;
         let caller = self.caller(request, &parameters)?;
+        let ctx = |dry_run| Ctx { caller, dry_run, request_id: request_id.to_owned(), control: &self.control, host: &*self.host };
+        if service.model.protocol == Protocol::Json {
+            let (action, validation_error) = (json_action(request, service)?, service.validation_error);
+            return (action.run)(&ctx(false), &request.body, validation_error);
+        }
         if request.has_form() {
             parameters.add(&request.body)?;
         }
@@ -92,14 +105,12 @@ impl Api {
         let action = parameters.take_value("Action").filter(|action| !action.is_empty());
         let name = action.ok_or_else(|| ApiError::new("MissingAction", "The request must contain the parameter Action"))?;
         let version = parameters.take_value("Version").ok_or_else(|| ApiError::missing("Version"))?;
-        let action = find(service, &name, &version)?;
+        let action = query_action(service, &name, &version)?;
         let dry_run = parameters.value("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-
-        let ctx = Ctx { caller, dry_run, request_id: request_id.to_owned(), control: &self.control, host: &*self.host };
-        let response = (action.run)(&ctx, parameters)?;
-        Ok(match service {
-            Service::Sts => xml::sts_response(&name, request_id, &*response),
-            _ => xml::ec2_response(&name, &version, request_id, &*response),
+        let response = (action.run)(&ctx(dry_run), parameters)?;
+        Ok(match service.model.protocol {
+            Protocol::Ec2 => xml::ec2_response(&name, &version, request_id, &*response),
+            _ => xml::query_response(service.model.namespace, &name, request_id, &*response),
         })
     }
 
@@ -113,23 +124,33 @@ impl Api {
     }
 }
 
-/// Which service a request is for: by its signature, else by its action.
-pub fn service(request: &Request) -> Service {
+const JSON: &str = "application/x-amz-json-1.1";
+const XML: &str = "text/xml;charset=UTF-8";
+
+/// Whom a request is for: by its signature, else by its action.
+pub fn recipient(request: &Request) -> Recipient {
     let query = Node::parse(request.query.as_bytes()).unwrap_or_default();
     if let Ok(Some(credential)) = Credential::of(request, &query) {
-        return match &*credential.service {
-            "ec2" => Service::Ec2,
-            "sts" => Service::Sts,
-            "s3" => Service::S3,
-            _ => Service::Other(credential.service),
+        return match Service::signed_as(&credential.service) {
+            Some(service) => Recipient::Service(service),
+            None if credential.service == "s3" => Recipient::S3,
+            None => Recipient::Other(credential.service),
+        };
+    }
+    if let Some(target) = request.header("x-amz-target") {
+        return match Service::targeted(target) {
+            Some((service, _)) => Recipient::Service(service),
+            None => Recipient::Other(target.to_owned()),
         };
     }
     let form = if request.has_form() { Node::parse(&request.body).unwrap_or_default() } else { Node::default() };
-    match query.value("Action").or(form.value("Action")) {
-        Some(action) if STS_OPERATIONS.contains(&action) => Service::Sts,
-        Some(_) => Service::Ec2,
-        None => Service::S3,
-    }
+    let value = |name: &str| query.value(name).or(form.value(name));
+    let Some(action) = value("Action") else { return Recipient::S3 };
+    let versioned = SERVICES
+        .iter()
+        .find(|service| service.model.protocol != Protocol::Json && value("Version") == Some(service.model.version));
+    let fallback = if STS_OPERATIONS.contains(&action) { "sts" } else { "ec2" };
+    versioned.or_else(|| Service::named(fallback)).map_or(Recipient::S3, Recipient::Service)
 }
 
 /// The names under which partitions sign for services without a region.
@@ -137,32 +158,31 @@ fn home(region: Region) -> Region {
     if region.as_str() == "aws-global" { "us-east-1".parse().unwrap_or(region) } else { region }
 }
 
-fn find(service: &Service, name: &str, version: &str) -> Result<&'static Action, ApiError> {
-    let (versions, action) = match service {
-        Service::Sts => ("2011-06-15"..="2011-06-15", actions::sts(name)),
-        _ => ("2014-09-01"..="2016-11-15", actions::ec2(name)),
-    };
+fn query_action(service: &Service, name: &str, version: &str) -> Result<&'static Action, ApiError> {
     // Dates in this form sort as texts; the pattern keeps what isn't a date from being echoed as a namespace.
     let is_date = version.len() == 10
         && version.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
-    if !is_date || !versions.contains(&version) {
-        let message = format!(
-            "The requested version ({version}) of the service does not exist; openvpc speaks {} to {}.",
-            versions.start(),
-            versions.end()
-        );
+    let (oldest, newest) = (service.oldest_version, service.model.version);
+    if !is_date || !(oldest..=newest).contains(&version) {
+        let message =
+            format!("The requested version ({version}) of the service does not exist; openvpc speaks {oldest} to {newest}.");
         return Err(ApiError::new("NoSuchVersion", message));
     }
-    action.ok_or_else(|| {
-        let elsewhere = *service == Service::Ec2 && actions::ec2_elsewhere(name)
-            || *service == Service::Sts && STS_OPERATIONS.contains(&name);
+    service.query_action(name).ok_or_else(|| {
+        let elsewhere = service.model.name == "ec2" && actions::ec2_elsewhere(name)
+            || service.model.name == "sts" && STS_OPERATIONS.contains(&name);
         let reason = if elsewhere { "AWS has it; openvpc doesn't serve it." } else { "There is no such action." };
         ApiError::new("InvalidAction", format!("The action {name} is not valid for this web service. {reason}"))
     })
 }
 
-fn not_served(service: &str) -> ApiError {
-    ApiError::new("InvalidAction", format!("openvpc serves ec2, sts and s3; this request is signed for {service}."))
+fn json_action(request: &Request, service: &Service) -> Result<&'static JsonAction, ApiError> {
+    let unknown =
+        |what: &str| ApiError::new("UnknownOperationException", format!("{what} is not an operation that openvpc serves."));
+    let target = request.header("x-amz-target").ok_or_else(|| unknown("A request without the header X-Amz-Target"))?;
+    let (_, name) =
+        Service::targeted(target).filter(|(named, _)| named.model.name == service.model.name).ok_or_else(|| unknown(target))?;
+    service.json_action(name).ok_or_else(|| unknown(target))
 }
 
 /// A random UUID. The standard library's hash keys are random, and unpredictability isn't needed here.

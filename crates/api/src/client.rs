@@ -7,7 +7,8 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde_json::{Map, Value};
 
-use crate::table::{self, Member, Shape};
+use crate::services::Service;
+use crate::table::{Member, Model, Operation, Protocol, Shape};
 
 /// Why parameters can't be sent or an answer can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,25 +37,25 @@ pub enum ClientError {
     },
 }
 
-/// The form body of a call.
+/// The form body of a call. An operation of a service other than EC2 and STS is written `elbv2:DescribeTags`.
 ///
 /// # Errors
 /// When the operation is unknown or a parameter doesn't fit its request.
 pub fn encode(operation: &str, parameters: &Value) -> Result<String, ClientError> {
-    let found = table::operation(operation).ok_or_else(|| ClientError::Operation(operation.into()))?;
+    let (model, found) = find(operation)?;
     let mut out = form_urlencoded::Serializer::new(String::new());
-    out.append_pair("Action", operation).append_pair("Version", version(operation));
+    out.append_pair("Action", found.name).append_pair("Version", model.version);
     if let Some(request) = found.request {
         let mut pairs = Vec::new();
-        flatten(table::shape(request), parameters, "", operation, &mut pairs)?;
+        flatten(model, model.shape(request), parameters, "", found.name, &mut pairs)?;
         out.extend_pairs(pairs);
     }
     Ok(out.finish())
 }
 
-/// The service that an operation belongs to, as in a signature's scope.
+/// The name in signatures of the service that an operation belongs to.
 pub fn service(operation: &str) -> &'static str {
-    if crate::actions::sts(operation).is_some() { "sts" } else { "ec2" }
+    find(operation).map_or("ec2", |(model, _)| model.signing_name)
 }
 
 /// The answer to a call as JSON with API member names; lists and scalars that the answer lacks are left out.
@@ -62,38 +63,66 @@ pub fn service(operation: &str) -> &'static str {
 /// # Errors
 /// [`ClientError::Refused`] when the answer is an error.
 pub fn decode(operation: &str, answer: &str) -> Result<Value, ClientError> {
-    let found = table::operation(operation).ok_or_else(|| ClientError::Operation(operation.into()))?;
+    let (model, found) = find(operation)?;
     let root = Element::parse(answer)?;
-    if let Some(error) = root.find("Error") {
+    if root.name == "ErrorResponse" || root.find("Errors").is_some() {
+        let error = root.find("Error").unwrap_or(&root);
         let text = |name: &str| error.find(name).map(|e| e.text.clone()).unwrap_or_default();
         return Err(ClientError::Refused { code: text("Code"), message: text("Message") });
     }
     // The Query protocol wraps the result once more.
-    let wrapper = format!("{operation}Result");
-    let body = root.children.iter().find(|child| child.name == wrapper && service(operation) == "sts").unwrap_or(&root);
-    Ok(found.response.map_or_else(|| Value::Object(Map::new()), |response| to_json(table::shape(response), body)))
+    let wrapper = format!("{}Result", found.name);
+    let is_wrapper = |child: &&Element| model.protocol == Protocol::Query && child.name == wrapper;
+    let body = root.children.iter().find(is_wrapper).unwrap_or(&root);
+    Ok(found.response.map_or_else(|| Value::Object(Map::new()), |response| to_json(model, model.shape(response), body)))
 }
 
-fn version(operation: &str) -> &'static str {
-    if service(operation) == "sts" { "2011-06-15" } else { "2016-11-15" }
+/// The operation of that name, with its service in front (`iam:GetRole`) or of EC2 or STS without.
+fn find(operation: &str) -> Result<(&'static Model, &'static Operation), ClientError> {
+    let (services, name): (&[&str], &str) = match operation.split_once(':') {
+        Some((service, name)) => (&[service], name),
+        None => (&["ec2", "sts"], operation),
+    };
+    let models = services.iter().filter_map(|service| Service::named(service)).map(|service| service.model);
+    let mut models = models.filter(|model| model.protocol != Protocol::Json);
+    let found = models.find_map(|model| Some((model, model.operation(name)?)));
+    found.ok_or_else(|| ClientError::Operation(operation.into()))
 }
 
-fn flatten(shape: &Shape, value: &Value, prefix: &str, path: &str, pairs: &mut Vec<(String, String)>) -> Result<(), ClientError> {
+fn flatten(
+    model: &Model,
+    shape: &Shape,
+    value: &Value,
+    prefix: &str,
+    path: &str,
+    pairs: &mut Vec<(String, String)>,
+) -> Result<(), ClientError> {
     let wrong = |problem: String| ClientError::Parameter { path: path.into(), problem };
     match (shape, value) {
         (_, Value::Null) => {}
         (Shape::Structure(members), Value::Object(object)) => {
             for (name, value) in object {
                 let member = members.iter().find(|member| member.name == name).ok_or_else(|| wrong(unknown(name, members)))?;
-                flatten(table::shape(member.shape), value, &join(prefix, member.query), &format!("{path}.{name}"), pairs)?;
+                flatten(model, model.shape(member.shape), value, &join(prefix, member.query), &format!("{path}.{name}"), pairs)?;
             }
         }
         (Shape::List { item, .. }, Value::Array(values)) => {
+            let prefix = if model.protocol == Protocol::Query { &join(prefix, "member") } else { prefix };
+            if values.is_empty() && model.protocol == Protocol::Query {
+                pairs.push((prefix.trim_end_matches(".member").into(), String::new()));
+            }
             for (i, value) in values.iter().enumerate() {
-                flatten(table::shape(*item), value, &join(prefix, &(i + 1).to_string()), &format!("{path}[{i}]"), pairs)?;
+                flatten(model, model.shape(*item), value, &join(prefix, &(i + 1).to_string()), &format!("{path}[{i}]"), pairs)?;
             }
         }
-        (Shape::Structure(_), _) => return Err(wrong(format!("expected a map, not {value}"))),
+        (Shape::Map { value: of }, Value::Object(object)) => {
+            for (i, (name, value)) in object.iter().enumerate() {
+                let entry = join(prefix, &format!("entry.{}", i + 1));
+                pairs.push((format!("{entry}.key"), name.clone()));
+                flatten(model, model.shape(*of), value, &format!("{entry}.value"), &format!("{path}.{name}"), pairs)?;
+            }
+        }
+        (Shape::Structure(_) | Shape::Map { .. }, _) => return Err(wrong(format!("expected a map, not {value}"))),
         (Shape::List { .. }, _) => return Err(wrong(format!("expected a list, not {value}"))),
         (_, Value::Array(_) | Value::Object(_)) => return Err(wrong(format!("expected one value, not {value}"))),
         (_, Value::String(text)) => pairs.push((prefix.into(), text.clone())),
@@ -111,19 +140,26 @@ fn unknown(name: &str, members: &[Member]) -> String {
     format!("there is no member {name}; there are {}", names.join(", "))
 }
 
-fn to_json(shape: &Shape, element: &Element) -> Value {
+fn to_json(model: &Model, shape: &Shape, element: &Element) -> Value {
     let text = &element.text;
     match shape {
         Shape::Structure(members) => {
             let mut object = Map::new();
             for member in *members {
                 if let Some(child) = element.children.iter().find(|child| child.name == member.xml) {
-                    object.insert(member.name.into(), to_json(table::shape(member.shape), child));
+                    object.insert(member.name.into(), to_json(model, model.shape(member.shape), child));
                 }
             }
             Value::Object(object)
         }
-        Shape::List { item, .. } => element.children.iter().map(|child| to_json(table::shape(*item), child)).collect(),
+        Shape::List { item, .. } => element.children.iter().map(|child| to_json(model, model.shape(*item), child)).collect(),
+        Shape::Map { value } => {
+            let entry = |entry: &Element| {
+                let value = entry.find("value").map_or(Value::Null, |found| to_json(model, model.shape(*value), found));
+                Some((entry.find("key")?.text.clone(), value))
+            };
+            Value::Object(element.children.iter().filter_map(entry).collect())
+        }
         Shape::Boolean => Value::Bool(text == "true"),
         Shape::Integer | Shape::Long => text.parse::<i64>().map_or_else(|_| Value::String(text.clone()), Value::from),
         Shape::Double => text.parse::<f64>().map_or_else(|_| Value::String(text.clone()), Value::from),

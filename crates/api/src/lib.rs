@@ -15,14 +15,16 @@ pub mod client;
 mod error;
 pub mod filters;
 #[rustfmt::skip]
-mod generated;
+pub mod generated;
 pub mod host;
 pub mod http;
 pub mod ids;
+pub mod json;
 pub mod page;
 pub mod query;
 #[cfg(test)]
 mod round_trip;
+pub mod services;
 pub mod table;
 pub mod tagging;
 #[cfg(test)]
@@ -30,6 +32,6 @@ mod testing;
 mod timestamp;
 pub mod xml;
 
-pub use api::{Api, Service, service};
+pub use api::{Api, Recipient, recipient};
 pub use error::ApiError;
-pub use generated::{operations, shapes};
+pub use generated::ec2::{operations, shapes};

@@ -100,8 +100,12 @@ impl Node {
         }
     }
 
-    /// The node as a list: children in the order of their numbers, gaps allowed.
-    fn items(self) -> Result<Vec<Node>, ApiError> {
+    /// The node as a list: children in the order of their numbers, gaps allowed. EC2 puts the numbers right behind the
+    /// list's name; the Query protocol puts `member` between.
+    fn items(mut self) -> Result<Vec<Node>, ApiError> {
+        if let Some(members) = self.children.remove("member").filter(|_| self.children.is_empty()) {
+            return members.items();
+        }
         let mut numbered = Vec::with_capacity(self.children.len());
         for (name, node) in self.members()?.children {
             // "01" would be a second spelling of 1.
@@ -197,6 +201,34 @@ impl<T: FromQuery> FromMember for Option<T> {
 impl<T: FromQuery> FromMember for Vec<T> {
     fn from_member(node: Option<Node>) -> Result<Self, ApiError> {
         node.map_or(Ok(Vec::new()), |node| node.items()?.into_iter().map(T::from_query).collect())
+    }
+}
+
+/// A map is a list of entries with a key and a value each: `Name.entry.1.key`.
+impl<T: FromQuery> FromMember for BTreeMap<String, T> {
+    fn from_member(node: Option<Node>) -> Result<Self, ApiError> {
+        let Some(node) = node else { return Ok(Self::new()) };
+        let mut members = node.members()?;
+        let entries: Vec<Entry<T>> = members.take("entry")?;
+        members.finish(entries.into_iter().map(|entry| (entry.key, entry.value)).collect())
+    }
+}
+
+struct Entry<T> {
+    key: String,
+    value: T,
+}
+
+impl<T: FromQuery> FromQuery for Entry<T> {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let missing = |name: &str| ApiError::missing(&format!("{}.{name}", members.path));
+        let (no_key, no_value) = (missing("key"), missing("value"));
+        let entry = Self {
+            key: members.take::<Option<String>>("key")?.ok_or(no_key)?,
+            value: members.take::<Option<T>>("value")?.ok_or(no_value)?,
+        };
+        members.finish(entry)
     }
 }
 

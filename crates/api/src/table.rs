@@ -1,8 +1,38 @@
-//! The service model as data: what a client needs to write requests and read answers without typed structures.
+//! The models of the services as data: what a client needs to write requests and read answers without typed structures.
 
-pub use crate::generated::table::{OPERATIONS, SHAPES};
+/// A service.
+#[derive(Debug)]
+pub struct Model {
+    /// Its short name here.
+    pub name: &'static str,
+    /// Its name in signatures.
+    pub signing_name: &'static str,
+    /// The version of the API that the model is of.
+    pub version: &'static str,
+    /// How requests and answers are written.
+    pub protocol: Protocol,
+    /// The namespace of its answers, in protocols of XML.
+    pub namespace: &'static str,
+    /// What stands before the operation in `X-Amz-Target`, in protocols of JSON.
+    pub target_prefix: &'static str,
+    /// Shapes by number.
+    pub shapes: &'static [Shape],
+    /// Operations, in the order of their names.
+    pub operations: &'static [Operation],
+}
 
-/// An operation and the numbers of its shapes in [`SHAPES`].
+/// A wire protocol of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// EC2's own form of the Query protocol.
+    Ec2,
+    /// Form in, XML out.
+    Query,
+    /// JSON 1.1.
+    Json,
+}
+
+/// An operation and the numbers of its shapes in [`Model::shapes`].
 #[derive(Debug)]
 pub struct Operation {
     /// Its name.
@@ -33,6 +63,11 @@ pub enum Shape {
     },
     /// A whole number of 64 bits.
     Long,
+    /// Values of one shape by name.
+    Map {
+        /// The shape of the values.
+        value: u16,
+    },
     /// Text.
     String,
     /// Named members.
@@ -60,13 +95,15 @@ impl Member {
     }
 }
 
-/// The operation of that name.
-pub fn operation(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.binary_search_by(|operation| operation.name.cmp(name)).ok().map(|found| &OPERATIONS[found])
-}
+impl Model {
+    /// The operation of that name.
+    pub fn operation(&self, name: &str) -> Option<&'static Operation> {
+        self.operations.binary_search_by(|operation| operation.name.cmp(name)).ok().map(|found| &self.operations[found])
+    }
 
-/// The shape of that number.
-pub fn shape(number: u16) -> &'static Shape {
-    // Numbers come only from the same generated table.
-    &SHAPES[usize::from(number)]
+    /// The shape of that number.
+    pub fn shape(&self, number: u16) -> &'static Shape {
+        // Numbers come only from the same generated table.
+        &self.shapes[usize::from(number)]
+    }
 }

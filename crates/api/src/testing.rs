@@ -13,6 +13,7 @@ use crate::action::Ctx;
 use crate::client::{self, ClientError};
 use crate::host::Host;
 use crate::http::{Request, Response};
+use crate::services::{SERVICES, Service};
 use crate::{Api, ApiError};
 
 /// An API whose ids and times are the same in every run.
@@ -36,11 +37,40 @@ impl Api {
     /// Calls an action with query parameters; gives JSON with API member names.
     pub(crate) fn call(&self, action: &str, parameters: &[(&str, &str)]) -> Result<Value, ApiError> {
         let mut body = form_urlencoded::Serializer::new(String::new());
-        body.append_pair("Action", action)
-            .append_pair("Version", if client::service(action) == "sts" { "2011-06-15" } else { "2016-11-15" });
+        let (service, name) = action.split_once(':').unwrap_or((client::service(action), action));
+        let version = Service::named(service).expect("a service").model.version;
+        body.append_pair("Action", name).append_pair("Version", version);
         body.extend_pairs(parameters);
         let response = self.raw(&body.finish());
         decode(action, &response)
+    }
+
+    /// Calls an operation of a service that speaks JSON: `("directconnect", "CreateLag", …)`.
+    pub(crate) fn json(&self, service: &str, operation: &str, body: &Value) -> Result<Value, ApiError> {
+        self.json_as("test", "us-east-1", service, operation, body)
+    }
+
+    /// As [`Self::json`], signed with that access key for that region.
+    pub(crate) fn json_as(
+        &self,
+        access_key: &str,
+        region: &str,
+        service: &str,
+        operation: &str,
+        body: &Value,
+    ) -> Result<Value, ApiError> {
+        let model = Service::named(service).expect("a service").model;
+        let mut request = signed(access_key, region, model.signing_name, &body.to_string());
+        request.headers.retain(|(name, _)| name != "Content-Type");
+        request.headers.push(("X-Amz-Target".into(), format!("{}.{operation}", model.target_prefix)));
+        request.headers.push(("Content-Type".into(), "application/x-amz-json-1.1".into()));
+        let response = self.answer(&request).unwrap();
+        let value: Value = serde_json::from_str(&response.body).unwrap();
+        if response.status == 200 {
+            return Ok(value);
+        }
+        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        Err(ApiError { code: text("__type").into(), message: text("message"), status: response.status })
     }
 
     /// Calls an action with JSON parameters.
@@ -61,7 +91,8 @@ impl Api {
 
     /// The answer to a form body, signed with that access key for that region.
     pub(crate) fn raw_as(&self, access_key: &str, region: &str, body: &str) -> Response {
-        let service = if body.contains("GetCallerIdentity") { "sts" } else { "ec2" };
+        let named = |service: &&Service| body.contains(&format!("&Version={}", service.model.version));
+        let service = SERVICES.iter().find(named).map_or("ec2", |service| service.model.signing_name);
         self.answer(&signed(access_key, region, service, body)).unwrap()
     }
 }

@@ -1,10 +1,12 @@
 //! Answers as XML: structures member by member, and the envelopes around them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use openvpc_model::UnixMillis;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
 
@@ -37,6 +39,18 @@ impl XmlWriter {
         let _ = write!(self.out, "<{name}>");
         for value in values {
             self.element(item, value);
+        }
+        let _ = write!(self.out, "</{name}>");
+    }
+
+    /// A map: always written, as a list of entries.
+    pub fn map<T: WriteXml>(&mut self, name: &str, values: &BTreeMap<String, T>) {
+        let _ = write!(self.out, "<{name}>");
+        for (key, value) in values {
+            self.out.push_str("<entry>");
+            self.element("key", key);
+            self.element("value", value);
+            self.out.push_str("</entry>");
         }
         let _ = write!(self.out, "</{name}>");
     }
@@ -92,13 +106,10 @@ pub fn ec2_error(error: &ApiError, request_id: &str) -> String {
     w.out
 }
 
-/// The namespace of STS's answers.
-const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
 /// The Query protocol's answer to a call that succeeded: the result in a wrapper named after the action.
-pub fn sts_response(action: &str, request_id: &str, response: &dyn WriteXml) -> String {
+pub fn query_response(namespace: &str, action: &str, request_id: &str, response: &dyn WriteXml) -> String {
     let mut w = XmlWriter::document();
-    let _ = write!(w.out, "<{action}Response xmlns=\"{STS}\"><{action}Result>");
+    let _ = write!(w.out, "<{action}Response xmlns=\"{namespace}\"><{action}Result>");
     response.write_xml(&mut w);
     let _ = write!(w.out, "</{action}Result><ResponseMetadata>");
     w.element("RequestId", request_id);
@@ -107,9 +118,9 @@ pub fn sts_response(action: &str, request_id: &str, response: &dyn WriteXml) -> 
 }
 
 /// The Query protocol's answer to a call that failed.
-pub fn sts_error(error: &ApiError, request_id: &str) -> String {
+pub fn query_error(namespace: &str, error: &ApiError, request_id: &str) -> String {
     let mut w = XmlWriter::document();
-    let _ = write!(w.out, "<ErrorResponse xmlns=\"{STS}\"><Error>");
+    let _ = write!(w.out, "<ErrorResponse xmlns=\"{namespace}\"><Error>");
     w.element("Type", if error.status < 500 { "Sender" } else { "Receiver" });
     w.element("Code", &*error.code);
     w.element("Message", &*error.message);
@@ -129,9 +140,32 @@ impl WriteXml for Done {
     }
 }
 
+/// The response of an operation of the Query protocol that has none in the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nothing;
+
+impl WriteXml for Nothing {
+    fn write_xml(&self, _w: &mut XmlWriter) {}
+}
+
 /// Bytes, written as base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Blob(pub Vec<u8>);
+
+impl TryFrom<String> for Blob {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::from_base64(&text).ok_or("expected base64")
+    }
+}
+
+impl From<Blob> for String {
+    fn from(blob: Blob) -> Self {
+        blob.to_base64()
+    }
+}
 
 impl Blob {
     /// Reads base64; line breaks, which some clients put in, are skipped.

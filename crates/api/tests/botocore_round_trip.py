@@ -16,7 +16,16 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 MODELS = pathlib.Path(__file__).parent.parent / "model"
-PROTOCOLS = {"ec2": "ec2", "sts": "query"}
+PROTOCOLS = {
+    "acm": "json",
+    "directconnect": "json",
+    "ec2": "ec2",
+    "elbv2": "query",
+    "iam": "query",
+    "logs": "json",
+    "ssm": "json",
+    "sts": "query",
+}
 SCALARS = {
     "blob": b"\x00blob\xff",
     "boolean": True,
@@ -34,16 +43,19 @@ def full(shape):
         return {name: full(member) for name, member in shape.members.items()}
     if shape.type_name == "list":
         return [full(shape.member), full(shape.member)]
+    if shape.type_name == "map":
+        return {"key": full(shape.value)}
     return SCALARS[shape.type_name]
 
 
 def empty(shape):
-    return {name: [] for name, member in shape.members.items() if member.type_name == "list"}
+    kinds = {"list": [], "map": {}}
+    return {name: kinds[member.type_name] for name, member in shape.members.items() if member.type_name in kinds}
 
 
 def load(service):
     model = json.loads((MODELS / f"{service}.json").read_text())
-    model["metadata"].update(protocol=PROTOCOLS[service], endpointPrefix=service, signatureVersion="v4")
+    model["metadata"].update(protocol=PROTOCOLS[service], signatureVersion="v4", jsonVersion="1.1")
     for name, operation in model["operations"].items():
         operation.update(name=name, http={"method": "POST", "requestUri": "/"})
     return ServiceModel(model, service)
@@ -66,7 +78,9 @@ def main():
                 print(f"{operation.name}, {kind}: expected {wanted}\n  got {parsed}", file=sys.stderr)
         parameters = full(operation.input_shape) if operation.input_shape else {}
         request = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, operation)
-        requests[operation.name] = urlencode(request["body"])
+        body = request["body"]
+        text = body.decode() if isinstance(body, bytes) else urlencode(body)
+        requests[f"{case['service']}:{operation.name}"] = text
     json.dump(requests, sys.stdout)
     sys.exit(1 if failures else 0)
 

@@ -15,8 +15,18 @@ use service::Service;
 /// The usage line.
 pub const SUMMARY: &str = "trim PATH | generate | check: trims a botocore service model, generates code from the trimmed one";
 
-/// Services whose trimmed model lies in `crates/api/model`.
-const SERVICES: &[&str] = &["ec2", "sts"];
+/// Services whose trimmed model lies in `crates/api/model`: our short name (that of the file and of `operations.txt`) and
+/// AWS's `serviceId`.
+const SERVICES: &[(&str, &str)] = &[
+    ("acm", "ACM"),
+    ("directconnect", "Direct Connect"),
+    ("ec2", "EC2"),
+    ("elbv2", "Elastic Load Balancing v2"),
+    ("iam", "IAM"),
+    ("logs", "CloudWatch Logs"),
+    ("ssm", "SSM"),
+    ("sts", "STS"),
+];
 
 /// Runs `cargo xtask model …`.
 pub fn run(arguments: &[String]) -> Outcome {
@@ -35,13 +45,14 @@ fn trim(path: &Path) -> Outcome {
         format!("{}: {e} (a packed model goes through `gunzip -c … | cargo xtask model trim /dev/stdin`)", path.display())
     })?;
     let full = Service::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-    let name = full.name();
-    if !SERVICES.contains(&&*name) {
-        return Err(format!("{} is a model of {name}; known are {}", path.display(), SERVICES.join(", ")));
-    }
-    let trimmed = full.trimmed(&listed_operations(&name)?)?;
+    let id = &full.metadata.service_id;
+    let (name, _) = SERVICES.iter().find(|(_, service_id)| service_id == id).ok_or_else(|| {
+        let known: Vec<&str> = SERVICES.iter().map(|(_, service_id)| *service_id).collect();
+        format!("{} is a model of {id}; known are {}", path.display(), known.join(", "))
+    })?;
+    let trimmed = full.trimmed(&listed_operations(name)?)?;
     write(&model_dir().join(format!("{name}.json")), &trimmed.to_text()?)?;
-    if name == "ec2" {
+    if *name == "ec2" {
         let names: String = full.operation_names().map(|operation| format!("{operation}\n")).collect();
         write(&model_dir().join("ec2-all-operations.txt"), &names)?;
     }
@@ -75,8 +86,9 @@ fn check() -> Outcome {
 
 /// Path and content of every generated file.
 fn generated() -> Result<Vec<(PathBuf, String)>, String> {
-    let mut services = Vec::new();
-    for name in SERVICES {
+    let dir = project_root().join("crates/api/src/generated");
+    let mut files = Vec::new();
+    for (name, _) in SERVICES {
         let path = model_dir().join(format!("{name}.json"));
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let service = Service::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -87,16 +99,18 @@ fn generated() -> Result<Vec<(PathBuf, String)>, String> {
         if has != listed {
             return Err(format!("{} and operations.txt list different operations: run `cargo xtask model trim`", path.display()));
         }
-        services.push(service);
+        let dir = dir.join(name);
+        files.extend([
+            (dir.join("mod.rs"), code::module()),
+            (dir.join("shapes.rs"), code::shapes(&service)?),
+            (dir.join("operations.rs"), code::operations(&service)?),
+            (dir.join("samples.rs"), code::samples(name, &service)?),
+            (dir.join("table.rs"), table::table(name, &service)?),
+        ]);
     }
-    let merged = Service::merged(services)?;
-    let dir = project_root().join("crates/api/src/generated");
-    Ok(vec![
-        (dir.join("shapes.rs"), code::shapes(&merged)?),
-        (dir.join("operations.rs"), code::operations(&merged)),
-        (dir.join("samples.rs"), code::samples(&merged)),
-        (dir.join("table.rs"), table::table(&merged)?),
-    ])
+    let names: Vec<&str> = SERVICES.iter().map(|(name, _)| *name).collect();
+    files.push((dir.join("mod.rs"), code::modules(&names)));
+    Ok(files)
 }
 
 /// The operations of a service in `operations.txt`: lines `ec2:CreateVpc`, comments after `#`.

@@ -20,9 +20,17 @@ pub struct Service {
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
     pub api_version: String,
+    /// Begins its host names, and is the name in signatures where there is no signing name.
+    pub endpoint_prefix: String,
     pub protocols: Vec<String>,
     pub service_id: String,
-    pub xml_namespace: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_name: Option<String>,
+    /// What comes before the operation in `X-Amz-Target`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xml_namespace: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +68,12 @@ pub struct Shape {
     pub members: Ordered<Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<Reference>,
+    /// The keys of a map, which are texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Reference>,
+    /// The values of a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flattened: Option<bool>,
     #[serde(rename = "enum", default, skip_serializing_if = "Vec::is_empty")]
@@ -70,40 +84,26 @@ pub struct Shape {
     pub max: Option<serde_json::Number>,
 }
 
+/// A wire protocol of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Ec2,
+    Query,
+    Json,
+}
+
 impl Service {
     /// Reads a full or a trimmed model.
     pub fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|e| e.to_string())
     }
 
-    /// The models of several services as one; their names must differ.
-    pub fn merged(services: Vec<Self>) -> Result<Self, String> {
-        let mut services = services.into_iter();
-        let mut merged = services.next().ok_or("no service")?;
-        for service in services {
-            for (name, operation) in service.operations {
-                if merged.operations.insert(name.clone(), operation).is_some() {
-                    return Err(format!("two services have an operation {name}"));
-                }
-            }
-            for (name, shape) in service.shapes {
-                let twice = merged
-                    .shapes
-                    .insert(name.clone(), shape.clone())
-                    .is_some_and(|other| other.is_structure() || shape.is_structure());
-                if twice {
-                    return Err(format!("two services have a structure {name}"));
-                }
-            }
-        }
-        Ok(merged)
-    }
-
     /// Only the listed operations and the shapes they reach.
     pub fn trimmed(&self, names: &[String]) -> Result<Self, String> {
         let mut operations = BTreeMap::new();
         for name in names {
-            let operation = self.operations.get(name).ok_or_else(|| format!("{} has no operation {name}", self.name()))?;
+            let operation =
+                self.operations.get(name).ok_or_else(|| format!("{} has no operation {name}", self.metadata.service_id))?;
             operations.insert(name.clone(), operation.clone());
         }
         let mut reached = BTreeSet::new();
@@ -131,9 +131,15 @@ impl Service {
         self.shapes.get(name).ok_or_else(|| format!("the model has no shape {name}"))
     }
 
-    /// The service's name in lower case, as in signatures: `ec2`.
-    pub fn name(&self) -> String {
-        self.metadata.service_id.to_lowercase()
+    /// How the service writes requests and answers.
+    pub fn protocol(&self) -> Result<Protocol, String> {
+        let speaks = |name: &str| self.metadata.protocols.iter().any(|protocol| protocol == name);
+        match () {
+            () if speaks("ec2") => Ok(Protocol::Ec2),
+            () if speaks("query") => Ok(Protocol::Query),
+            () if speaks("json") => Ok(Protocol::Json),
+            () => Err(format!("{} speaks none of ec2, query and json", self.metadata.service_id)),
+        }
     }
 
     /// Names of its operations, in order.
@@ -168,7 +174,7 @@ impl Shape {
     }
 
     fn references(&self) -> impl Iterator<Item = &Reference> {
-        self.members.0.iter().map(|(_, reference)| reference).chain(&self.member)
+        self.members.0.iter().map(|(_, reference)| reference).chain(&self.member).chain(&self.key).chain(&self.value)
     }
 }
 

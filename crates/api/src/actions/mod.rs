@@ -1,4 +1,4 @@
-//! The actions, one module per resource family, and the table that finds them by name.
+//! The actions of EC2, one module per resource family.
 
 use crate::action::Action;
 
@@ -27,7 +27,6 @@ pub mod prefix_lists;
 pub mod public_access;
 pub mod routes;
 pub mod security_groups;
-pub mod sts;
 pub mod subnet;
 pub mod tags;
 pub mod transit_gateways;
@@ -50,7 +49,7 @@ pub mod prelude {
 }
 
 /// The EC2 actions of all families.
-const EC2: &[&[Action]] = &[
+pub(crate) const EC2: &[&[Action]] = &[
     access_scopes::ACTIONS,
     addresses::ACTIONS,
     carrier_gateways::ACTIONS,
@@ -85,49 +84,7 @@ const EC2: &[&[Action]] = &[
     zones::ACTIONS,
 ];
 
-/// The EC2 action of that name.
-pub fn ec2(name: &str) -> Option<&'static Action> {
-    EC2.iter().copied().flatten().find(|action| action.name == name)
-}
-
-/// The STS action of that name.
-pub fn sts(name: &str) -> Option<&'static Action> {
-    sts::ACTIONS.iter().find(|action| action.name == name)
-}
-
 /// Whether EC2 has an action of that name that openvpc doesn't serve.
 pub fn ec2_elsewhere(name: &str) -> bool {
     include_str!("../../model/ec2-all-operations.txt").lines().any(|known| known == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// `operations.txt`, as `ec2:CreateVpc`.
-    fn listed() -> BTreeSet<String> {
-        let lines = include_str!("../../model/operations.txt").lines().map(str::trim);
-        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn no_action_is_served_twice() {
-        let names: Vec<&str> = EC2.iter().copied().flatten().map(|action| action.name).collect();
-        let distinct: BTreeSet<&str> = names.iter().copied().collect();
-        assert_eq!(names.len(), distinct.len(), "{names:?}");
-    }
-
-    #[test]
-    fn every_listed_operation_has_a_handler() {
-        let served = |line: &&String| match line.split_once(':') {
-            Some(("ec2", name)) => ec2(name).is_some(),
-            Some(("sts", name)) => sts(name).is_some(),
-            _ => false,
-        };
-        let listed = listed();
-        let missing: Vec<&String> = listed.iter().filter(|line| !served(line)).collect();
-        assert!(missing.is_empty(), "listed in operations.txt but not served: {missing:?}");
-    }
 }

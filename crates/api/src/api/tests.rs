@@ -32,26 +32,42 @@ fn an_access_key_of_twelve_digits_is_the_account() {
     assert_eq!(account("AKIAIOSFODNN7EXAMPLE", "cn-north-1"), "arn:aws-cn:iam::123456789012:root");
 }
 
+fn name_of(request: &Request) -> String {
+    match recipient(request) {
+        Recipient::Service(service) => service.model.name.to_owned(),
+        Recipient::S3 => "s3".to_owned(),
+        Recipient::Other(name) => format!("other {name}"),
+    }
+}
+
 #[test]
 fn a_service_is_known_by_the_signature_and_else_by_the_action() {
-    for (name, expected) in
-        [("ec2", Service::Ec2), ("sts", Service::Sts), ("s3", Service::S3), ("logs", Service::Other("logs".into()))]
-    {
-        assert_eq!(service(&signed("test", "us-east-1", name, IDENTITY)), expected);
+    for (name, expected) in [
+        ("ec2", "ec2"),
+        ("sts", "sts"),
+        ("s3", "s3"),
+        ("elasticloadbalancing", "elbv2"),
+        ("directconnect", "directconnect"),
+        ("sqs", "other sqs"),
+    ] {
+        assert_eq!(name_of(&signed("test", "us-east-1", name, IDENTITY)), expected);
     }
-    let unsigned = |body: &str, query: &str| {
-        service(&Request {
+    let unsigned = |body: &str, query: &str, target: &str| {
+        name_of(&Request {
             method: "POST".into(),
             path: "/".into(),
             query: query.into(),
+            headers: Some(("X-Amz-Target".to_owned(), target.to_owned())).filter(|_| !target.is_empty()).into_iter().collect(),
             body: body.into(),
-            ..Request::default()
         })
     };
-    assert_eq!(unsigned(IDENTITY, ""), Service::Sts);
-    assert_eq!(unsigned("Action=DescribeVpcs", ""), Service::Ec2);
-    assert_eq!(unsigned("", "Action=DescribeVpcs"), Service::Ec2);
-    assert_eq!(unsigned("a,b\n1,2\n", "uploads"), Service::S3);
+    assert_eq!(unsigned(IDENTITY, "", ""), "sts");
+    assert_eq!(unsigned("Action=DescribeVpcs", "", ""), "ec2");
+    assert_eq!(unsigned("", "Action=DescribeVpcs", ""), "ec2");
+    assert_eq!(unsigned("Action=GetRole&Version=2010-05-08", "", ""), "iam");
+    assert_eq!(unsigned("{}", "", "OvertureService.CreateLag"), "directconnect");
+    assert_eq!(unsigned("{}", "", "DynamoDB_20120810.ListTables"), "other DynamoDB_20120810.ListTables");
+    assert_eq!(unsigned("a,b\n1,2\n", "uploads", ""), "s3");
 }
 
 #[test]
@@ -61,13 +77,19 @@ fn a_request_for_s3_is_left_to_the_caller() {
 
 #[test]
 fn a_service_that_isn_t_served_says_so_in_its_own_protocol() {
-    let mut request = signed("test", "us-east-1", "logs", "{}");
+    let mut request = signed("test", "us-east-1", "sqs", "{}");
     let query = api().answer(&request).unwrap();
-    assert!(query.status == 400 && query.body.contains("this request is signed for logs"), "{query:?}");
-    request.headers.push(("X-Amz-Target".into(), "Logs_20140328.DescribeLogGroups".into()));
+    assert!(query.status == 400 && query.body.contains("this request is for sqs"), "{query:?}");
+    request.headers.push(("X-Amz-Target".into(), "AmazonSQS.ListQueues".into()));
     let json = api().answer(&request).unwrap();
     assert_eq!(json.content_type, "application/x-amz-json-1.1");
     assert!(json.body.starts_with("{\"__type\":\"UnknownOperationException\""), "{}", json.body);
+}
+
+#[test]
+fn an_operation_that_a_json_service_lacks_is_unknown() {
+    let code = |operation: &str| api().json("logs", operation, &serde_json::json!({})).unwrap_err().code.into_owned();
+    assert_eq!(code("StartCoffee"), "UnknownOperationException");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use openvpc_api::{Api, Service, http, service};
+use openvpc_api::{Api, Recipient, http, recipient};
 use serde_json::{Value, json};
 
 use super::admin::{self, Admin, AdminError, Asker};
@@ -46,7 +46,7 @@ type Shared = State<Arc<Services>>;
 /// EC2, STS, and whatever else is signed for a service; the rest is S3's.
 async fn aws(State(services): Shared, request: Request) -> Response {
     let head = head_of(&request);
-    if service(&head) == Service::S3 && !looks_like_a_form(&head) {
+    if matches!(recipient(&head), Recipient::S3) && !looks_like_a_form(&head) {
         return services.s3.answer(request).await;
     }
     let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_REQUEST).await else {

@@ -1,9 +1,10 @@
 //! The part of STS that tools call at their start.
 
 use super::prelude::*;
+use crate::generated::sts::shapes;
 
 /// The operations of this family.
-pub const ACTIONS: &[Action] = &[action!(GetCallerIdentity, get_caller_identity)];
+pub const ACTIONS: &[Action] = &[action!(sts::GetCallerIdentity, get_caller_identity)];
 
 /// Every caller is the root of its account: openvpc keeps no users.
 fn get_caller_identity(

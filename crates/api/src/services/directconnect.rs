@@ -1,0 +1,6 @@
+//! Direct Connect: the API side.
+
+use super::prelude::*;
+
+/// The operations of this service.
+pub const ACTIONS: &[JsonAction] = &[];
