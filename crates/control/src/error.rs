@@ -73,6 +73,7 @@ missing! {
     InternetGateway: "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist";
     NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
     NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
+    PrefixList: "InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist";
     RouteTable: "InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist";
     SecurityGroup: "InvalidGroup.NotFound", "The security group '{}' does not exist";
     Subnet: "InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist";

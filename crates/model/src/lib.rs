@@ -19,6 +19,7 @@ pub mod internet;
 pub mod nacl;
 pub mod network;
 pub mod owner;
+pub mod prefix_list;
 pub mod route;
 pub mod rules;
 pub mod security_group;
@@ -39,6 +40,7 @@ pub use interface::{Attachment, NetworkInterface, PrivateAddress, PublicMapping,
 pub use nacl::{Direction, NaclAction, NaclEntry, NetworkAcl};
 pub use network::{Change, Network, Resource, Table};
 pub use owner::{AccountId, Owner, Region};
+pub use prefix_list::{AddressFamily, AwsPrefixList, PrefixList, PrefixListEntry, PrefixListState, PrefixListVersion};
 pub use route::{Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
 pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};

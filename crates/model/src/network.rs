@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use crate::{AllocationId, ClientToken, ClientTokenKey, ElasticIp};
 use crate::{
     DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
-    Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, RegionState,
-    RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Vpc, VpcId,
+    Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, PrefixList,
+    PrefixListId, PrefixListVersion, RegionState, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
+    Vpc, VpcId,
 };
 use crate::{EgressOnlyGateway, EgressOnlyGatewayId};
 
@@ -161,6 +162,10 @@ network! {
     instances: Instance[InstanceId] = "instance", |r| r.id, r.owner, |k| k.to_string();
     /// Flow logs.
     flow_logs: FlowLog[FlowLogId] = "vpc-flow-log", |r| r.id, r.owner, |k| k.to_string();
+    /// Customers' managed prefix lists, as they are now.
+    prefix_lists: PrefixList[PrefixListId] = "prefix-list", |r| r.id, r.owner, |k| k.to_string();
+    /// What managed prefix lists held in each of their versions.
+    prefix_list_versions: PrefixListVersion[(PrefixListId, u64)] = "prefix-list-version", |r| r.key, r.owner, |k| format!("{}/{}", k.0, k.1);
     /// Network Insights paths.
     insights_paths: InsightsPath[InsightsPathId] = "network-insights-path", |r| r.id, r.owner, |k| k.to_string();
     /// Network Insights analyses.

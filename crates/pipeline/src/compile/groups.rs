@@ -9,6 +9,7 @@ use openvpc_model::{
     SecurityGroupRuleId,
 };
 
+use super::lists::Lists;
 use crate::Map;
 use crate::matching::{PeerMatch, PortMatch, ProtocolMatch, RuleMatch, RuleSet};
 use crate::wire::Transport;
@@ -26,6 +27,7 @@ pub(crate) struct SecurityGroups {
     ingress: Rules,
     egress: Rules,
     sources: Vec<(SecurityGroupId, Option<Arc<SecurityGroup>>)>,
+    lists: Lists,
 }
 
 /// A rule that admits a packet.
@@ -41,7 +43,10 @@ pub(crate) struct Admission {
 #[derive(Clone, Debug)]
 struct Rules {
     set: RuleSet,
+    /// For each match of the set, the rule it comes from: one with a prefix list makes a match for every entry.
     admissions: Vec<Admission>,
+    /// Whether there is no rule, which is another thing than rules that match nobody.
+    bare: bool,
     /// For which protocols and families one rule allows all ports with everyone; see [`everything`].
     everything: u8,
 }
@@ -52,24 +57,26 @@ impl SecurityGroups {
         let mut own: Vec<ClassId> = ids.iter().map(|id| class_of(*id, classes)).collect();
         own.sort_unstable();
         own.dedup();
-        let rules =
-            || sources.iter().filter_map(|(_, group)| group.as_deref()).flat_map(|g| g.rules.iter().map(move |r| (g.id, r)));
-        Self {
-            classes: own.into(),
-            first: ids.first().copied(),
-            ingress: Rules::compile(rules().filter(|(_, rule)| rule.direction == Direction::Ingress), classes),
-            egress: Rules::compile(rules().filter(|(_, rule)| rule.direction == Direction::Egress), classes),
-            sources,
-        }
+        let groups = || sources.iter().filter_map(|(_, group)| group.as_deref());
+        let rules = |direction: Direction| {
+            let rules = groups().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+            rules.filter(move |(_, rule)| rule.direction == direction)
+        };
+        let mut compiler = Compiler { network, classes, lists: Lists::default() };
+        let (ingress, egress) = (compiler.rules(rules(Direction::Ingress)), compiler.rules(rules(Direction::Egress)));
+        let lists = compiler.lists;
+        Self { classes: own.into(), first: ids.first().copied(), ingress, egress, sources, lists }
     }
 
-    /// Whether none of the groups was written since.
+    /// Whether none of the groups, and none of the prefix lists that their rules name, was written since.
     pub fn is_current(&self, network: &Network) -> bool {
-        self.sources.iter().all(|(id, source)| match (source, network.security_groups.get(id)) {
+        let same = |(id, source): &(SecurityGroupId, Option<Arc<SecurityGroup>>)| match (source, network.security_groups.get(id))
+        {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (None, None) => true,
             _ => false,
-        })
+        };
+        self.sources.iter().all(same) && self.lists.is_current(network)
     }
 
     /// The rule that admits a packet to or from a peer. Of several the most permissive: one for everyone first.
@@ -89,7 +96,7 @@ impl SecurityGroups {
 
     /// Whether there is no rule in a direction at all.
     pub fn has_no_rules(&self, direction: Direction) -> bool {
-        self.rules(direction).admissions.is_empty()
+        self.rules(direction).bare
     }
 
     /// Whether a rule allows all ports of TCP or UDP with everyone of the peer's family, so that answers need no state.
@@ -107,23 +114,28 @@ impl SecurityGroups {
     }
 }
 
-impl Rules {
-    fn compile<'a>(
-        rules: impl Iterator<Item = (SecurityGroupId, &'a SecurityGroupRule)>,
-        classes: &mut Map<SecurityGroupId, ClassId>,
-    ) -> Self {
+/// What rules are compiled with.
+struct Compiler<'a> {
+    network: &'a Network,
+    classes: &'a mut Map<SecurityGroupId, ClassId>,
+    lists: Lists,
+}
+
+impl Compiler<'_> {
+    fn rules<'a>(&mut self, rules: impl Iterator<Item = (&'a SecurityGroup, &'a SecurityGroupRule)>) -> Rules {
         // The sort is stable: behind the rules for everyone the groups come in the interface's order, then their rules.
         let mut ordered: Vec<_> = rules.map(|(group, rule)| (open_family(&rule.peer), group, rule)).collect();
         ordered.sort_by_key(|(open, ..)| open.is_none());
         let mut matches = Vec::with_capacity(ordered.len());
         let mut admissions = Vec::with_capacity(ordered.len());
         let mut allowed = 0;
-        for (open, group, rule) in ordered {
-            // Managed prefix lists have no entries in this model, so that such a rule admits nobody.
-            let Some(peer) = peer_match(&rule.peer, classes) else { continue };
-            matches.push((peer, rule_match(rule.protocol, rule.ports)));
-            admissions.push(Admission { group, rule: rule.id, open: open.is_some() });
-            if let Some(ipv6) = open
+        for (open, group, rule) in &ordered {
+            let ports = rule_match(rule.protocol, rule.ports);
+            for peer in self.peers(group, &rule.peer) {
+                matches.push((peer, ports));
+                admissions.push(Admission { group: group.id, rule: rule.id, open: open.is_some() });
+            }
+            if let Some(ipv6) = *open
                 && is_all_ports(rule.protocol, rule.ports)
             {
                 for protocol in [6, 17] {
@@ -133,7 +145,20 @@ impl Rules {
                 }
             }
         }
-        Self { set: RuleSet::new(&matches), admissions, everything: allowed }
+        Rules { set: RuleSet::new(&matches), admissions, bare: ordered.is_empty(), everything: allowed }
+    }
+
+    /// Whom a rule's peer stands for.
+    fn peers(&mut self, group: &SecurityGroup, peer: &Peer) -> Vec<PeerMatch> {
+        match peer {
+            Peer::Ipv4(block) => vec![PeerMatch::Cidr(IpNet::V4(*block))],
+            Peer::Ipv6(block) => vec![PeerMatch::Cidr(IpNet::V6(*block))],
+            Peer::Group { group, .. } => vec![PeerMatch::Class(class_of(*group, self.classes))],
+            Peer::PrefixList(id) => {
+                let blocks = self.lists.blocks(*id, self.network, &group.owner.region);
+                blocks.into_iter().map(PeerMatch::Cidr).collect()
+            }
+        }
     }
 }
 
@@ -149,15 +174,6 @@ pub(super) fn rule_match(protocol: Protocol, ports: RulePorts) -> RuleMatch {
         RulePorts::Icmp(icmp) => PortMatch::Icmp { kind: icmp.kind, code: icmp.code },
     };
     RuleMatch { protocol, ports }
-}
-
-fn peer_match(peer: &Peer, classes: &mut Map<SecurityGroupId, ClassId>) -> Option<PeerMatch> {
-    match peer {
-        Peer::Ipv4(block) => Some(PeerMatch::Cidr(IpNet::V4(*block))),
-        Peer::Ipv6(block) => Some(PeerMatch::Cidr(IpNet::V6(*block))),
-        Peer::Group { group, .. } => Some(PeerMatch::Class(class_of(*group, classes))),
-        Peer::PrefixList(_) => None,
-    }
 }
 
 fn class_of(group: SecurityGroupId, classes: &mut Map<SecurityGroupId, ClassId>) -> ClassId {

@@ -5,11 +5,13 @@
 //! behind an `Arc`. A compile compares the `Arc`s of the network's resources with those that the previous tables were made
 //! of and makes anew only the tables whose sources were written since; so a rule added to one group costs the compile of
 //! that group's rules, whatever else exists. Rules are never multiplied by members: a security group reference is a class
-//! number, and the VPC's address table says which classes an address belongs to.
+//! number, and the VPC's address table says which classes an address belongs to. Rules and routes that name a managed prefix
+//! list are compiled with its entries, and again when it changes.
 
 mod entry;
 mod groups;
 mod internet;
+mod lists;
 mod nacl;
 mod routes;
 mod slots;
@@ -160,8 +162,8 @@ impl Tables {
         }
         for table in network.route_tables.values() {
             let Some(vpc) = network.vpcs.get(&table.vpc) else { continue };
-            let kept = previous.routes.get(&table.id).filter(|made| made.is_current(table, vpc)).cloned();
-            self.routes.insert(table.id, kept.unwrap_or_else(|| Arc::new(Routes::compile(table, vpc))));
+            let kept = previous.routes.get(&table.id).filter(|made| made.is_current(table, vpc, network)).cloned();
+            self.routes.insert(table.id, kept.unwrap_or_else(|| Arc::new(Routes::compile(table, vpc, network))));
         }
     }
 

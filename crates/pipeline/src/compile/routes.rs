@@ -4,11 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use openvpc_model::{RouteDestination, RouteTable, RouteTableId, RouteTarget, Vpc};
+use openvpc_model::{Network, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc};
 
+use super::lists::Lists;
 use crate::matching::PrefixMap;
 
-/// A route table compiled: the routes that users made and `local` for every block of the VPC that has none of its own.
+/// A route table compiled: the routes that users made or that were propagated, and `local` for every block of the VPC that
+/// has none of its own.
+///
+/// The longest prefix counts. Of equal ones a route to a block comes before a route to a prefix list with that entry, and
+/// this before a propagated route; of several prefix lists the one whose route was made first, and so for ever. A
+/// propagated route never takes what is inside the VPC. See "Route priority" in the VPC User Guide.
 ///
 /// Whether a route's target works is asked when a packet takes it, so that starting and stopping instances leaves tables
 /// as they are.
@@ -17,6 +23,7 @@ pub(crate) struct Routes {
     pub id: RouteTableId,
     map: PrefixMap<Route>,
     source: Option<(Arc<RouteTable>, Arc<Vpc>)>,
+    lists: Lists,
 }
 
 /// One route.
@@ -27,24 +34,39 @@ pub(crate) struct Route {
 }
 
 impl Routes {
-    pub fn compile(table: &Arc<RouteTable>, vpc: &Arc<Vpc>) -> Self {
+    pub fn compile(table: &Arc<RouteTable>, vpc: &Arc<Vpc>, network: &Network) -> Self {
         let v4 = vpc.ipv4_blocks.iter().map(|block| IpNet::V4(block.block));
         let v6 = vpc.ipv6_blocks.iter().map(|block| IpNet::V6(block.block));
-        let local = v4.chain(v6).map(|block| (block, Route { destination: block.into(), target: RouteTarget::Local }));
+        let own: Vec<IpNet> = v4.chain(v6).collect();
+        let local = own.iter().map(|block| (*block, Route { destination: (*block).into(), target: RouteTarget::Local }));
+        let mut lists = Lists::default();
+        let (mut fixed, mut listed, mut propagated) = (Vec::new(), Vec::new(), Vec::new());
+        for route in &table.routes {
+            let made = Route { destination: route.destination, target: route.target };
+            match route.destination {
+                RouteDestination::Block(block) if route.origin != RouteOrigin::EnableVgwRoutePropagation => {
+                    fixed.push((block, made));
+                }
+                RouteDestination::Block(block) if own.iter().any(|own| own.contains(&block)) => {}
+                RouteDestination::Block(block) => propagated.push((block, made)),
+                RouteDestination::PrefixList(id) => {
+                    let blocks = lists.blocks(id, network, &table.owner.region);
+                    listed.extend(blocks.into_iter().map(|block| (block, made)));
+                }
+            }
+        }
         // Of equal prefixes the later counts: a user's route for a whole block of the VPC replaces the implied local one.
-        let map = PrefixMap::new(local.chain(table.routes.iter().filter_map(|route| {
-            Some((route.destination.block()?, Route { destination: route.destination, target: route.target }))
-        })));
-        Self { id: table.id, map, source: Some((table.clone(), vpc.clone())) }
+        let all = propagated.into_iter().chain(listed.into_iter().rev()).chain(local).chain(fixed);
+        Self { id: table.id, map: PrefixMap::new(all), source: Some((table.clone(), vpc.clone())), lists }
     }
 
     /// A table without routes, for a subnet whose table is missing: it forwards nothing.
     pub fn none(id: RouteTableId) -> Self {
-        Self { id, map: PrefixMap::default(), source: None }
+        Self { id, map: PrefixMap::default(), source: None, lists: Lists::default() }
     }
 
-    pub fn is_current(&self, table: &Arc<RouteTable>, vpc: &Arc<Vpc>) -> bool {
-        self.source.as_ref().is_some_and(|(t, v)| Arc::ptr_eq(t, table) && Arc::ptr_eq(v, vpc))
+    pub fn is_current(&self, table: &Arc<RouteTable>, vpc: &Arc<Vpc>, network: &Network) -> bool {
+        self.source.as_ref().is_some_and(|(t, v)| Arc::ptr_eq(t, table) && Arc::ptr_eq(v, vpc)) && self.lists.is_current(network)
     }
 
     /// The route that a destination takes: the longest prefix.
