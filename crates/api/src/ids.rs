@@ -71,6 +71,8 @@ fn malformed_code(prefix: &str) -> &'static str {
         "subnet" => "InvalidSubnetID.Malformed",
         "subnet-cidr-assoc" => "InvalidSubnetCidrBlockAssociationID.Malformed",
         "tgw" => "InvalidTransitGatewayID.Malformed",
+        "tgw-attach" => "InvalidTransitGatewayAttachmentID.Malformed",
+        "tgw-rtb" => "InvalidRouteTableID.Malformed",
         "vgw" => "InvalidVpnGatewayID.Malformed",
         "vpc" => "InvalidVpcID.Malformed",
         "vpc-cidr-assoc" => "InvalidVpcCidrBlockAssociationID.Malformed",

@@ -21,9 +21,18 @@ pub(crate) fn api() -> Api {
     Api::new(Arc::new(control()), Arc::new(NoInstances), "123456789012".parse().unwrap())
 }
 
+/// [`api`], with a clock that goes on as the test says.
+pub(crate) fn api_with_clock() -> (Api, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(NOW));
+    let environment = Counted(AtomicU64::new(1), Arc::clone(&clock));
+    let control =
+        Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default()).unwrap();
+    (Api::new(Arc::new(control), Arc::new(NoInstances), "123456789012".parse().unwrap()), clock)
+}
+
 /// A network in memory.
 pub(crate) fn control() -> Control {
-    let environment = Counted(AtomicU64::new(1));
+    let environment = Counted(AtomicU64::new(1), Arc::new(AtomicU64::new(NOW)));
     Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default()).unwrap()
 }
 
@@ -71,6 +80,23 @@ impl Api {
         }
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         Err(ApiError { code: text("__type").into(), message: text("message"), status: response.status })
+    }
+
+    /// [`Self::call`] by an account (`111111111111`) in a region (`us-east-1`).
+    pub(crate) fn call_as(
+        &self,
+        (account, region): (&str, &str),
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Value, ApiError> {
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.append_pair("Action", action).append_pair("Version", "2016-11-15").extend_pairs(parameters);
+        decode(action, &self.raw_as(account, region, &body.finish()))
+    }
+
+    /// The error code of a [`Self::call_as`] that must fail.
+    pub(crate) fn code_as(&self, caller: (&str, &str), action: &str, parameters: &[(&str, &str)]) -> String {
+        self.call_as(caller, action, parameters).expect_err("the call must fail").code.into_owned()
     }
 
     /// Calls an action with JSON parameters.
@@ -122,12 +148,15 @@ pub(crate) fn signed(access_key: &str, region: &str, service: &str, body: &str) 
     }
 }
 
-/// Time stands still and chance counts.
-struct Counted(AtomicU64);
+/// What time it is in a test.
+const NOW: u64 = 1_790_000_042_000;
+
+/// Time stands still unless the test moves it, and chance counts.
+struct Counted(AtomicU64, Arc<AtomicU64>);
 
 impl Environment for Counted {
     fn now(&self) -> UnixMillis {
-        UnixMillis(1_790_000_042_000)
+        UnixMillis(self.1.load(Ordering::Relaxed))
     }
 
     fn random(&self) -> u64 {

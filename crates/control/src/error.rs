@@ -74,8 +74,12 @@ missing! {
     NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
     NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
     PrefixList: "InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist";
+    Peering: "InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '{}' does not exist";
     RouteTable: "InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist";
     SecurityGroup: "InvalidGroup.NotFound", "The security group '{}' does not exist";
     Subnet: "InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist";
+    TransitGateway: "InvalidTransitGatewayID.NotFound", "Transit Gateway {} was deleted or does not exist.";
+    TransitGatewayAttachment: "InvalidTransitGatewayAttachmentID.NotFound", "Transit Gateway Attachment {} was deleted or does not exist.";
+    TransitGatewayRouteTable: "InvalidRouteTableID.NotFound", "Transit Gateway Route Table {} was deleted or does not exist.";
     Vpc: "InvalidVpcID.NotFound", "The vpc ID '{}' does not exist";
 }

@@ -67,6 +67,24 @@ quotas! {
     route_tables_per_vpc = "route-tables-per-vpc", 200;
     /// Static routes per route table and family.
     routes_per_table = "routes-per-table", 500;
+    /// Active VPC peering connections per VPC.
+    active_peerings_per_vpc = "active-vpc-peering-connections-per-vpc", 50;
+    /// VPC peering requests per region that nobody answered yet.
+    outstanding_peerings = "outstanding-vpc-peering-connections", 25;
+    /// Transit gateways per region.
+    transit_gateways = "transit-gateways", 5;
+    /// Transit gateways that a VPC is attached to.
+    transit_gateways_per_vpc = "transit-gateways-per-vpc", 5;
+    /// Attachments per transit gateway.
+    attachments_per_transit_gateway = "attachments-per-transit-gateway", 5000;
+    /// Peering attachments per transit gateway.
+    peerings_per_transit_gateway = "peering-attachments-per-transit-gateway", 50;
+    /// Route tables per transit gateway.
+    route_tables_per_transit_gateway = "route-tables-per-transit-gateway", 20;
+    /// Static routes per transit gateway, in all of its tables.
+    routes_per_transit_gateway = "static-routes-per-transit-gateway", 10_000;
+    /// CIDR blocks per transit gateway.
+    blocks_per_transit_gateway = "cidr-blocks-per-transit-gateway", 5;
     /// Flow logs per resource.
     flow_logs_per_resource = "flow-logs-per-resource", 250;
     /// Instances per region.

@@ -2,12 +2,14 @@
 
 use openvpc_model::UnixMillis;
 
-use crate::{Tx, idempotency, instances};
+use crate::{Tx, idempotency, instances, peerings, transit_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
 pub fn prune(tx: &mut Tx) {
     idempotency::prune(tx);
     instances::prune(tx);
+    peerings::prune(tx);
+    transit_gateways::prune(tx);
 }
 
 /// Whether something that went at `deleted_at` has been shown for long enough.

@@ -4,8 +4,11 @@ use openvpc_model::{
     DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
     NetworkAcl, NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
+use openvpc_model::{
+    Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
+};
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Missing, Tx};
 
 /// Most tags of a resource.
 const LIMIT: usize = 50;
@@ -58,6 +61,9 @@ macro_rules! taggable {
                     check_count(id, &resource.tags)
                 })?;
             })*
+            if let Some(changed) = shared::change(tx, id, edit) {
+                return changed;
+            }
             if let Ok(rule) = id.parse::<SecurityGroupRuleId>() {
                 return change_rule(tx, rule, edit);
             }
@@ -70,6 +76,7 @@ macro_rules! taggable {
             $(for resource in network.owned::<$resource>(owner) {
                 push(&mut all, resource.id, $kind, &resource.tags);
             })*
+            shared::all(network, owner, &mut all);
             for rule in network.owned::<SecurityGroup>(owner).flat_map(|group| &group.rules) {
                 push(&mut all, rule.id, "security-group-rule", &rule.tags);
             }
@@ -92,6 +99,8 @@ taggable! {
     RouteTable: "route-table";
     SecurityGroup: "security-group";
     Subnet: "subnet";
+    TransitGateway: "transit-gateway";
+    TransitGatewayRouteTable: "transit-gateway-route-table";
     Vpc: "vpc";
 }
 
@@ -104,6 +113,45 @@ fn change_rule(tx: &mut Tx, id: SecurityGroupRuleId, edit: &mut dyn FnMut(&mut T
         edit(&mut rule.tags);
         check_count(&id.to_string(), &rule.tags)
     })?
+}
+
+/// What two accounts or regions see under one id; each has its own tags on it.
+mod shared {
+    use super::*;
+
+    pub(super) fn change(tx: &mut Tx, id: &str, edit: &mut dyn FnMut(&mut Tags)) -> Option<Result<(), ControlError>> {
+        let viewer = tx.owner().clone();
+        if let Ok(key) = id.parse::<PeeringId>() {
+            return Some(edited::<Peering>(tx, &key, id, |peering| peering.tags_mut(&viewer), edit));
+        }
+        let key = id.parse::<TransitGatewayAttachmentId>().ok()?;
+        Some(edited::<TransitGatewayAttachment>(tx, &key, id, |attachment| attachment.tags_mut(&viewer), edit))
+    }
+
+    fn edited<R: Missing>(
+        tx: &mut Tx,
+        key: &R::Key,
+        id: &str,
+        tags: impl FnOnce(&mut R) -> Option<&mut Tags>,
+        edit: &mut dyn FnMut(&mut Tags),
+    ) -> Result<(), ControlError> {
+        let mut resource = R::clone(tx.network().get::<R>(key).ok_or_else(|| R::missing(key))?);
+        let tags = tags(&mut resource).ok_or_else(|| R::missing(key))?;
+        edit(tags);
+        check_count(id, tags)?;
+        tx.put(resource);
+        Ok(())
+    }
+
+    pub(super) fn all(network: &Network, viewer: &Owner, all: &mut Vec<TagOf>) {
+        for peering in network.all::<Peering>() {
+            peering.tags(viewer).into_iter().for_each(|tags| push(all, peering.id, "vpc-peering-connection", tags));
+        }
+        for attachment in network.all::<TransitGatewayAttachment>() {
+            let tags = attachment.tags(viewer);
+            tags.into_iter().for_each(|tags| push(all, attachment.id, "transit-gateway-attachment", tags));
+        }
+    }
 }
 
 fn check_count(id: &str, tags: &Tags) -> Result<(), ControlError> {

@@ -11,7 +11,7 @@ use openvpc_model::{
     DhcpOptions, DhcpOptionsId, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, peerings};
 
 pub use blocks::{Disassociated, associate_ipv4, associate_ipv6, disassociate};
 
@@ -84,6 +84,7 @@ pub fn delete(tx: &mut Tx, id: VpcId) -> Result<(), ControlError> {
             "The vpc '{id}' has dependencies and cannot be deleted: delete or detach {dependent} first."
         )));
     }
+    peerings::end_with_vpc(tx, id)?;
     tx.remove::<RouteTable>(&vpc.main_route_table);
     tx.remove::<NetworkAcl>(&vpc.default_nacl);
     tx.remove::<SecurityGroup>(&vpc.default_security_group);

@@ -18,6 +18,10 @@ use crate::{
     Vpc, VpcId,
 };
 use crate::{EgressOnlyGateway, EgressOnlyGatewayId};
+use crate::{
+    Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
+    TransitGatewayRouteTable, TransitGatewayRouteTableId,
+};
 
 /// A persistent map from id to shared resource, ordered by id.
 pub type Table<R> = rpds::RedBlackTreeMapSync<<R as Resource>::Key, Arc<R>>;
@@ -170,6 +174,16 @@ network! {
     insights_paths: InsightsPath[InsightsPathId] = "network-insights-path", |r| r.id, r.owner, |k| k.to_string();
     /// Network Insights analyses.
     insights_analyses: InsightsAnalysis[InsightsAnalysisId] = "network-insights-analysis", |r| r.id, r.owner, |k| k.to_string();
+    /// VPC peering connections, ended ones for a while. Their owner here is the requester.
+    peerings: Peering[PeeringId] = "vpc-peering-connection", |r| r.id, r.requester.owner, |k| k.to_string();
+    /// Transit gateways, deleted ones for a while.
+    transit_gateways: TransitGateway[TransitGatewayId] = "transit-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// What is attached to transit gateways, deleted ones for a while. Their owner here is that of what is attached.
+    transit_gateway_attachments: TransitGatewayAttachment[TransitGatewayAttachmentId] =
+        "transit-gateway-attachment", |r| r.id, r.owner, |k| k.to_string();
+    /// Route tables of transit gateways, deleted ones for a while.
+    transit_gateway_route_tables: TransitGatewayRouteTable[TransitGatewayRouteTableId] =
+        "transit-gateway-route-table", |r| r.id, r.owner, |k| k.to_string();
 }
 
 impl Network {
@@ -229,6 +243,14 @@ impl Network {
         self.egress_only_gateways.values().find(|gateway| gateway.vpc == vpc)
     }
 
+    /// The attachment, neither deleted nor rejected, of a VPC to a transit gateway.
+    pub fn transit_gateway_attachment_of(&self, gateway: TransitGatewayId, vpc: VpcId) -> Option<&Arc<TransitGatewayAttachment>> {
+        let is_it = |a: &&Arc<TransitGatewayAttachment>| {
+            a.is_alive() && a.transit_gateway == gateway && a.vpc().is_some_and(|attached| attached.vpc == vpc)
+        };
+        self.transit_gateway_attachments.values().find(is_it)
+    }
+
     /// The interfaces of an instance, primary first.
     pub fn enis_of(&self, instance: InstanceId) -> Vec<&Arc<NetworkInterface>> {
         let index =
@@ -244,10 +266,14 @@ impl Network {
             crate::RouteTarget::Local => true,
             crate::RouteTarget::InternetGateway(id) => self.internet_gateways.get(&id).is_some_and(|g| g.vpc == Some(vpc)),
             crate::RouteTarget::NetworkInterface(id) => self.enis.get(&id).is_some_and(|eni| self.carries_packets(eni)),
+            crate::RouteTarget::Peering(id) => {
+                self.peerings.get(&id).is_some_and(|peering| peering.is_active() && peering.far_side(vpc).is_some())
+            }
+            crate::RouteTarget::TransitGateway(id) => {
+                self.transit_gateway_attachment_of(id, vpc).is_some_and(|a| a.is_available())
+            }
             crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
             crate::RouteTarget::NatGateway(_)
-            | crate::RouteTarget::Peering(_)
-            | crate::RouteTarget::TransitGateway(_)
             | crate::RouteTarget::VpnGateway(_)
             | crate::RouteTarget::Endpoint(_) => false,
         };

@@ -1,6 +1,6 @@
 //! VPCs, DHCP option sets and what a region holds per account.
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::{DhcpOptionsId, NaclId, Owner, RouteTableId, SecurityGroupId, Tags, VpcCidrAssociationId, VpcId};
@@ -46,6 +46,12 @@ impl Vpc {
     pub fn primary_block(&self) -> Ipv4Net {
         // Every constructor puts the primary block first and no operation removes it.
         self.ipv4_blocks[0].block
+    }
+
+    /// All blocks, IPv4 first.
+    pub fn blocks(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let ipv4 = self.ipv4_blocks.iter().map(|b| IpNet::V4(b.block));
+        ipv4.chain(self.ipv6_blocks.iter().map(|b| IpNet::V6(b.block)))
     }
 
     /// Whether an address lies in one of the VPC's blocks.

@@ -7,7 +7,7 @@ use openvpc_model::{
     NetworkInterface, PeeringId, RouteDestination, RouteTable, RouteTarget, TransitGatewayId, VpcEndpointId, VpnGatewayId,
 };
 
-use crate::{ControlError, Tx, egress_only_gateways, instances};
+use crate::{ControlError, Tx, egress_only_gateways, instances, peerings, transit_gateways};
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ pub(super) fn resolve(
         }
         Target::NatGateway(id) => Err(unknown("NatGatewayNotFound", "natGateway", id)),
         Target::NetworkInterface(id) => interface(tx, table, id),
-        Target::Peering(id) => Err(unknown("InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection", id)),
-        Target::TransitGateway(id) => Err(unknown("InvalidTransitGatewayID.NotFound", "transitGateway", id)),
+        Target::Peering(id) => peerings::route_target(tx, table, id),
+        Target::TransitGateway(id) => transit_gateways::route_target(tx, table, id),
         Target::VpnGateway(id) => Err(unknown("InvalidGatewayID.NotFound", "gateway", id)),
     }
 }

@@ -10,7 +10,7 @@ use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{RouteOrigin, RouteTable, Subnet, Vpc, VpcCidrAssociationId, VpcId};
 
 use super::parts;
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, peerings};
 
 /// Gives a VPC another IPv4 block.
 ///
@@ -33,6 +33,7 @@ pub fn associate_ipv4(tx: &mut Tx, id: VpcId, block: Ipv4Net) -> Result<VpcBlock
     }
     check_limit(vpc.ipv4_blocks.len(), tx.quotas().ipv4_blocks_per_vpc, id)?;
     check_routes(tx, id, block.into())?;
+    peerings::check_new_block(tx, id, block.into())?;
     let block = VpcBlock { association: tx.new_id(), block };
     tx.update::<Vpc, _>(&id, |vpc| vpc.ipv4_blocks.push(block.clone()))?;
     Ok(block)
@@ -48,6 +49,7 @@ pub fn associate_ipv6(tx: &mut Tx, id: VpcId) -> Result<VpcBlock<Ipv6Net>, Contr
     check_limit(vpc.ipv6_blocks.len(), tx.quotas().ipv6_blocks_per_vpc, id)?;
     let block = amazon_ipv6(tx)?;
     check_routes(tx, id, block.block.into())?;
+    peerings::check_new_block(tx, id, block.block.into())?;
     tx.update::<Vpc, _>(&id, |vpc| vpc.ipv6_blocks.push(block.clone()))?;
     parts::allow_ipv6(tx, &vpc)?;
     Ok(block)
