@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use openvpc_model::peering::overlap;
 use openvpc_model::{
-    AccountId, Network, Owner, Peering, PeeringId, PeeringSide, PeeringState, Region, RouteTable, RouteTarget, Tags, UnixMillis, Vpc, VpcId,
+    AccountId, Network, Owner, Peering, PeeringId, PeeringSide, PeeringState, Region, RouteTable, RouteTarget, Tags, UnixMillis,
+    Vpc, VpcId,
 };
 
 use crate::routes::other_network;

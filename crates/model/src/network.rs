@@ -273,9 +273,7 @@ impl Network {
                 self.transit_gateway_attachment_of(id, vpc).is_some_and(|a| a.is_available())
             }
             crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
-            crate::RouteTarget::NatGateway(_)
-            | crate::RouteTarget::VpnGateway(_)
-            | crate::RouteTarget::Endpoint(_) => false,
+            crate::RouteTarget::NatGateway(_) | crate::RouteTarget::VpnGateway(_) | crate::RouteTarget::Endpoint(_) => false,
         };
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }

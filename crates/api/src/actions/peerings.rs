@@ -156,9 +156,7 @@ fn shape(network: &Network, viewer: &Owner, peering: &Peering, now: UnixMillis) 
     let message = match &state {
         PeeringState::PendingAcceptance => format!("Pending Acceptance by {account}"),
         PeeringState::Active => "Active".to_owned(),
-        PeeringState::Failed { .. } => {
-            "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned()
-        }
+        PeeringState::Failed { .. } => "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned(),
         PeeringState::Rejected { .. } => format!("Rejected by {account}"),
         PeeringState::Expired { .. } => "Expired".to_owned(),
         PeeringState::Deleted { by, .. } => format!("Deleted by {}", by.account),
@@ -203,9 +201,8 @@ fn get(tx: &openvpc_control::Tx<'_>, id: PeeringId) -> Result<Peering, openvpc_c
 
 fn parse_opt<T: std::str::FromStr<Err = String>>(text: &Option<String>, parameter: &str) -> Result<Option<T>, ApiError> {
     let parse = |text: &str| {
-        text.parse::<T>().map_err(|why| {
-            ApiError::invalid_value(format!("Value ({text}) for parameter {parameter} is invalid: {why}."))
-        })
+        text.parse::<T>()
+            .map_err(|why| ApiError::invalid_value(format!("Value ({text}) for parameter {parameter} is invalid: {why}.")))
     };
     text.as_deref().filter(|text| !text.is_empty()).map(parse).transpose()
 }

@@ -57,10 +57,7 @@ fn a_request_waits_until_the_accepter_accepts_it() {
     let api = api();
     let (a, b) = (vpc(&api, ALICE, "10.0.0.0/16"), vpc(&api, BOB, "10.1.0.0/16"));
     let asked = ask(&api, ALICE, &a, BOB, &b);
-    assert_eq!(
-        asked["Status"],
-        json!({"Code": "initiating-request", "Message": "Initiating Request to 222222222222"})
-    );
+    assert_eq!(asked["Status"], json!({"Code": "initiating-request", "Message": "Initiating Request to 222222222222"}));
     let id = id(&asked);
     let waiting = described(&api, ALICE, &id);
     assert_eq!(waiting["Status"], json!({"Code": "pending-acceptance", "Message": "Pending Acceptance by 222222222222"}));
@@ -312,8 +309,7 @@ fn routes_to_a_connection_are_blackholes_until_it_is_active_and_after_its_end() 
     };
     let rtb = table(ALICE, &a)["RouteTableId"].as_str().unwrap().to_owned();
     let route = |destination: &str, id: &str| {
-        let parameters =
-            [("RouteTableId", &*rtb), ("DestinationCidrBlock", destination), ("VpcPeeringConnectionId", id)];
+        let parameters = [("RouteTableId", &*rtb), ("DestinationCidrBlock", destination), ("VpcPeeringConnectionId", id)];
         api.call_as(ALICE, "CreateRoute", &parameters).map_err(|error| error.code)
     };
     route("10.1.0.0/16", &id).unwrap();
@@ -428,7 +424,7 @@ fn every_filter_finds_its_connections() {
         let filter = [("Filter.1.Name", name), ("Filter.1.Value.1", value)];
         let found = api.call_as(ALICE, "DescribeVpcPeeringConnections", &filter).unwrap();
         let found: Vec<String> = found["VpcPeeringConnections"].as_array().unwrap().iter().map(id).collect();
-        assert_eq!(found, [expected.clone()], "{name}");
+        assert_eq!(found, std::slice::from_ref(expected), "{name}");
     }
     let code = |parameters: &[(&str, &str)]| api.code_as(ALICE, "DescribeVpcPeeringConnections", parameters);
     assert_eq!(code(&[("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")]), "InvalidParameterValue");
