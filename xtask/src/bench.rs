@@ -4,16 +4,22 @@ use std::process::Command;
 
 use crate::Outcome;
 
+mod api;
+mod load;
+mod servers;
+mod signature;
+
 /// For the usage text.
 pub const SUMMARY: &str =
-    "measure: `pipeline` judges packets with few and many rules, `datapath` carries them beside a bare veth";
+    "measure: `pipeline` judges packets, `datapath` carries them beside a bare veth, `api` asks openvpc and moto_server";
 
 /// Builds a benchmark with optimisations and runs it.
 pub fn run(arguments: &[String]) -> Outcome {
     let (package, bench) = match arguments {
         [name] if name == "pipeline" => ("openvpc-pipeline", "judge"),
         [name] if name == "datapath" => ("openvpc-datapath", "engine"),
-        _ => return Err("usage: cargo xtask bench pipeline|datapath".into()),
+        [name, rest @ ..] if name == "api" => return api::run(rest),
+        _ => return Err("usage: cargo xtask bench pipeline|datapath|api".into()),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

@@ -1,17 +1,34 @@
 //! The one writer of the network's state.
+//!
+//! Transactions run one after the other, each on the newest state; many are made durable together. There are three states:
+//! the **newest** (what the next transaction starts from, under the lock), the one **being committed**, and the **current**
+//! one (durable; what readers see). Each is the next one's past: current, being committed, newest.
+//!
+//! A transaction that ran leaves what it wrote in the open group and then waits. One of those that wait, the leader, takes
+//! the whole group, makes it durable with one commit, publishes it, puts it in force, and wakes the others; meanwhile new
+//! transactions run and fill the next group. There is at most one leader at a time, so groups become durable in the order
+//! in which they ran.
+//!
+//! Two rules make this safe. *An answer goes out only when the state that it was made from is durable*: a transaction waits
+//! for the group that is open when it has run, or else for the one being committed, also when it failed or wrote nothing,
+//! because its answer speaks of what others wrote. *A failed commit takes everything built on it along*: the newest state
+//! becomes the current one again, and the open group fails with the one that failed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use openvpc_model::{Change, Network, Owner, UnixMillis};
+use openvpc_model::{Network, Owner, UnixMillis};
 use openvpc_store::{Revision, Store, StoreError};
 
+use crate::tx::Touched;
 use crate::{ControlError, Quotas, Tx, regions};
 
 /// Runs transactions one after the other and serves snapshots to any number of readers.
 pub struct Control {
     current: ArcSwap<Network>,
     writer: Mutex<Writer>,
+    durable: Mutex<Durable>,
     enforcer: Box<dyn Enforcer>,
     environment: Box<dyn Environment>,
     quotas: Quotas,
@@ -19,8 +36,41 @@ pub struct Control {
 
 /// What only the holder of the lock may touch.
 struct Writer {
+    newest: Network,
+    /// What was written since the last commit began.
+    open: Option<Group>,
+    /// The group that a leader commits right now.
+    committing: Option<Arc<Ticket>>,
+}
+
+/// Transactions that become durable together.
+struct Group {
+    ticket: Arc<Ticket>,
+    touched: Touched,
+}
+
+/// What the transactions of a group wait for.
+#[derive(Default)]
+struct Ticket {
+    outcome: OnceLock<Result<(), ControlError>>,
+    /// Goes with the writer's lock. Told to all when the group is settled, and to one when the open group needs a leader.
+    turn: Condvar,
+}
+
+/// What only a leader touches.
+struct Durable {
     store: Box<dyn Store>,
     revision: Revision,
+    /// A commit failed, so that the store may hold it or not: it has to be asked before the next one.
+    uncertain: bool,
+}
+
+/// Why a group was not committed.
+enum CommitError {
+    /// Nothing of it is kept.
+    Lost(ControlError),
+    /// It is durable, but packets may be judged by what was before.
+    NotInForce(ControlError),
 }
 
 /// On whose behalf an action runs.
@@ -61,8 +111,10 @@ impl Control {
         let (network, revision) = store.load()?;
         let network = Arc::new(network);
         enforcer.enforce(&network).map_err(OpenError::Enforce)?;
-        let writer = Mutex::new(Writer { store, revision });
-        Ok(Self { current: ArcSwap::new(network), writer, enforcer, environment, quotas })
+        let newest = Network::clone(&network);
+        let writer = Mutex::new(Writer { newest, open: None, committing: None });
+        let durable = Mutex::new(Durable { store, revision, uncertain: false });
+        Ok(Self { current: ArcSwap::new(network), writer, durable, enforcer, environment, quotas })
     }
 
     /// Runs an action and commits what it wrote. When this returns `Ok`, the change is durable and in force.
@@ -75,12 +127,14 @@ impl Control {
         action: impl FnOnce(&mut Tx) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
         let mut writer = self.lock();
-        let mut tx = self.begin(caller);
-        regions::ensure(&mut tx)?;
-        let value = action(&mut tx)?;
-        let (network, changes) = tx.finish()?;
-        self.commit(&mut writer, network, changes)?;
-        Ok(value)
+        let mut tx = Tx::new(&writer.newest, caller, &*self.environment, &self.quotas);
+        let outcome = regions::ensure(&mut tx).and_then(|()| action(&mut tx));
+        if outcome.is_ok() {
+            let (network, touched) = tx.finish();
+            writer.write(network, touched);
+        }
+        self.settle(writer)?;
+        outcome
     }
 
     /// Runs an action and forgets what it wrote: what `DryRun` asks for, and every other what-if.
@@ -92,7 +146,8 @@ impl Control {
         caller: &Caller,
         action: impl FnOnce(&mut Tx) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
-        let mut tx = self.begin(caller);
+        let current = self.current.load_full();
+        let mut tx = Tx::new(&current, caller, &*self.environment, &self.quotas);
         regions::ensure(&mut tx)?;
         action(&mut tx)
     }
@@ -128,30 +183,131 @@ impl Control {
     /// # Errors
     /// `InternalError` when the store or the datapath failed.
     pub fn reset(&self) -> Result<(), ControlError> {
+        self.replace(Network::default())
+    }
+
+    /// Puts another state in the place of everything, in all accounts and regions.
+    ///
+    /// # Errors
+    /// `InternalError` when the store or the datapath failed.
+    pub fn replace(&self, network: Network) -> Result<(), ControlError> {
         let mut writer = self.lock();
-        let places = self.current.load().places();
-        let changes = places.into_iter().map(|(kind, key)| Change { kind, key, value: None }).collect();
-        self.commit(&mut writer, Network::default(), changes)
+        let touched = Touched::everything(&[&writer.newest, &network]);
+        writer.write(network, touched);
+        self.settle(writer)
     }
 
-    fn begin<'a>(&'a self, caller: &'a Caller) -> Tx<'a> {
-        Tx::new(&self.current.load(), caller, &*self.environment, &self.quotas)
+    /// Waits until everything that was written so far is durable and in force; commits it, if nobody else does.
+    fn settle<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) -> Result<(), ControlError> {
+        let Some(ticket) = writer.last_ticket() else { return Ok(()) };
+        loop {
+            if let Some(outcome) = ticket.outcome.get() {
+                return outcome.clone();
+            }
+            if writer.committing.is_some() {
+                writer = ticket.turn.wait(writer).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                // The ticket isn't settled and its group isn't being committed, so that it is the open one.
+                writer = self.lead(writer);
+            }
+        }
     }
 
-    fn commit(&self, writer: &mut Writer, network: Network, changes: Vec<Change>) -> Result<(), ControlError> {
-        if changes.is_empty() {
+    /// Commits the open group.
+    fn lead<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) -> MutexGuard<'a, Writer> {
+        let Some(Group { ticket, touched }) = writer.open.take() else { return writer };
+        let network = Arc::new(writer.newest.clone());
+        writer.committing = Some(Arc::clone(&ticket));
+        drop(writer);
+        // A panic on the way must not leave the others waiting; whether the store has the group is then uncertain.
+        let commit = AssertUnwindSafe(|| self.commit(&network, &touched));
+        let outcome =
+            catch_unwind(commit).unwrap_or_else(|_| Err(CommitError::Lost(ControlError::internal("the store panicked"))));
+
+        let mut writer = self.lock();
+        writer.committing = None;
+        let outcome = match outcome {
+            Ok(()) => Ok(()),
+            Err(CommitError::NotInForce(error)) => Err(error),
+            Err(CommitError::Lost(error)) => {
+                writer.newest = Network::clone(&self.current.load());
+                if let Some(built_on_it) = writer.open.take() {
+                    built_on_it.ticket.settle(Err(error.clone()));
+                }
+                Err(error)
+            }
+        };
+        ticket.settle(outcome);
+        if let Some(next) = &writer.open {
+            // Either one of its transactions waits, and leads now; or all are still to ask for the lock, and find no leader.
+            next.ticket.turn.notify_one();
+        }
+        writer
+    }
+
+    fn commit(&self, network: &Arc<Network>, touched: &Touched) -> Result<(), CommitError> {
+        let lost = |error: &dyn std::fmt::Display| CommitError::Lost(ControlError::internal(error));
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if durable.uncertain {
+            self.find_out(&mut durable).map_err(|error| lost(&error))?;
+        }
+        let changes = touched.encode(network).map_err(|error| lost(&error))?;
+        durable.uncertain = true;
+        let base = durable.revision;
+        durable.revision = durable.store.commit(base, &changes).map_err(|error| lost(&error))?;
+        durable.uncertain = false;
+        drop(durable);
+        // Published even when it can't be put in force: it is durable, and the next attempt starts from it.
+        self.current.store(Arc::clone(network));
+        self.enforcer.enforce(network).map_err(|error| CommitError::NotInForce(ControlError::internal(error)))
+    }
+
+    /// After a commit failed: asks the store whether it has it after all. That it has is no half change, but the group that
+    /// is to be committed now was made without it, and fails.
+    fn find_out(&self, durable: &mut Durable) -> Result<(), StoreError> {
+        if durable.store.revision()? == durable.revision {
+            durable.uncertain = false;
             return Ok(());
         }
-        writer.revision = writer.store.commit(writer.revision, &changes).map_err(ControlError::internal)?;
+        let (network, revision) = durable.store.load()?;
+        durable.revision = revision;
+        durable.uncertain = false;
         let network = Arc::new(network);
-        // Published even when it can't be put in force: it is durable, and the next attempt starts from it.
         self.current.store(Arc::clone(&network));
-        self.enforcer.enforce(&network).map_err(ControlError::internal)
+        let enforced = self.enforcer.enforce(&network);
+        let reason = enforced.err().unwrap_or_else(|| "a change that seemed to fail had been kept".to_owned());
+        Err(StoreError::Recovered { revision: revision.0, reason })
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
-        // A panic in an action leaves the writer as it was: the action works on a copy, the store commits all or nothing.
+        // A panic in an action leaves the writer as it was: the action works on a copy.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// Makes a state the newest one and adds what was written for it to the open group.
+    fn write(&mut self, network: Network, touched: Touched) {
+        if touched.is_empty() {
+            return;
+        }
+        self.newest = network;
+        let open = self.open.get_or_insert_with(|| Group { ticket: Arc::default(), touched: Touched::default() });
+        open.touched.add(touched);
+    }
+
+    /// The ticket that settles when the newest state does; none when that is durable already.
+    fn last_ticket(&self) -> Option<Arc<Ticket>> {
+        self.open.as_ref().map(|open| &open.ticket).or(self.committing.as_ref()).cloned()
+    }
+}
+
+impl Ticket {
+    /// Says what became of the group. The writer's lock is held, so that nobody misses it.
+    fn settle(&self, outcome: Result<(), ControlError>) {
+        // A group is settled once: by its leader, or with the group that it was built on, and then it never has a leader.
+        let _ = self.outcome.set(outcome);
+        self.turn.notify_all();
     }
 }
 

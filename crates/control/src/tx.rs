@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openvpc_model::network::stored;
+use openvpc_model::network::{Visit, stored};
 use openvpc_model::{Change, Id, Network, Owner, Resource, UnixMillis};
 
 use crate::control::{Caller, Environment};
@@ -13,32 +13,37 @@ use crate::{ControlError, Quotas};
 /// What an action reads and writes. It sees its own writes; nobody else does until it is committed.
 pub struct Tx<'a> {
     network: Network,
-    touched: BTreeMap<(&'static str, String), Encode>,
+    touched: Touched,
     caller: &'a Caller,
     environment: &'a dyn Environment,
     quotas: &'a Quotas,
     now: UnixMillis,
 }
 
-/// Reads the final form of a touched resource, so that one written five times is encoded once.
-type Encode = Box<dyn Fn(&Network) -> Result<Option<Change>, serde_json::Error>>;
+/// What transactions wrote, by kind and key.
+#[derive(Default)]
+pub(crate) struct Touched(BTreeMap<(&'static str, String), Encode>);
+
+/// Reads the final form of a touched resource, so that one written five times, or by five transactions of a group, is
+/// encoded once.
+type Encode = Box<dyn Fn(&Network) -> Result<Option<Change>, serde_json::Error> + Send>;
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(network: &Network, caller: &'a Caller, environment: &'a dyn Environment, quotas: &'a Quotas) -> Self {
         let now = environment.now();
-        Self { network: network.clone(), touched: BTreeMap::new(), caller, environment, quotas, now }
+        Self { network: network.clone(), touched: Touched::default(), caller, environment, quotas, now }
     }
 
     /// Adds a resource, or replaces the one with its key.
     pub fn put<R: Resource>(&mut self, resource: R) {
-        self.touch::<R>(resource.key());
+        self.touched.touch::<R>(resource.key());
         self.network.insert(resource);
     }
 
     /// Removes a resource.
     pub fn remove<R: Resource>(&mut self, key: &R::Key) {
         if self.network.remove::<R>(key) {
-            self.touch::<R>(key.clone());
+            self.touched.touch::<R>(key.clone());
         }
     }
 
@@ -97,19 +102,46 @@ impl<'a> Tx<'a> {
         self.now
     }
 
-    pub(crate) fn finish(self) -> Result<(Network, Vec<Change>), ControlError> {
-        let mut changes = Vec::new();
-        for ((kind, key), encode) in self.touched {
-            let change = encode(&self.network).map_err(ControlError::internal)?;
-            changes.push(change.unwrap_or(Change { kind, key, value: None }));
-        }
-        Ok((self.network, changes))
+    pub(crate) fn finish(self) -> (Network, Touched) {
+        (self.network, self.touched)
+    }
+}
+
+impl Touched {
+    /// Everything that some networks hold.
+    pub(crate) fn everything(networks: &[&Network]) -> Self {
+        let mut touched = Self::default();
+        networks.iter().for_each(|network| network.each(&mut touched));
+        touched
     }
 
     fn touch<R: Resource>(&mut self, key: R::Key) {
         let place = (R::KIND, R::key_text(&key));
-        self.touched
+        self.0
             .entry(place)
             .or_insert_with(|| Box::new(move |network| network.get::<R>(&key).map(|resource| stored(&**resource)).transpose()));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds what was written later.
+    pub(crate) fn add(&mut self, mut later: Self) {
+        self.0.append(&mut later.0);
+    }
+
+    /// What the store is to be told, all in its final form.
+    pub(crate) fn encode(&self, network: &Network) -> Result<Vec<Change>, serde_json::Error> {
+        let gone = |kind: &'static str, key: &str| Change { kind, key: key.to_owned(), value: None };
+        let change =
+            |((kind, key), encode): (&(&'static str, String), &Encode)| Ok(encode(network)?.unwrap_or_else(|| gone(kind, key)));
+        self.0.iter().map(change).collect()
+    }
+}
+
+impl Visit for Touched {
+    fn visit<R: Resource>(&mut self, resource: &R) {
+        self.touch::<R>(resource.key());
     }
 }

@@ -312,6 +312,10 @@ impl Store for Shared {
         self.0.lock().unwrap().load()
     }
 
+    fn revision(&mut self) -> Result<Revision, StoreError> {
+        self.0.lock().unwrap().revision()
+    }
+
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError> {
         self.0.lock().unwrap().commit(base, changes)
     }

@@ -25,6 +25,7 @@ pub mod route;
 pub mod rules;
 pub mod security_group;
 pub mod subnet;
+pub mod table;
 pub mod tags;
 pub mod time;
 pub mod transit_gateway;
@@ -48,6 +49,7 @@ pub use route::{Route, RouteDestination, RouteOrigin, RouteState, RouteTable, Ro
 pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
 pub use subnet::Subnet;
+pub use table::Anchor;
 pub use tags::Tags;
 pub use time::UnixMillis;
 pub use transit_gateway::{TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable};

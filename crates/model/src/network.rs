@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+pub use crate::table::Table;
+use crate::table::{Anchor, anchors_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,9 +25,6 @@ use crate::{
     TransitGatewayRouteTable, TransitGatewayRouteTableId,
 };
 
-/// A persistent map from id to shared resource, ordered by id.
-pub type Table<R> = rpds::RedBlackTreeMapSync<<R as Resource>::Key, Arc<R>>;
-
 /// A kind of resource that a [`Network`] holds.
 pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What the kind is called in the store; never changes once released.
@@ -39,10 +38,18 @@ pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     fn owner(&self) -> &Owner;
     /// The key as the store writes it.
     fn key_text(key: &Self::Key) -> String;
+    /// What it is found by beside its key.
+    fn anchors(&self, _visit: &mut dyn FnMut(Anchor)) {}
     /// The table of its kind.
     fn table(network: &Network) -> &Table<Self>;
     /// The table of its kind, to change.
     fn table_mut(network: &mut Network) -> &mut Table<Self>;
+}
+
+/// Looks at resources of every kind.
+pub trait Visit {
+    /// Looks at one.
+    fn visit<R: Resource>(&mut self, resource: &R);
 }
 
 /// One resource that a transaction wrote or removed, as the store keeps it.
@@ -52,8 +59,8 @@ pub struct Change {
     pub kind: &'static str,
     /// [`Resource::key_text`].
     pub key: String,
-    /// The resource as JSON, or none when it was removed.
-    pub value: Option<serde_json::Value>,
+    /// The resource as the text of JSON, or none when it was removed.
+    pub value: Option<Vec<u8>>,
 }
 
 /// A stored value that doesn't fit the model.
@@ -76,7 +83,7 @@ pub enum LoadError {
 }
 
 macro_rules! network {
-    ($($(#[$doc:meta])* $field:ident: $resource:ident[$key:ty] = $kind:literal, |$r:ident| $key_of:expr, $owner_of:expr, |$k:ident| $text:expr;)*) => {
+    ($($(#[$doc:meta])* $field:ident: $resource:ident[$key:ty] = $kind:literal, |$r:ident| $key_of:expr, $owner_of:expr, |$k:ident| $text:expr $(, $anchors:path)?;)*) => {
         /// Everything that exists, in all accounts and regions, at one moment.
         #[derive(Clone, Debug, Default)]
         pub struct Network {
@@ -88,10 +95,10 @@ macro_rules! network {
             ///
             /// # Errors
             /// When the kind is unknown or the value doesn't fit it.
-            pub fn load(&mut self, kind: &str, key: &str, value: serde_json::Value) -> Result<(), LoadError> {
+            pub fn load(&mut self, kind: &str, key: &str, value: &[u8]) -> Result<(), LoadError> {
                 match kind {
                     $($kind => {
-                        let resource: $resource = serde_json::from_value(value)
+                        let resource: $resource = serde_json::from_slice(value)
                             .map_err(|source| LoadError::Value { kind: kind.into(), key: key.into(), source })?;
                         self.insert(resource);
                     })*
@@ -100,11 +107,9 @@ macro_rules! network {
                 Ok(())
             }
 
-            /// Kind and key of every resource, as the store writes them.
-            pub fn places(&self) -> Vec<(&'static str, String)> {
-                let mut places = Vec::new();
-                $(places.extend(self.$field.keys().map(|key| ($kind, <$resource as Resource>::key_text(key))));)*
-                places
+            /// Shows every resource to a visitor.
+            pub fn each(&self, visitor: &mut impl Visit) {
+                $(self.$field.values().for_each(|resource| visitor.visit(&**resource));)*
             }
         }
 
@@ -125,6 +130,10 @@ macro_rules! network {
             fn key_text($k: &$key) -> String {
                 $text
             }
+
+            $(fn anchors(&self, visit: &mut dyn FnMut(Anchor)) {
+                $anchors(self, visit);
+            })?
 
             fn table(network: &Network) -> &Table<Self> {
                 &network.$field
@@ -147,19 +156,19 @@ network! {
     /// DHCP option sets.
     dhcp_options: DhcpOptions[DhcpOptionsId] = "dhcp-options", |r| r.id, r.owner, |k| k.to_string();
     /// Subnets.
-    subnets: Subnet[SubnetId] = "subnet", |r| r.id, r.owner, |k| k.to_string();
+    subnets: Subnet[SubnetId] = "subnet", |r| r.id, r.owner, |k| k.to_string(), anchors_of::subnet;
     /// Route tables.
-    route_tables: RouteTable[RouteTableId] = "route-table", |r| r.id, r.owner, |k| k.to_string();
+    route_tables: RouteTable[RouteTableId] = "route-table", |r| r.id, r.owner, |k| k.to_string(), anchors_of::route_table;
     /// Network ACLs.
-    nacls: NetworkAcl[NaclId] = "network-acl", |r| r.id, r.owner, |k| k.to_string();
+    nacls: NetworkAcl[NaclId] = "network-acl", |r| r.id, r.owner, |k| k.to_string(), anchors_of::nacl;
     /// Security groups.
-    security_groups: SecurityGroup[SecurityGroupId] = "security-group", |r| r.id, r.owner, |k| k.to_string();
+    security_groups: SecurityGroup[SecurityGroupId] = "security-group", |r| r.id, r.owner, |k| k.to_string(), anchors_of::security_group;
     /// Internet gateways.
-    internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string(), anchors_of::internet_gateway;
     /// Egress-only internet gateways.
     egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// Network interfaces.
-    enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string();
+    enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string(), anchors_of::eni;
     /// Elastic IP addresses.
     elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string();
     /// Instances.
@@ -189,12 +198,12 @@ network! {
 impl Network {
     /// Adds a resource, or replaces the one with its key.
     pub fn insert<R: Resource>(&mut self, resource: R) {
-        R::table_mut(self).insert_mut(resource.key(), Arc::new(resource));
+        R::table_mut(self).insert(resource);
     }
 
     /// Removes a resource; says whether it was there.
     pub fn remove<R: Resource>(&mut self, key: &R::Key) -> bool {
-        R::table_mut(self).remove_mut(key)
+        R::table_mut(self).remove(key)
     }
 
     /// The resource with that key.
@@ -212,30 +221,35 @@ impl Network {
         self.all::<R>().filter(move |resource| resource.owner() == owner)
     }
 
+    /// The resources of a kind that name an anchor, in the order of their keys. Takes the time of finding the first one.
+    pub fn by<R: Resource>(&self, anchor: Anchor) -> impl Iterator<Item = &Arc<R>> {
+        R::table(self).by(anchor)
+    }
+
     /// The subnets of a VPC.
     pub fn subnets_of(&self, vpc: VpcId) -> impl Iterator<Item = &Arc<Subnet>> {
-        self.subnets.values().filter(move |subnet| subnet.vpc == vpc)
+        self.subnets.by(Anchor::Vpc(vpc))
+    }
+
+    /// The interfaces in a subnet.
+    pub fn enis_in(&self, subnet: SubnetId) -> impl Iterator<Item = &Arc<NetworkInterface>> {
+        self.enis.by(Anchor::Subnet(subnet))
     }
 
     /// The route table that a subnet uses: its own, or its VPC's main one.
     pub fn route_table_of(&self, subnet: &Subnet) -> Option<&Arc<RouteTable>> {
-        let uses =
-            |table: &&Arc<RouteTable>| table.associations.iter().any(|a| a.user == crate::route::TableUser::Subnet(subnet.id));
-        self.route_tables
-            .values()
-            .filter(|table| table.vpc == subnet.vpc)
-            .find(uses)
-            .or_else(|| self.route_tables.get(&self.vpcs.get(&subnet.vpc)?.main_route_table))
+        let own = self.route_tables.by(Anchor::Subnet(subnet.id)).find(|table| table.vpc == subnet.vpc);
+        own.or_else(|| self.route_tables.get(&self.vpcs.get(&subnet.vpc)?.main_route_table))
     }
 
     /// The network ACL that a subnet uses.
     pub fn nacl_of(&self, subnet: &Subnet) -> Option<&Arc<NetworkAcl>> {
-        self.nacls.values().find(|nacl| nacl.associations.iter().any(|a| a.subnet == subnet.id))
+        self.nacls.by(Anchor::Subnet(subnet.id)).next()
     }
 
     /// The internet gateway attached to a VPC.
     pub fn internet_gateway_of(&self, vpc: VpcId) -> Option<&Arc<InternetGateway>> {
-        self.internet_gateways.values().find(|gateway| gateway.vpc == Some(vpc))
+        self.internet_gateways.by(Anchor::Vpc(vpc)).next()
     }
 
     /// The egress-only internet gateway of a VPC.
@@ -253,10 +267,8 @@ impl Network {
 
     /// The interfaces of an instance, primary first.
     pub fn enis_of(&self, instance: InstanceId) -> Vec<&Arc<NetworkInterface>> {
-        let index =
-            |eni: &Arc<NetworkInterface>| eni.attachment.as_ref().filter(|a| a.instance == instance).map(|a| a.device_index);
-        let mut enis: Vec<_> = self.enis.values().filter(|eni| index(eni).is_some()).collect();
-        enis.sort_by_key(|eni| index(eni));
+        let mut enis: Vec<_> = self.enis.by(Anchor::Instance(instance)).collect();
+        enis.sort_by_key(|eni| eni.attachment.as_ref().map(|attachment| attachment.device_index));
         enis
     }
 
@@ -290,5 +302,5 @@ impl Network {
 /// # Errors
 /// When the resource can't be written as JSON.
 pub fn stored<R: Resource>(resource: &R) -> Result<Change, serde_json::Error> {
-    Ok(Change { kind: R::KIND, key: R::key_text(&resource.key()), value: Some(serde_json::to_value(resource)?) })
+    Ok(Change { kind: R::KIND, key: R::key_text(&resource.key()), value: Some(serde_json::to_vec(resource)?) })
 }

@@ -6,6 +6,7 @@
 //! Read [`Store`] first, then [`RedbStore`].
 #![forbid(unsafe_code)]
 
+mod format;
 mod memory;
 mod redb_store;
 
@@ -27,11 +28,17 @@ pub trait Store: Send {
     /// When the store can't be read, or holds what this version doesn't know.
     fn load(&self) -> Result<(Network, Revision), StoreError>;
 
+    /// The revision that the store stands at. After a commit failed, this says whether it is kept after all.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    fn revision(&mut self) -> Result<Revision, StoreError>;
+
     /// Makes the changes durable, all or none, on top of `base`; returns the new revision.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when `base` isn't the newest revision; otherwise when the write failed, and then nothing
-    /// of it is kept.
+    /// [`StoreError::Conflict`] when `base` isn't the newest revision; otherwise when the write failed; whether it is
+    /// kept then, whole, or not at all, is for [`Store::revision`] to say.
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError>;
 }
 
@@ -46,8 +53,10 @@ pub enum StoreError {
         /// What the store holds.
         newest: u64,
     },
-    /// The file was written by another version of openvpc.
-    #[error("{path} has format {found}, this version reads format {known}; use the openvpc that wrote it, or another --data-dir")]
+    /// The file was written by a newer version of openvpc.
+    #[error(
+        "{path} has format {found}, newer than format {known} of this version; use the openvpc that wrote it, or another --data-dir"
+    )]
     Format {
         /// The file.
         path: String,
@@ -62,6 +71,14 @@ pub enum StoreError {
         /// The file.
         path: String,
         /// The database's own words.
+        reason: String,
+    },
+    /// The state was read anew after a failure.
+    #[error("the state was read anew at revision {revision}: {reason}; repeat the request")]
+    Recovered {
+        /// Its revision.
+        revision: u64,
+        /// Why.
         reason: String,
     },
     /// A value in it can't be read.

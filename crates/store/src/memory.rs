@@ -9,7 +9,7 @@ use crate::{Revision, Store, StoreError};
 /// Keeps the changes in memory, in the form a durable store would.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    values: BTreeMap<(&'static str, String), serde_json::Value>,
+    values: BTreeMap<(&'static str, String), Vec<u8>>,
     revision: Revision,
 }
 
@@ -17,9 +17,13 @@ impl Store for MemoryStore {
     fn load(&self) -> Result<(Network, Revision), StoreError> {
         let mut network = Network::default();
         for ((kind, key), value) in &self.values {
-            network.load(kind, key, value.clone())?;
+            network.load(kind, key, value)?;
         }
         Ok((network, self.revision))
+    }
+
+    fn revision(&mut self) -> Result<Revision, StoreError> {
+        Ok(self.revision)
     }
 
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError> {

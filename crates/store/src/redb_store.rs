@@ -1,72 +1,83 @@
 //! The embedded store: one redb file, one durable transaction per commit.
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::fmt::{self, Display};
+use std::path::Path;
 
 use openvpc_model::{Change, Network};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 
+use crate::format::{self, FORMAT};
 use crate::{Revision, Store, StoreError};
 
 /// `KIND/KEY` to the resource as JSON.
-const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources");
+pub(crate) const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources");
 /// `format` and `revision`.
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-/// Raised when the stored form changes in a way that older versions can't read.
-const FORMAT: u64 = 1;
+pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// The state is in memory anyway; the database needs its pages again only to write beside what it wrote before.
+const CACHE_BYTES: usize = 32 << 20;
 
 /// State in a file. A commit has returned from fsync when [`Store::commit`] returns.
-#[derive(Debug)]
 pub struct RedbStore {
     /// None after a write failed, as on a full disk: the database takes no more until it is opened anew.
     database: Option<Database>,
-    file: PathBuf,
+    revision: Revision,
+    open: Box<dyn Fn() -> Result<Database, DatabaseError> + Send>,
     path: String,
 }
 
 impl RedbStore {
-    /// Opens the file, or makes it.
+    /// Opens the file, or makes it. A file of an older format is upgraded, all or nothing.
     ///
     /// # Errors
-    /// When the file can't be opened, is in use by another process, or has another format.
+    /// When the file can't be opened, is in use by another process, or has a newer format.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let shown = path.display().to_string();
-        let database = Some(Database::create(path).map_err(|e| database_error(&shown, e))?);
-        let store = Self { database, file: path.to_owned(), path: shown };
-        store.initialize().map_err(|e| store.error(e))?;
-        match store.meta("format").map_err(|e| store.error(e))? {
-            FORMAT => Ok(store),
-            found => Err(StoreError::Format { path: store.path, found, known: FORMAT }),
-        }
+        let (shown, file) = (path.display().to_string(), path.to_owned());
+        Self::open_with(shown, move || builder().create(&file))
     }
 
-    fn initialize(&self) -> Result<(), redb::Error> {
-        let write = self.database()?.begin_write()?;
-        {
-            write.open_table(RESOURCES)?;
-            let mut meta = write.open_table(META)?;
-            if meta.get("format")?.is_none() {
-                meta.insert("format", FORMAT)?;
-                meta.insert("revision", 0)?;
-            }
+    /// Opens a database that lies on something else than a file, for tests of what a disk can do. `backend` is called each
+    /// time when the database is to be opened anew.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_on<B: StorageBackend>(backend: impl Fn() -> B + Send + 'static) -> Result<Self, StoreError> {
+        Self::open_with("a test's disk".to_owned(), move || builder().create_with_backend(backend()))
+    }
+
+    fn open_with(path: String, open: impl Fn() -> Result<Database, DatabaseError> + Send + 'static) -> Result<Self, StoreError> {
+        let mut store = Self { database: None, revision: Revision::default(), open: Box::new(open), path };
+        store.reopen()?;
+        Ok(store)
+    }
+
+    /// Opens the database, unless it is open.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.database.is_some() {
+            return Ok(());
         }
-        write.commit()?;
+        let database = (self.open)().map_err(|error| self.error(error))?;
+        let found = meta(&database, "format").map_err(|error| self.error(error))?.unwrap_or(0);
+        if found > FORMAT {
+            return Err(StoreError::Format { path: self.path.clone(), found, known: FORMAT });
+        }
+        if found < FORMAT {
+            format::upgrade(&database, found).map_err(|error| self.error(error))?;
+        }
+        self.revision = Revision(meta(&database, "revision").map_err(|error| self.error(error))?.unwrap_or(0));
+        self.database = Some(database);
         Ok(())
-    }
-
-    fn meta(&self, key: &str) -> Result<u64, redb::Error> {
-        let read = self.database()?.begin_read()?;
-        Ok(read.open_table(META)?.get(key)?.map_or(0, |value| value.value()))
     }
 
     fn write(&self, revision: Revision, changes: &[Change]) -> Result<(), redb::Error> {
         let write = self.database()?.begin_write()?;
         {
             let mut resources = write.open_table(RESOURCES)?;
+            let mut place = String::new();
             for change in changes {
-                let place = format!("{}/{}", change.kind, change.key);
+                place.clear();
+                place.extend([change.kind, "/", &change.key]);
                 match &change.value {
-                    Some(value) => resources.insert(place.as_str(), value.to_string().as_bytes())?,
+                    Some(value) => resources.insert(place.as_str(), value.as_slice())?,
                     None => resources.remove(place.as_str())?,
                 };
             }
@@ -76,15 +87,19 @@ impl RedbStore {
         Ok(())
     }
 
-    fn values(&self) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let read = self.database()?.begin_read()?;
-        let table = read.open_table(RESOURCES)?;
-        let mut values = Vec::new();
-        for entry in table.iter()? {
-            let (place, value) = entry?;
-            values.push((place.value().to_owned(), value.value().to_vec()));
+    fn read(&self) -> Result<Network, StoreError> {
+        let read = || -> Result<_, redb::Error> {
+            let read = self.database()?.begin_read()?;
+            Ok(read.open_table(RESOURCES)?)
+        };
+        let mut network = Network::default();
+        for entry in read().and_then(|table| Ok(table.range::<&str>(..)?)).map_err(|error| self.error(error))? {
+            let (place, value) = entry.map_err(|error| self.error(error))?;
+            let (kind, key) =
+                place.value().split_once('/').ok_or_else(|| self.error(format!("{} names no kind", place.value())))?;
+            network.load(kind, key, value.value())?;
         }
-        Ok(values)
+        Ok(network)
     }
 
     fn database(&self) -> Result<&Database, redb::Error> {
@@ -92,38 +107,53 @@ impl RedbStore {
     }
 
     fn error(&self, reason: impl Display) -> StoreError {
-        database_error(&self.path, reason)
+        StoreError::Database { path: self.path.clone(), reason: reason.to_string() }
     }
 }
 
 impl Store for RedbStore {
     fn load(&self) -> Result<(Network, Revision), StoreError> {
-        let mut network = Network::default();
-        for (place, bytes) in self.values().map_err(|e| self.error(e))? {
-            let value = serde_json::from_slice(&bytes).map_err(|e| self.error(format!("{place}: {e}")))?;
-            let (kind, key) = place.split_once('/').ok_or_else(|| self.error(format!("{place} names no kind")))?;
-            network.load(kind, key, value)?;
-        }
-        Ok((network, Revision(self.meta("revision").map_err(|e| self.error(e))?)))
+        Ok((self.read()?, self.revision))
+    }
+
+    fn revision(&mut self) -> Result<Revision, StoreError> {
+        self.reopen()?;
+        Ok(self.revision)
     }
 
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError> {
-        if self.database.is_none() {
-            self.database = Some(Database::create(&self.file).map_err(|e| self.error(e))?);
+        self.reopen()?;
+        if base != self.revision {
+            return Err(StoreError::Conflict { base: base.0, newest: self.revision.0 });
         }
-        let newest = self.meta("revision").map_err(|e| self.error(e))?;
-        if base.0 != newest {
-            return Err(StoreError::Conflict { base: base.0, newest });
-        }
-        let next = Revision(newest + 1);
+        let next = Revision(base.0 + 1);
         if let Err(error) = self.write(next, changes) {
             self.database = None;
             return Err(self.error(error));
         }
+        self.revision = next;
         Ok(next)
     }
 }
 
-fn database_error(path: &str, reason: impl Display) -> StoreError {
-    StoreError::Database { path: path.to_owned(), reason: reason.to_string() }
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore").field("path", &self.path).field("revision", &self.revision).finish_non_exhaustive()
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// A number of the META table; none in a file that was just made.
+fn meta(database: &Database, key: &str) -> Result<Option<u64>, redb::Error> {
+    let read = database.begin_read()?;
+    match read.open_table(META) {
+        Ok(table) => Ok(table.get(key)?.map(|value| value.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
