@@ -18,7 +18,12 @@ use crate::{Api, ApiError};
 
 /// An API whose ids and times are the same in every run.
 pub(crate) fn api() -> Api {
-    Api::new(Arc::new(control()), Arc::new(NoInstances), "123456789012".parse().unwrap())
+    api_over(control())
+}
+
+/// The same over a network that holds something already.
+pub(crate) fn api_over(control: Control) -> Api {
+    Api::new(Arc::new(control), Arc::new(NoInstances), "123456789012".parse().unwrap())
 }
 
 /// [`api`], with a clock that goes on as the test says.

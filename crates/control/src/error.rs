@@ -63,6 +63,8 @@ macro_rules! missing {
 }
 
 missing! {
+    Certificate: "ResourceNotFoundException", "Could not find certificate {}.";
+    ClientVpnEndpoint: "InvalidClientVpnEndpointId.NotFound", "Endpoint {} does not exist";
     DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
     EgressOnlyGateway: "InvalidEgressOnlyInternetGatewayId.NotFound", "The egressOnlyInternetGateway ID '{}' does not exist";
     ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";

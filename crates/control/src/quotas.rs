@@ -87,6 +87,16 @@ quotas! {
     blocks_per_transit_gateway = "cidr-blocks-per-transit-gateway", 5;
     /// Flow logs per resource.
     flow_logs_per_resource = "flow-logs-per-resource", 250;
+    /// Client VPN endpoints per region.
+    client_vpn_endpoints = "client-vpn-endpoints", 100;
+    /// Authorization rules per Client VPN endpoint.
+    rules_per_client_vpn_endpoint = "rules-per-client-vpn-endpoint", 200;
+    /// Routes per Client VPN endpoint.
+    routes_per_client_vpn_endpoint = "routes-per-client-vpn-endpoint", 100;
+    /// Entries of a Client VPN endpoint's revocation list.
+    revoked_client_certificates = "revoked-client-certificates", 20_000;
+    /// Imported certificates per region.
+    certificates = "certificates", 2500;
     /// Instances per region.
     instances = "instances", 1000;
 }

@@ -9,7 +9,7 @@ use openvpc_model::{
     Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, client_vpn};
 
 pub use rules::{PeerSpec, Revoked, RuleChoice, RuleSpec, authorize, describe, malformed, modify, parse_ports, revoke};
 
@@ -75,6 +75,9 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
     }
     if let Some(eni) = tx.network().all::<NetworkInterface>().find(|eni| eni.groups.contains(&id)) {
         return Err(ControlError::dependency(format!("resource {id} has a dependent object: network interface {}", eni.id)));
+    }
+    if let Some(endpoint) = client_vpn::using_group(tx.network(), id) {
+        return Err(ControlError::dependency(format!("resource {id} has a dependent object: Client VPN endpoint {endpoint}")));
     }
     if let Some(other) = naming(tx.network(), id).find(|other| other.id != id && other.vpc == group.vpc) {
         return Err(ControlError::dependency(format!(

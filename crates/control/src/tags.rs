@@ -4,6 +4,7 @@ use openvpc_model::{
     DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
     NetworkAcl, NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
+use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
 };
@@ -86,6 +87,7 @@ macro_rules! taggable {
 }
 
 taggable! {
+    ClientVpnEndpoint: "client-vpn-endpoint";
     DhcpOptions: "dhcp-options";
     EgressOnlyGateway: "egress-only-internet-gateway";
     ElasticIp: "elastic-ip";

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod certificate;
+pub mod client_vpn;
 pub mod dns;
 pub mod flow_log;
 pub mod gateway;
@@ -33,6 +35,11 @@ pub mod vpc;
 pub mod zone;
 
 pub use address::ElasticIp;
+pub use certificate::Certificate;
+pub use client_vpn::{
+    ClientVpnAssociation, ClientVpnAuthentication, ClientVpnEndpoint, ClientVpnFamily, ClientVpnRoute, ClientVpnRouteOrigin,
+    ClientVpnRule, ClientVpnSettings, ClientVpnTarget, ClientVpnTransport, ConnectionLog,
+};
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{EgressOnlyGateway, InternetGateway};
 pub use idempotency::{ClientToken, ClientTokenKey};

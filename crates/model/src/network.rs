@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{AllocationId, ClientToken, ClientTokenKey, ElasticIp};
+use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
 use crate::{
     DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
     Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, PrefixList,
@@ -193,6 +194,10 @@ network! {
     /// Route tables of transit gateways, deleted ones for a while.
     transit_gateway_route_tables: TransitGatewayRouteTable[TransitGatewayRouteTableId] =
         "transit-gateway-route-table", |r| r.id, r.owner, |k| k.to_string();
+    /// Client VPN endpoints.
+    client_vpn_endpoints: ClientVpnEndpoint[ClientVpnEndpointId] = "client-vpn-endpoint", |r| r.id, r.owner, |k| k.to_string();
+    /// Certificates of ACM.
+    certificates: Certificate[String] = "certificate", |r| r.arn.clone(), r.owner, |k| k.clone();
 }
 
 impl Network {

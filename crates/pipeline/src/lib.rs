@@ -7,6 +7,7 @@
 //! Read [`Tables`] first (what packets are judged by), then [`Verdict`] (what comes out).
 #![forbid(unsafe_code)]
 
+pub mod client_vpn;
 mod compile;
 mod flow;
 pub mod matching;
