@@ -129,8 +129,7 @@ pub fn find(tx: &Tx, arn: &str) -> Result<std::sync::Arc<Certificate>, ControlEr
 
 /// The ARNs of what shows or trusts a certificate.
 pub fn used_by(network: &Network, arn: &str) -> Vec<String> {
-    let trusts =
-        |way: &ClientVpnAuthentication| matches!(way, ClientVpnAuthentication::Certificate { root } if root == arn);
+    let trusts = |way: &ClientVpnAuthentication| matches!(way, ClientVpnAuthentication::Certificate { root } if root == arn);
     let uses = |endpoint: &ClientVpnEndpoint| {
         endpoint.deleted_at.is_none()
             && (endpoint.settings.server_certificate == arn || endpoint.authentication.iter().any(trusts))
@@ -144,7 +143,14 @@ fn uuid(tx: &Tx) -> String {
     let (high, low) = (tx.random(), tx.random());
     let high = high & !0xf000 | 0x4000;
     let low = low & !(0xc << 60) | 0x8 << 60;
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff)
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
 }
 
 fn check_tags(tags: &Tags) -> Result<(), ControlError> {

@@ -216,11 +216,9 @@ fn check_client_block(block: Option<Ipv4Net>, traffic: ClientVpnFamily) -> Resul
         Some(_) if traffic == ClientVpnFamily::Ipv6 => {
             Err(ControlError::invalid_combination("ClientCidrBlock can't be used with the TrafficIpAddressType ipv6."))
         }
-        Some(block) if block != block.trunc() || !(12..=22).contains(&block.prefix_len()) => {
-            Err(ControlError::invalid_value(format!(
-                "Value ({block}) for parameter ClientCidrBlock is invalid. Give the first address of a block of /12 to /22."
-            )))
-        }
+        Some(block) if block != block.trunc() || !(12..=22).contains(&block.prefix_len()) => Err(ControlError::invalid_value(
+            format!("Value ({block}) for parameter ClientCidrBlock is invalid. Give the first address of a block of /12 to /22."),
+        )),
         Some(_) => Ok(()),
     }
 }

@@ -1,10 +1,10 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
+use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::{
     DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
     NetworkAcl, NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
-use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
 };

@@ -3,7 +3,9 @@
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientVpnAssociationId, ClientVpnEndpointId, EniId, Owner, SecurityGroupId, SubnetId, Tags, UnixMillis, VpcId, Zone};
+use crate::{
+    ClientVpnAssociationId, ClientVpnEndpointId, EniId, Owner, SecurityGroupId, SubnetId, Tags, UnixMillis, VpcId, Zone,
+};
 
 /// An endpoint that OpenVPN clients connect to. See "What is AWS Client VPN?" in the Client VPN Administrator Guide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

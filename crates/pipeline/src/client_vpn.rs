@@ -24,13 +24,16 @@ pub enum Refusal<'a> {
 ///
 /// # Errors
 /// Why the packet is dropped.
-pub fn admit<'a>(endpoint: &'a ClientVpnEndpoint, groups: &[&str], destination: IpAddr) -> Result<&'a ClientVpnRoute, Refusal<'a>> {
+pub fn admit<'a>(
+    endpoint: &'a ClientVpnEndpoint,
+    groups: &[&str],
+    destination: IpAddr,
+) -> Result<&'a ClientVpnRoute, Refusal<'a>> {
     let longest = |blocks: &mut dyn Iterator<Item = IpNet>| {
         blocks.filter(|block| block.contains(&destination)).map(|block| block.prefix_len()).max()
     };
     let length = longest(&mut endpoint.rules.iter().map(|rule| rule.destination)).ok_or(Refusal::NoRule)?;
-    let decides =
-        |rule: &&ClientVpnRule| rule.destination.prefix_len() == length && rule.destination.contains(&destination);
+    let decides = |rule: &&ClientVpnRule| rule.destination.prefix_len() == length && rule.destination.contains(&destination);
     let is_for_client = |rule: &ClientVpnRule| rule.group.as_deref().is_none_or(|group| groups.contains(&group));
     if !endpoint.rules.iter().filter(decides).any(is_for_client) {
         return Err(endpoint.rules.iter().find(decides).map_or(Refusal::NoRule, Refusal::OtherGroups));

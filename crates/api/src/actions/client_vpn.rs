@@ -119,10 +119,8 @@ static FIELDS: Fields<shapes::ClientVpnEndpoint> = Fields {
 fn endpoint_shape(network: &Network, endpoint: &ClientVpnEndpoint) -> shapes::ClientVpnEndpoint {
     let settings = &endpoint.settings;
     let log = settings.connection_log.as_ref();
-    let target = |subnet: String| shapes::AssociatedTargetNetwork {
-        network_id: Some(subnet),
-        network_type: Some("vpc".to_owned()),
-    };
+    let target =
+        |subnet: String| shapes::AssociatedTargetNetwork { network_id: Some(subnet), network_type: Some("vpc".to_owned()) };
     let has_users = endpoint.authentication.iter().any(|way| !matches!(way, ClientVpnAuthentication::Certificate { .. }));
     let portal = || format!("https://self-service.clientvpn.amazonaws.com/endpoints/{}", endpoint.id);
     shapes::ClientVpnEndpoint {
@@ -215,5 +213,7 @@ fn live(ctx: &Ctx<'_>, network: &Network, text: &Option<String>) -> Result<std::
     let named: Vec<String> = text.iter().cloned().collect();
     let found = ctx.pick::<ClientVpnEndpoint>(network, &named)?;
     let live = found.into_iter().find(|endpoint| endpoint.deleted_at.is_none());
-    live.ok_or_else(|| ApiError::new("InvalidClientVpnEndpointId.NotFound", format!("Endpoint {} does not exist", named.concat())))
+    live.ok_or_else(|| {
+        ApiError::new("InvalidClientVpnEndpointId.NotFound", format!("Endpoint {} does not exist", named.concat()))
+    })
 }

@@ -183,10 +183,7 @@ fn what_a_new_endpoint_may_not_have() {
         (vec![("TrafficIpAddressType", "ipv6")], "InvalidParameterCombination"),
         (vec![("TrafficIpAddressType", "ipv5")], "InvalidParameterValue"),
         (vec![("Authentication.1.Type", "password")], "InvalidParameterValue"),
-        (
-            vec![("Authentication.1.MutualAuthentication.ClientRootCertificateChainArn", "arn:aws:acm:x")],
-            "InvalidParameterValue",
-        ),
+        (vec![("Authentication.1.MutualAuthentication.ClientRootCertificateChainArn", "arn:aws:acm:x")], "InvalidParameterValue"),
         (vec![("Authentication.2.Type", "certificate-authentication")], "MissingParameter"),
         (
             vec![
@@ -341,8 +338,7 @@ fn routes_lead_into_associated_subnets_or_to_other_clients() {
     let lab = Lab::new();
     let (endpoint, association) = lab.associated();
     let route = |block: &'static str, target: &str| {
-        let parameters =
-            [("ClientVpnEndpointId", &*endpoint), ("DestinationCidrBlock", block), ("TargetVpcSubnetId", target)];
+        let parameters = [("ClientVpnEndpointId", &*endpoint), ("DestinationCidrBlock", block), ("TargetVpcSubnetId", target)];
         lab.api.call("CreateClientVpnRoute", &parameters)
     };
     let code = |block: &'static str, target: &str| route(block, target).unwrap_err().code.into_owned();
@@ -358,15 +354,10 @@ fn routes_lead_into_associated_subnets_or_to_other_clients() {
     route("172.16.0.0/22", "local").unwrap();
     let added = lab.routes(&endpoint).into_iter().filter(|route| route["Origin"] == "add-route").collect::<Vec<_>>();
     assert_eq!(added.iter().map(|route| text(&route["TargetSubnet"])).collect::<Vec<_>>(), [lab.first.clone(), "local".into()]);
-    let by_origin = [
-        ("ClientVpnEndpointId", &*endpoint),
-        ("Filter.1.Name", "origin"),
-        ("Filter.1.Value.1", "associate"),
-    ];
+    let by_origin = [("ClientVpnEndpointId", &*endpoint), ("Filter.1.Name", "origin"), ("Filter.1.Value.1", "associate")];
     assert_eq!(lab.api.call("DescribeClientVpnRoutes", &by_origin).unwrap()["Routes"].as_array().unwrap().len(), 1);
     let delete = |block, target: &str| {
-        let parameters =
-            [("ClientVpnEndpointId", &*endpoint), ("DestinationCidrBlock", block), ("TargetVpcSubnetId", target)];
+        let parameters = [("ClientVpnEndpointId", &*endpoint), ("DestinationCidrBlock", block), ("TargetVpcSubnetId", target)];
         lab.api.call("DeleteClientVpnRoute", &parameters)
     };
     assert_eq!(delete("10.0.0.0/16", &lab.first).unwrap_err().code, "OperationNotPermitted");
@@ -400,7 +391,10 @@ fn authorization_rules_are_for_a_group_or_for_all() {
     let rules = |more: &[(&str, &str)]| {
         let mut parameters = vec![("ClientVpnEndpointId", &*endpoint)];
         parameters.extend(more);
-        lab.api.call("DescribeClientVpnAuthorizationRules", &parameters).unwrap()["AuthorizationRules"].as_array().unwrap().clone()
+        lab.api.call("DescribeClientVpnAuthorizationRules", &parameters).unwrap()["AuthorizationRules"]
+            .as_array()
+            .unwrap()
+            .clone()
     };
     assert_eq!(
         rules(&[("Filter.1.Name", "group-id"), ("Filter.1.Value.1", "dev")]),
