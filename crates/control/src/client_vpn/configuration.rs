@@ -28,7 +28,7 @@ pub fn client_configuration(network: &Network, endpoint: &ClientVpnEndpoint) -> 
     let transport = endpoint.transport.as_str();
     let mut text = format!("client\ndev tun\nproto {transport}\n");
     // Writing to a String can't fail.
-    let _ = write!(text, "remote {} {}\n", dns_name(endpoint), endpoint.settings.port);
+    let _ = writeln!(text, "remote {} {}", dns_name(endpoint), endpoint.settings.port);
     text.push_str("remote-random-hostname\nresolv-retry infinite\nnobind\nremote-cert-tls server\ncipher AES-256-GCM\nverb 3\n");
     let _ = write!(text, "\n<ca>\n{authority}\n</ca>\n\n");
     for way in &endpoint.authentication {

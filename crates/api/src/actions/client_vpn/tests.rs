@@ -240,9 +240,9 @@ fn endpoints_are_found_by_id_filter_and_tag() {
         let ids = answer["ClientVpnEndpoints"].as_array().unwrap().clone();
         ids.iter().map(|endpoint| text(&endpoint["ClientVpnEndpointId"])).collect::<Vec<_>>()
     };
-    assert_eq!(found("transport-protocol", "tcp"), [tcp.clone()]);
-    assert_eq!(found("endpoint-id", &udp), [udp.clone()]);
-    assert_eq!(found("tag:team", "net"), [tcp.clone()]);
+    assert_eq!(found("transport-protocol", "tcp"), vec![tcp.clone()]);
+    assert_eq!(found("endpoint-id", &udp), vec![udp.clone()]);
+    assert_eq!(found("tag:team", "net"), vec![tcp.clone()]);
     lab.api.call("CreateTags", &[("ResourceId.1", &*udp), ("Tag.1.Key", "team"), ("Tag.1.Value", "net")]).unwrap();
     assert_eq!(found("tag:team", "net").len(), 2);
     let code = |id| lab.api.code("DescribeClientVpnEndpoints", &[("ClientVpnEndpointId.1", id)]);
