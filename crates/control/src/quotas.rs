@@ -85,6 +85,10 @@ quotas! {
     routes_per_transit_gateway = "static-routes-per-transit-gateway", 10_000;
     /// CIDR blocks per transit gateway.
     blocks_per_transit_gateway = "cidr-blocks-per-transit-gateway", 5;
+    /// Managed prefix lists per region.
+    prefix_lists = "prefix-lists", 100;
+    /// Entries per managed prefix list.
+    entries_per_prefix_list = "entries-per-prefix-list", 1000;
     /// Flow logs per resource.
     flow_logs_per_resource = "flow-logs-per-resource", 250;
     /// Client VPN endpoints per region.

@@ -24,6 +24,7 @@ use openvpc_model::{Network, Route, RouteOrigin, RouteTable, RouteTableId, Route
 use crate::{ControlError, Tx};
 
 pub use associations::{User, associate, disassociate, replace_association};
+pub(crate) use changes::check_count;
 pub use changes::{create, delete, replace};
 pub use targets::Target;
 pub(crate) use targets::other_network;

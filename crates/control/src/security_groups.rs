@@ -11,6 +11,7 @@ use openvpc_model::{
 
 use crate::{ControlError, Tx, client_vpn};
 
+pub(crate) use rules::check_count;
 pub use rules::{PeerSpec, Revoked, RuleChoice, RuleSpec, authorize, describe, malformed, modify, parse_ports, revoke};
 
 /// What CreateSecurityGroup is asked for.

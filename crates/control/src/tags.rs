@@ -3,7 +3,7 @@
 use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::{
     DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
-    NetworkAcl, NetworkInterface, Owner, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
+    NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
@@ -98,6 +98,7 @@ taggable! {
     InternetGateway: "internet-gateway";
     NetworkAcl: "network-acl";
     NetworkInterface: "network-interface";
+    PrefixList: "prefix-list";
     RouteTable: "route-table";
     SecurityGroup: "security-group";
     Subnet: "subnet";

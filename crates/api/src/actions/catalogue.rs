@@ -1,19 +1,16 @@
-//! What AWS publishes and openvpc doesn't keep: instance types, images, key pairs, volumes, AWS's own prefix lists.
+//! What AWS publishes and openvpc doesn't keep: instance types, images, key pairs, volumes.
 //!
 //! Tools look these up before they start an instance or a firewall; the answers are static and say what is true here.
 
 use super::prelude::*;
 
 mod instance_types;
-mod prefix_lists;
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
     action!(DescribeImages, describe_images),
     action!(DescribeInstanceTypes, instance_types::describe_instance_types),
     action!(DescribeKeyPairs, describe_key_pairs),
-    action!(DescribeManagedPrefixLists, prefix_lists::describe_managed_prefix_lists),
-    action!(DescribePrefixLists, prefix_lists::describe_prefix_lists),
     action!(DescribeVolumes, describe_volumes),
 ];
 

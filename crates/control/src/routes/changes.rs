@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use openvpc_model::{Route, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcId};
+use openvpc_model::{AddressFamily, Route, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcId};
 
 use super::gateway_tables;
 use super::targets::{self, Target};
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, prefix_lists};
 
 /// Addresses of the VPC's own services, which no route may name: 169.254.168.0/22 and fd00:ec2::/32.
 const RESERVED_IPV4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
@@ -216,7 +216,7 @@ fn check_more_specific(tx: &Tx, table: &RouteTable, destination: IpNet, target: 
 }
 
 /// Counts the static routes of the destination's family.
-fn check_count(tx: &Tx, id: RouteTableId, destination: RouteDestination) -> Result<(), ControlError> {
+pub(crate) fn check_count(tx: &Tx, id: RouteTableId, destination: RouteDestination) -> Result<(), ControlError> {
     let limit = tx.quotas().routes_per_table;
     let family = cost(tx, destination)?.family;
     let table = tx.find::<RouteTable>(&id)?;
@@ -231,23 +231,17 @@ fn check_count(tx: &Tx, id: RouteTableId, destination: RouteDestination) -> Resu
 
 /// What a route takes of its table's quota.
 struct Cost {
-    family: Family,
+    family: AddressFamily,
     routes: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Family {
-    Ipv4,
-    Ipv6,
-}
-
 /// The cost of a destination: a prefix list takes as many routes as it may have entries.
-fn cost(_tx: &Tx, destination: RouteDestination) -> Result<Cost, ControlError> {
+fn cost(tx: &Tx, destination: RouteDestination) -> Result<Cost, ControlError> {
     match destination {
-        RouteDestination::Block(IpNet::V4(_)) => Ok(Cost { family: Family::Ipv4, routes: 1 }),
-        RouteDestination::Block(IpNet::V6(_)) => Ok(Cost { family: Family::Ipv6, routes: 1 }),
+        RouteDestination::Block(block) => Ok(Cost { family: AddressFamily::of(block), routes: 1 }),
         RouteDestination::PrefixList(id) => {
-            Err(ControlError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist")))
+            let list = prefix_lists::find(tx, id)?;
+            Ok(Cost { family: list.family(), routes: list.weight() })
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use openvpc_model::{
-    AccountId, Direction, Peer, PrefixListId, Protocol, RulePorts, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, Tags, Vpc,
+    AccountId, AddressFamily, Direction, Peer, PrefixListId, Protocol, RulePorts, SecurityGroup, SecurityGroupId,
+    SecurityGroupRule, SecurityGroupRuleId, Tags, Vpc,
 };
 use serde::{Deserialize, Serialize};
 
 use super::{check_text, in_vpc_by_name};
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, prefix_lists};
 
 /// A rule as a caller words it: one protocol and range, one peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,7 +211,10 @@ fn new_rule(
             }
             Peer::Group { account: found.owner.account, group: *id }
         }
-        PeerSpec::PrefixList(id) => return Err(no_such_prefix_list(*id)),
+        PeerSpec::PrefixList(id) => {
+            prefix_lists::find(tx, *id)?;
+            Peer::PrefixList(*id)
+        }
         other => as_peer(tx, group, other)?,
     };
     let RuleSpec { protocol, ports, description, .. } = spec.clone();
@@ -270,8 +273,7 @@ fn locate(
     }
 }
 
-/// No two rules say the same, and no direction has more rules of a family than allowed. A group or a prefix list counts
-/// in both families. See "Security groups" in "Amazon VPC quotas".
+/// No two rules say the same, and there aren't too many.
 fn check_rules(tx: &Tx, group: &SecurityGroup) -> Result<(), ControlError> {
     let mut known = HashSet::new();
     for rule in &group.rules {
@@ -282,10 +284,16 @@ fn check_rules(tx: &Tx, group: &SecurityGroup) -> Result<(), ControlError> {
             ));
         }
     }
+    check_count(tx, group)
+}
+
+/// No direction has more rules of a family than allowed. A group counts in both families, a prefix list in its own and
+/// for as many rules as it may have entries, or for AWS's weight. See "Security groups" in "Amazon VPC quotas".
+pub(crate) fn check_count(tx: &Tx, group: &SecurityGroup) -> Result<(), ControlError> {
     for direction in [Direction::Ingress, Direction::Egress] {
         let rules = || group.rules.iter().filter(|rule| rule.direction == direction);
-        let ipv4 = rules().filter(|rule| !matches!(rule.peer, Peer::Ipv6(_))).count();
-        let ipv6 = rules().filter(|rule| !matches!(rule.peer, Peer::Ipv4(_))).count();
+        let of = |family: AddressFamily| -> usize { rules().map(|rule| weight(tx, group, &rule.peer, family)).sum() };
+        let (ipv4, ipv6) = (of(AddressFamily::Ipv4), of(AddressFamily::Ipv6));
         let limit = tx.quotas().rules_per_group;
         if ipv4 > limit || ipv6 > limit {
             return Err(ControlError::new(
@@ -295,6 +303,19 @@ fn check_rules(tx: &Tx, group: &SecurityGroup) -> Result<(), ControlError> {
         }
     }
     Ok(())
+}
+
+/// As how many rules of a family a rule with that peer counts.
+fn weight(tx: &Tx, group: &SecurityGroup, peer: &Peer, family: AddressFamily) -> usize {
+    match peer {
+        Peer::Ipv4(_) => usize::from(family == AddressFamily::Ipv4),
+        Peer::Ipv6(_) => usize::from(family == AddressFamily::Ipv6),
+        Peer::Group { .. } => 1,
+        Peer::PrefixList(id) => match tx.network().prefix_list_weight(&group.owner.region, *id) {
+            Some((weight, own)) if own == family => weight,
+            _ => 0,
+        },
+    }
 }
 
 /// The rule in the words of AWS's message: `peer: 0.0.0.0/0, TCP, from port: 22, to port: 22, ALLOW`.
@@ -330,8 +351,4 @@ fn no_such_rule() -> ControlError {
 
 fn no_such_rule_id(id: SecurityGroupRuleId) -> ControlError {
     ControlError::new("InvalidSecurityGroupRuleId.NotFound", format!("The security group rule ID '{id}' does not exist"))
-}
-
-fn no_such_prefix_list(id: PrefixListId) -> ControlError {
-    ControlError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"))
 }
