@@ -51,7 +51,16 @@ pub fn allocate(tx: &mut Tx, wanted: Option<Ipv4Addr>, tags: Tags) -> Result<All
     };
     let id = tx.new_id();
     let owner = tx.owner().clone();
-    tx.put(ElasticIp { id, owner, address, association: None, tags });
+    tx.put(ElasticIp {
+        id,
+        owner,
+        address,
+        association: None,
+        nat_gateway: None,
+        service_managed: false,
+        ptr_record: None,
+        tags,
+    });
     Ok(id)
 }
 
@@ -66,6 +75,10 @@ pub fn release(tx: &mut Tx, id: AllocationId) -> Result<(), ControlError> {
             "InvalidIPAddress.InUse",
             format!("Address {} is in use by {}; disassociate it first ({})", eip.address, association.eni, association.id),
         ));
+    }
+    if let Some(present) = &eip.nat_gateway {
+        let message = format!("Address {} is in use by {}", eip.address, present.gateway);
+        return Err(ControlError::new("InvalidIPAddress.InUse", message));
     }
     tx.remove::<ElasticIp>(&id);
     Ok(())
@@ -93,11 +106,14 @@ pub fn associate(tx: &mut Tx, id: AllocationId, target: &AddressTarget) -> Resul
             format!("Network {} is not attached to any internet gateway", eni.vpc),
         ));
     }
+    if let Some(present) = &eip.nat_gateway {
+        return Err(already_associated(&eip.id.to_string(), present.id));
+    }
     if let Some(present) = &eip.association {
         if (present.eni, present.private_address) == (eni.id, private) {
             return Ok(present.id);
         }
-        if !target.allow_reassociation {
+        if !target.allow_reassociation || is_managed(tx, present.eni) {
             return Err(already_associated(&eip.id.to_string(), present.id));
         }
     }
@@ -109,21 +125,29 @@ pub fn associate(tx: &mut Tx, id: AllocationId, target: &AddressTarget) -> Resul
     if let Some(present) = &eip.association {
         disassociate(tx, present.id)?;
     }
-    unmap(tx, eni.id, private)?;
+    map(tx, id, eni.id, private)
+}
+
+/// Lets a free address stand for a private one, instead of the one that did.
+pub(crate) fn map(tx: &mut Tx, id: AllocationId, eni: EniId, private: Ipv4Addr) -> Result<AddressAssociationId, ControlError> {
+    unmap(tx, eni, private)?;
     let association = tx.new_id();
-    tx.update::<ElasticIp, _>(&id, |eip| {
-        eip.association = Some(AddressAssociation { id: association, eni: eni.id, private_address: private });
+    let address = tx.update::<ElasticIp, _>(&id, |eip| {
+        eip.association = Some(AddressAssociation { id: association, eni, private_address: private });
+        eip.address
     })?;
-    let public = PublicMapping { address: eip.address, association: Some(association) };
-    set_public(tx, eni.id, private, Some(public))?;
+    set_public(tx, eni, private, Some(PublicMapping { address, association: Some(association) }))?;
     Ok(association)
 }
 
 /// Ends an association: DisassociateAddress.
 ///
 /// # Errors
-/// `InvalidAssociationID.NotFound`.
+/// `InvalidAssociationID.NotFound`; `AuthFailure` for an address that a service uses.
 pub fn disassociate(tx: &mut Tx, association: AddressAssociationId) -> Result<(), ControlError> {
+    if tx.owned::<ElasticIp>().any(|eip| eip.nat_gateway.as_ref().is_some_and(|present| present.id == association)) {
+        return Err(no_permission());
+    }
     let found = tx.owned::<ElasticIp>().find_map(|eip| {
         let present = eip.association.as_ref().filter(|present| present.id == association)?;
         Some((present.eni, present.private_address))
@@ -131,6 +155,9 @@ pub fn disassociate(tx: &mut Tx, association: AddressAssociationId) -> Result<()
     let (eni, private) = found.ok_or_else(|| {
         ControlError::new("InvalidAssociationID.NotFound", format!("The association ID '{association}' does not exist"))
     })?;
+    if is_managed(tx, eni) {
+        return Err(no_permission());
+    }
     unmap(tx, eni, private)
 }
 
@@ -173,6 +200,11 @@ pub(crate) fn unmap(tx: &mut Tx, eni: EniId, private: Ipv4Addr) -> Result<(), Co
         tx.update::<ElasticIp, _>(&id, |eip| eip.association = None)?;
     }
     set_public(tx, eni, private, None)
+}
+
+/// Whether an interface is a service's, whose addresses users may not take away.
+fn is_managed(tx: &Tx, eni: EniId) -> bool {
+    tx.network().get::<NetworkInterface>(&eni).is_some_and(|eni| eni.requester_managed)
 }
 
 fn set_public(tx: &mut Tx, eni: EniId, private: Ipv4Addr, public: Option<PublicMapping>) -> Result<(), ControlError> {
@@ -230,6 +262,11 @@ fn taken(network: &Network) -> HashSet<Ipv4Addr> {
     let allocated = network.elastic_ips.values().map(|eip| eip.address);
     let assigned = network.enis.values().flat_map(|eni| &eni.private_addresses).filter_map(|slot| slot.public.as_ref());
     allocated.chain(assigned.map(|public| public.address)).collect()
+}
+
+/// AWS's answer to users who would take away what a service uses.
+fn no_permission() -> ControlError {
+    ControlError::new("AuthFailure", "You do not have permission to access the specified resource.")
 }
 
 fn already_associated(what: &str, present: AddressAssociationId) -> ControlError {

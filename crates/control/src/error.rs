@@ -73,6 +73,7 @@ missing! {
     InsightsPath: "InvalidNetworkInsightsPathId.NotFound", "The network insights path ID '{}' does not exist";
     Instance: "InvalidInstanceID.NotFound", "The instance ID '{}' does not exist";
     InternetGateway: "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist";
+    NatGateway: "NatGatewayNotFound", "The Nat Gateway {} was not found";
     NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
     NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
     PrefixList: "InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist";

@@ -3,6 +3,7 @@
 
 mod addressing;
 mod attachment;
+mod managed;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use openvpc_model::{
 };
 use serde::Serialize;
 
-use crate::{ControlError, Tx, addresses};
+use crate::{ControlError, Tx, addresses, nat_gateways};
 
 pub use addressing::{AssignIpv4, AssignIpv6, assign_ipv4, assign_ipv6, unassign_ipv4, unassign_ipv6};
 pub use attachment::{attach, detach};
 pub(crate) use attachment::{attach_unchecked, detach_unchecked};
+pub(crate) use managed::{add_managed_ipv4, create_managed, delete_managed, remove_managed_ipv4};
 
 /// What CreateNetworkInterface is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -132,6 +134,7 @@ pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, Con
         tx.remove::<NetworkInterface>(&id);
         return Err(error);
     }
+    nat_gateways::follow_interface(tx, subnet.vpc, subnet.zone);
     Ok(id)
 }
 

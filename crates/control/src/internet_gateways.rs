@@ -1,7 +1,8 @@
 //! Internet gateways. See "Enable internet access for a VPC using an internet gateway" in the VPC User Guide.
 
+use openvpc_model::nat::NatPlace;
 use openvpc_model::route::TableUser;
-use openvpc_model::{InternetGateway, InternetGatewayId, NetworkInterface, RouteTable, Tags, Vpc, VpcId};
+use openvpc_model::{InternetGateway, InternetGatewayId, NatGateway, NetworkInterface, RouteTable, Tags, Vpc, VpcId};
 
 use crate::{ControlError, Tx};
 
@@ -55,7 +56,9 @@ pub fn detach(tx: &mut Tx, id: InternetGatewayId, vpc: VpcId) -> Result<(), Cont
         return Err(ControlError::new("Gateway.NotAttached", format!("resource {id} is not attached to network {vpc}")));
     }
     let is_public = |eni: &NetworkInterface| eni.vpc == vpc && eni.private_addresses.iter().any(|slot| slot.public.is_some());
-    if tx.network().all::<NetworkInterface>().any(|eni| is_public(eni)) {
+    let is_regional = |nat: &NatGateway| nat.vpc == vpc && nat.is_available() && matches!(nat.place, NatPlace::Regional { .. });
+    let regional = tx.network().all::<NatGateway>().any(|nat| is_regional(nat));
+    if regional || tx.network().all::<NetworkInterface>().any(|eni| is_public(eni)) {
         let message = format!(
             "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
         );

@@ -47,6 +47,14 @@ quotas! {
     egress_only_gateways = "egress-only-internet-gateways", 100;
     /// Elastic IP addresses per region.
     addresses = "addresses", 100;
+    /// Zonal NAT gateways per zone.
+    nat_gateways_per_zone = "nat-gateways-per-zone", 5;
+    /// Private addresses per zonal NAT gateway.
+    addresses_per_nat_gateway = "addresses-per-nat-gateway", 8;
+    /// Elastic IPs per zonal NAT gateway.
+    elastic_ips_per_nat_gateway = "elastic-ips-per-nat-gateway", 2;
+    /// Elastic IPs per regional NAT gateway and zone.
+    addresses_per_regional_nat_zone = "addresses-per-regional-nat-zone", 32;
     /// Network interfaces per zone.
     interfaces = "interfaces", 5000;
     /// Private IPv4 addresses per interface.

@@ -2,8 +2,9 @@
 
 use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::{
-    DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway, Network,
-    NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet, Tags, Vpc,
+    DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway,
+    NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet,
+    Tags, Vpc,
 };
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
@@ -96,6 +97,7 @@ taggable! {
     InsightsPath: "network-insights-path";
     Instance: "instance";
     InternetGateway: "internet-gateway";
+    NatGateway: "natgateway";
     NetworkAcl: "network-acl";
     NetworkInterface: "network-interface";
     PrefixList: "prefix-list";

@@ -294,7 +294,7 @@ fn agree(network: &Network) -> Result<(), String> {
                 TableUser::Main => Some(table.vpc),
                 TableUser::Subnet(subnet) => network.get::<Subnet>(&subnet).map(|subnet| subnet.vpc),
                 TableUser::InternetGateway(gateway) => network.get::<InternetGateway>(&gateway).and_then(|g| g.vpc),
-                TableUser::VpnGateway(_) => None,
+                TableUser::NatGateway(_) | TableUser::VpnGateway(_) => None,
             };
             check(home == Some(table.vpc), || format!("{} is used from elsewhere: {association:?}", table.id))?;
             let is_main = association.user == TableUser::Main;

@@ -35,7 +35,7 @@ pub struct NetworkInterface {
     pub private_addresses: Vec<PrivateAddress>,
     /// IPv6 addresses.
     pub ipv6_addresses: Vec<Ipv6Addr>,
-    /// Security groups, in the order given; never empty.
+    /// Security groups, in the order given; empty only for some that services made.
     pub groups: Vec<SecurityGroupId>,
     /// Whether packets with foreign addresses are dropped.
     pub source_dest_check: bool,

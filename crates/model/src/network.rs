@@ -20,7 +20,7 @@ use crate::{
     PrefixListId, PrefixListVersion, RegionState, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
     Vpc, VpcId,
 };
-use crate::{EgressOnlyGateway, EgressOnlyGatewayId};
+use crate::{EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTable, TransitGatewayRouteTableId,
@@ -168,6 +168,8 @@ network! {
     internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string(), anchors_of::internet_gateway;
     /// Egress-only internet gateways.
     egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// NAT gateways.
+    nat_gateways: NatGateway[NatGatewayId] = "nat-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// Network interfaces.
     enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string(), anchors_of::eni;
     /// Elastic IP addresses.
@@ -290,7 +292,8 @@ impl Network {
                 self.transit_gateway_attachment_of(id, vpc).is_some_and(|a| a.is_available())
             }
             crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
-            crate::RouteTarget::NatGateway(_) | crate::RouteTarget::VpnGateway(_) | crate::RouteTarget::Endpoint(_) => false,
+            crate::RouteTarget::NatGateway(id) => self.nat_gateways.get(&id).is_some_and(|g| g.vpc == vpc && g.is_available()),
+            crate::RouteTarget::VpnGateway(_) | crate::RouteTarget::Endpoint(_) => false,
         };
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }

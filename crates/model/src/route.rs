@@ -144,4 +144,6 @@ pub enum TableUser {
     InternetGateway(InternetGatewayId),
     /// Packets that enter through a virtual private gateway (gateway route table).
     VpnGateway(VpnGatewayId),
+    /// What a regional NAT gateway sends on.
+    NatGateway(NatGatewayId),
 }

@@ -155,6 +155,7 @@ fn address_shape(network: &Network, eip: &ElasticIp) -> shapes::Address {
         domain: Some("vpc".to_owned()),
         public_ipv4_pool: Some(POOL.to_owned()),
         network_border_group: Some(eip.owner.region.to_string()),
+        service_managed: eip.service_managed.then(|| "rnat".to_owned()),
         tags: tagging::shapes(&eip.tags),
         ..Default::default()
     };
@@ -165,6 +166,9 @@ fn address_shape(network: &Network, eip: &ElasticIp) -> shapes::Address {
         shape.network_interface_owner_id = Some(eip.owner.account.to_string());
         shape.private_ip_address = Some(association.private_address.to_string());
         shape.instance_id = attachment.map(|attachment| attachment.instance.to_string());
+    }
+    if let Some(present) = &eip.nat_gateway {
+        shape.association_id = Some(present.id.to_string());
     }
     shape
 }

@@ -80,7 +80,12 @@ fn attach_network_interface(
 }
 
 fn detach_network_interface(ctx: &Ctx<'_>, request: shapes::DetachNetworkInterfaceRequest) -> Result<Done, ApiError> {
-    let id: EniAttachmentId = ids::parse_required(&request.attachment_id, "AttachmentId")?;
+    let id = ids::required(&request.attachment_id, "AttachmentId")?;
+    if id.starts_with(view::MANAGED_ATTACHMENT) {
+        let message = format!("You are not allowed to manage '{}' attachments.", view::MANAGED_ATTACHMENT);
+        return Err(ApiError::new("OperationNotPermitted", message));
+    }
+    let id: EniAttachmentId = ids::parse(id)?;
     ctx.mutate(|tx| interfaces::detach(tx, id))?;
     Ok(Done)
 }

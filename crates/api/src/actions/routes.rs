@@ -177,6 +177,7 @@ fn association_shape(table: RouteTableId, association: &TableAssociation) -> sha
         TableUser::Main => (None, None),
         TableUser::Subnet(subnet) => (Some(subnet.to_string()), None),
         TableUser::InternetGateway(gateway) => (None, Some(gateway.to_string())),
+        TableUser::NatGateway(gateway) => (None, Some(gateway.to_string())),
         TableUser::VpnGateway(gateway) => (None, Some(gateway.to_string())),
     };
     shapes::RouteTableAssociation {

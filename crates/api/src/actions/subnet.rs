@@ -207,7 +207,7 @@ fn association(block: &SubnetBlock, is: &str) -> shapes::SubnetIpv6CidrBlockAsso
 }
 
 /// The zone that a request names, by name, by id or by both.
-fn zone(ctx: &Ctx<'_>, name: &Option<String>, id: &Option<String>) -> Result<Option<Zone>, ApiError> {
+pub(super) fn zone(ctx: &Ctx<'_>, name: &Option<String>, id: &Option<String>) -> Result<Option<Zone>, ApiError> {
     let region = &ctx.owner().region;
     let find = |given: &Option<String>, parameter: &str, word: fn(Zone, &Region) -> String| {
         let Some(text) = given.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };

@@ -154,7 +154,7 @@ fn interface(tx: &Tx, id: EniId) -> Result<(Arc<NetworkInterface>, Arc<Subnet>),
 }
 
 /// Adds one address. The limit is looked at with each, so that an absurd count ends at it.
-fn add_ipv4(tx: &mut Tx, id: EniId, subnet: &Subnet, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, ControlError> {
+pub(super) fn add_ipv4(tx: &mut Tx, id: EniId, subnet: &Subnet, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, ControlError> {
     let address = match wanted {
         Some(wanted) => {
             check_wanted(tx, subnet, IpAddr::V4(wanted))?;

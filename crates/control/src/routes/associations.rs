@@ -4,8 +4,8 @@ use std::fmt;
 
 use openvpc_model::route::{TableAssociation, TableUser};
 use openvpc_model::{
-    InternetGateway, InternetGatewayId, RouteTable, RouteTableAssociationId, RouteTableId, Subnet, SubnetId, Vpc, VpcId,
-    VpnGatewayId,
+    InternetGateway, InternetGatewayId, NatGatewayId, RouteTable, RouteTableAssociationId, RouteTableId, Subnet, SubnetId, Vpc,
+    VpcId, VpnGatewayId,
 };
 
 use super::{gateway_tables, other_network};
@@ -88,8 +88,13 @@ pub fn associate(tx: &mut Tx, id: RouteTableId, user: User) -> Result<RouteTable
 /// `InvalidAssociationID.NotFound`; `InvalidParameterValue` for the main association.
 pub fn disassociate(tx: &mut Tx, association: RouteTableAssociationId) -> Result<(), ControlError> {
     let (id, user) = find_association(tx, association)?;
-    if user == TableUser::Main {
-        return Err(ControlError::invalid_value(format!("cannot disassociate the main route table association {association}")));
+    match user {
+        TableUser::Main => {
+            let message = format!("cannot disassociate the main route table association {association}");
+            return Err(ControlError::invalid_value(message));
+        }
+        TableUser::NatGateway(gateway) => return Err(of_nat_gateway(association, gateway)),
+        TableUser::InternetGateway(_) | TableUser::Subnet(_) | TableUser::VpnGateway(_) => {}
     }
     tx.update::<RouteTable, _>(&id, |table| table.associations.retain(|a| a.id != association))
 }
@@ -119,6 +124,7 @@ pub fn replace_association(
             let message = format!("The route table {id} is associated with a gateway and cannot become the main route table.");
             return Err(ControlError::invalid_value(message));
         }
+        TableUser::NatGateway(gateway) => return Err(of_nat_gateway(association, gateway)),
         TableUser::Main | TableUser::Subnet(_) => {}
     }
     tx.update::<RouteTable, _>(&old, |table| table.associations.retain(|a| a.id != association))?;
@@ -129,6 +135,11 @@ pub fn replace_association(
         tx.update::<Vpc, _>(&table.vpc, |vpc| vpc.main_route_table = id)?;
     }
     Ok(replaced_id)
+}
+
+/// The table of a regional NAT gateway comes and goes with it.
+fn of_nat_gateway(association: RouteTableAssociationId, gateway: NatGatewayId) -> ControlError {
+    ControlError::invalid_value(format!("cannot change the association {association} of the NAT gateway {gateway}"))
 }
 
 fn association_of(tx: &Tx, user: TableUser) -> Option<(RouteTableId, RouteTableAssociationId)> {

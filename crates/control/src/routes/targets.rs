@@ -7,7 +7,7 @@ use openvpc_model::{
     NetworkInterface, PeeringId, RouteDestination, RouteTable, RouteTarget, TransitGatewayId, VpcEndpointId, VpnGatewayId,
 };
 
-use crate::{ControlError, Tx, egress_only_gateways, instances, peerings, transit_gateways};
+use crate::{ControlError, Tx, egress_only_gateways, instances, nat_gateways, peerings, transit_gateways};
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(super) fn resolve(
         Target::Local => {
             Err(ControlError::invalid_value("The target local may only be given to ReplaceRoute, to restore a local route."))
         }
-        Target::NatGateway(id) => Err(unknown("NatGatewayNotFound", "natGateway", id)),
+        Target::NatGateway(id) => nat_gateways::route_target(tx, table, destination, id),
         Target::NetworkInterface(id) => interface(tx, table, id),
         Target::Peering(id) => peerings::route_target(tx, table, id),
         Target::TransitGateway(id) => transit_gateways::route_target(tx, table, id),

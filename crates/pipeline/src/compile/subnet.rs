@@ -74,7 +74,7 @@ impl Users {
                     let same_vpc = network.subnets.get(&subnet).is_some_and(|subnet| subnet.vpc == table.vpc);
                     same_vpc.then_some((subnet, table.id))
                 }
-                TableUser::Main | TableUser::InternetGateway(_) | TableUser::VpnGateway(_) => None,
+                TableUser::Main | TableUser::InternetGateway(_) | TableUser::NatGateway(_) | TableUser::VpnGateway(_) => None,
             })
         });
         let nacls = network.nacls.values().flat_map(|nacl| nacl.associations.iter().map(|a| (a.subnet, nacl.id)));

@@ -145,7 +145,7 @@ pub(super) fn edge_tables(network: &Network) -> Map<InternetGatewayId, RouteTabl
                 let attached = network.internet_gateways.get(&gateway).is_some_and(|gateway| gateway.vpc == Some(table.vpc));
                 attached.then_some((gateway, table.id))
             }
-            TableUser::Main | TableUser::Subnet(_) | TableUser::VpnGateway(_) => None,
+            TableUser::Main | TableUser::NatGateway(_) | TableUser::Subnet(_) | TableUser::VpnGateway(_) => None,
         })
     });
     associations.collect()

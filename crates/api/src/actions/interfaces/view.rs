@@ -1,11 +1,14 @@
 //! Interfaces as answers show them.
 
 use openvpc_model::{
-    Attachment, ElasticIp, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, SecurityGroup, Subnet, Vpc,
-    dns,
+    Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, SecurityGroup,
+    Subnet, Vpc, dns,
 };
 
 use super::super::prelude::*;
+
+/// What the ids of attachments begin with that Amazon manages.
+pub(super) const MANAGED_ATTACHMENT: &str = "ela-attach";
 
 pub(super) static INTERFACE_FIELDS: Fields<shapes::NetworkInterface> = Fields {
     tags: Some(|eni| &eni.tag_set),
@@ -37,7 +40,11 @@ pub(super) static INTERFACE_FIELDS: Fields<shapes::NetworkInterface> = Fields {
         ("description", |eni, m| m.offer(&eni.description)),
         ("group-id", |eni, m| eni.groups.iter().for_each(|group| m.offer(&group.group_id))),
         ("group-name", |eni, m| eni.groups.iter().for_each(|group| m.offer(&group.group_name))),
-        ("interface-type", |eni, m| m.offer(&eni.interface_type)),
+        ("interface-type", |eni, m| {
+            m.offer(&eni.interface_type);
+            // The one type that the filter spells otherwise than the answer.
+            m.offer(&(eni.interface_type.as_deref() == Some("natGateway")).then_some("nat_gateway"));
+        }),
         ("ipv6-addresses.ipv6-address", |eni, m| eni.ipv6_addresses.iter().for_each(|a| m.offer(&a.ipv6_address))),
         ("mac-address", |eni, m| m.offer(&eni.mac_address)),
         ("network-interface-id", |eni, m| m.offer(&eni.network_interface_id)),
@@ -71,7 +78,7 @@ pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::Ne
     let has_timeouts = eni.tracking != openvpc_model::TrackingTimeouts::default();
     shapes::NetworkInterface {
         association: primary.association,
-        attachment: eni.attachment.as_ref().map(|present| attachment(network, eni, present)),
+        attachment: attachment(network, eni),
         availability_zone: Some(eni.zone.name(region)),
         availability_zone_id: Some(eni.zone.id(region)),
         connection_tracking_configuration: has_timeouts.then(|| tracking(eni)),
@@ -87,9 +94,10 @@ pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::Ne
         private_dns_name: primary.private_dns_name,
         private_ip_address: primary.private_ip_address,
         private_ip_addresses: addresses,
+        requester_id: eni.requester_managed.then(|| eni.owner.account.to_string()),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
-        status: Some(if eni.attachment.is_some() { "in-use" } else { "available" }.to_owned()),
+        status: Some(if eni.attachment.is_some() || eni.requester_managed { "in-use" } else { "available" }.to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
         tag_set: tagging::shapes(&eni.tags),
         vpc_id: Some(eni.vpc.to_string()),
@@ -146,8 +154,22 @@ fn association(network: &Network, eni: &NetworkInterface, public: &PublicMapping
     }
 }
 
-fn attachment(network: &Network, eni: &NetworkInterface, present: &Attachment) -> shapes::NetworkInterfaceAttachment {
-    shapes::NetworkInterfaceAttachment {
+/// How an interface is attached: to its instance, or to what Amazon runs for a service.
+fn attachment(network: &Network, eni: &NetworkInterface) -> Option<shapes::NetworkInterfaceAttachment> {
+    if eni.requester_managed {
+        let digits = eni.id.to_string().split_off(EniId::PREFIX.len());
+        return Some(shapes::NetworkInterfaceAttachment {
+            attachment_id: Some(format!("{MANAGED_ATTACHMENT}{digits}")),
+            delete_on_termination: Some(false),
+            device_index: Some(1),
+            network_card_index: Some(0),
+            instance_owner_id: Some("amazon-aws".to_owned()),
+            status: Some("attached".to_owned()),
+            ..Default::default()
+        });
+    }
+    let present = eni.attachment.as_ref()?;
+    Some(shapes::NetworkInterfaceAttachment {
         attach_time: Some(present.attached_at),
         attachment_id: Some(present.id.to_string()),
         delete_on_termination: Some(present.delete_on_termination),
@@ -157,7 +179,7 @@ fn attachment(network: &Network, eni: &NetworkInterface, present: &Attachment) -
         instance_owner_id: Some(eni.owner.account.to_string()),
         status: Some(attachment_status(network, present).to_owned()),
         ..Default::default()
-    }
+    })
 }
 
 fn ipv6_address(address: &std::net::Ipv6Addr) -> shapes::NetworkInterfaceIpv6Address {
