@@ -65,15 +65,20 @@ macro_rules! missing {
 missing! {
     Certificate: "ResourceNotFoundException", "Could not find certificate {}.";
     ClientVpnEndpoint: "InvalidClientVpnEndpointId.NotFound", "Endpoint {} does not exist";
+    ConnectionNotification: "InvalidConnectionNotification", "The connection notification ID '{}' does not exist";
     DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
     EgressOnlyGateway: "InvalidEgressOnlyInternetGatewayId.NotFound", "The egressOnlyInternetGateway ID '{}' does not exist";
     ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";
+    EndpointPermission: "InvalidVpcEndpointServicePermissionId.NotFound", "The VpcEndpointServicePermission Id '{}' does not exist";
+    EndpointService: "InvalidVpcEndpointServiceId.NotFound", "The VpcEndpointService Id '{}' does not exist";
     FlowLog: "InvalidFlowLogId.NotFound", "These flow log ids in the input list are not found: [TotalCount: 1] {}";
     InsightsAnalysis: "InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis ID '{}' does not exist";
     InsightsPath: "InvalidNetworkInsightsPathId.NotFound", "The network insights path ID '{}' does not exist";
     Instance: "InvalidInstanceID.NotFound", "The instance ID '{}' does not exist";
     InternetGateway: "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist";
     NatGateway: "NatGatewayNotFound", "The Nat Gateway {} was not found";
+    Listener: "ListenerNotFound", "Listeners '{}' not found";
+    LoadBalancer: "LoadBalancerNotFound", "Load balancers '{}' not found";
     NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
     NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
     PrefixList: "InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist";
@@ -84,5 +89,7 @@ missing! {
     TransitGateway: "InvalidTransitGatewayID.NotFound", "Transit Gateway {} was deleted or does not exist.";
     TransitGatewayAttachment: "InvalidTransitGatewayAttachmentID.NotFound", "Transit Gateway Attachment {} was deleted or does not exist.";
     TransitGatewayRouteTable: "InvalidRouteTableID.NotFound", "Transit Gateway Route Table {} was deleted or does not exist.";
+    TargetGroup: "TargetGroupNotFound", "Target groups '{}' not found";
     Vpc: "InvalidVpcID.NotFound", "The vpc ID '{}' does not exist";
+    VpcEndpoint: "InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist";
 }

@@ -97,6 +97,18 @@ quotas! {
     prefix_lists = "prefix-lists", 100;
     /// Entries per managed prefix list.
     entries_per_prefix_list = "entries-per-prefix-list", 1000;
+    /// Gateway endpoints per region.
+    gateway_endpoints = "gateway-endpoints", 20;
+    /// Interface and Gateway Load Balancer endpoints per VPC.
+    interface_endpoints_per_vpc = "interface-endpoints-per-vpc", 50;
+    /// Network Load Balancers per region.
+    network_load_balancers = "network-load-balancers", 50;
+    /// Gateway Load Balancers per region.
+    gateway_load_balancers = "gateway-load-balancers", 100;
+    /// Target groups per region.
+    target_groups = "target-groups", 3000;
+    /// Listeners per load balancer.
+    listeners_per_load_balancer = "listeners-per-load-balancer", 50;
     /// Flow logs per resource.
     flow_logs_per_resource = "flow-logs-per-resource", 250;
     /// Client VPN endpoints per region.

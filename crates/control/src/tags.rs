@@ -9,6 +9,7 @@ use openvpc_model::{
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
 };
+use openvpc_model::{EndpointPermission, EndpointService, VpcEndpoint};
 
 use crate::{ControlError, Missing, Tx};
 
@@ -92,6 +93,8 @@ taggable! {
     DhcpOptions: "dhcp-options";
     EgressOnlyGateway: "egress-only-internet-gateway";
     ElasticIp: "elastic-ip";
+    EndpointPermission: "vpc-endpoint-service-permission";
+    EndpointService: "vpc-endpoint-service";
     FlowLog: "vpc-flow-log";
     InsightsAnalysis: "network-insights-analysis";
     InsightsPath: "network-insights-path";
@@ -107,6 +110,7 @@ taggable! {
     TransitGateway: "transit-gateway";
     TransitGatewayRouteTable: "transit-gateway-route-table";
     Vpc: "vpc";
+    VpcEndpoint: "vpc-endpoint";
 }
 
 fn change_rule(tx: &mut Tx, id: SecurityGroupRuleId, edit: &mut dyn FnMut(&mut Tags)) -> Result<(), ControlError> {

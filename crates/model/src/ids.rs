@@ -171,6 +171,10 @@ id_types! {
     EndpointServiceId = "vpce-svc";
     /// A notification about an endpoint's connections.
     ConnectionNotificationId = "vpce-nfn";
+    /// A principal's permission to use an endpoint service.
+    EndpointPermissionId = "vpce-svc-perm";
+    /// An endpoint's connection, as its service's owner sees it.
+    EndpointConnectionId = "vpce-con";
     /// A VPC peering connection.
     PeeringId = "pcx";
     /// A transit gateway.

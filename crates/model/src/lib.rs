@@ -10,6 +10,7 @@ pub mod address;
 pub mod certificate;
 pub mod client_vpn;
 pub mod dns;
+pub mod endpoint;
 pub mod flow_log;
 pub mod gateway;
 pub mod idempotency;
@@ -18,6 +19,7 @@ pub mod insights;
 pub mod instance;
 pub mod interface;
 pub mod internet;
+pub mod load_balancer;
 pub mod nacl;
 pub mod nat;
 pub mod network;
@@ -41,6 +43,10 @@ pub use client_vpn::{
     ClientVpnAssociation, ClientVpnAuthentication, ClientVpnEndpoint, ClientVpnFamily, ClientVpnRoute, ClientVpnRouteOrigin,
     ClientVpnRule, ClientVpnSettings, ClientVpnTarget, ClientVpnTransport, ConnectionLog,
 };
+pub use endpoint::{
+    Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointInterface, EndpointPermission, EndpointService,
+    EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
+};
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{EgressOnlyGateway, InternetGateway};
 pub use idempotency::{ClientToken, ClientTokenKey};
@@ -48,6 +54,9 @@ pub use ids::*;
 pub use insights::{InsightsAnalysis, InsightsPath};
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use interface::{Attachment, NetworkInterface, PrivateAddress, PublicMapping, TrackingTimeouts};
+pub use load_balancer::{
+    HealthCheck, Listener, LoadBalancer, LoadBalancerKind, LoadBalancerNode, Target, TargetGroup, WeightedTargetGroup,
+};
 pub use nacl::{Direction, NaclAction, NaclEntry, NetworkAcl};
 pub use nat::NatGateway;
 pub use network::{Change, Network, Resource, Table};

@@ -22,6 +22,10 @@ use crate::{
 };
 use crate::{EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{
+    ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
+    EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
+};
+use crate::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTable, TransitGatewayRouteTableId,
 };
@@ -176,6 +180,20 @@ network! {
     elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string();
     /// Instances.
     instances: Instance[InstanceId] = "instance", |r| r.id, r.owner, |k| k.to_string();
+    /// VPC endpoints, also those deleted lately.
+    endpoints: VpcEndpoint[VpcEndpointId] = "vpc-endpoint", |r| r.id, r.owner, |k| k.to_string();
+    /// Endpoint services.
+    endpoint_services: EndpointService[EndpointServiceId] = "vpc-endpoint-service", |r| r.id, r.owner, |k| k.to_string();
+    /// Who may use endpoint services.
+    endpoint_permissions: EndpointPermission[EndpointPermissionId] = "vpc-endpoint-service-permission", |r| r.id, r.owner, |k| k.to_string();
+    /// Notifications about connections of endpoints.
+    connection_notifications: ConnectionNotification[ConnectionNotificationId] = "vpc-endpoint-connection-notification", |r| r.id, r.owner, |k| k.to_string();
+    /// Load balancers by ARN.
+    load_balancers: LoadBalancer[String] = "load-balancer", |r| r.arn.clone(), r.owner, |k| k.clone();
+    /// Target groups by ARN.
+    target_groups: TargetGroup[String] = "target-group", |r| r.arn.clone(), r.owner, |k| k.clone();
+    /// Listeners by ARN.
+    listeners: Listener[String] = "listener", |r| r.arn.clone(), r.owner, |k| k.clone();
     /// Flow logs.
     flow_logs: FlowLog[FlowLogId] = "vpc-flow-log", |r| r.id, r.owner, |k| k.to_string();
     /// Customers' managed prefix lists, as they are now.
@@ -293,7 +311,8 @@ impl Network {
             }
             crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
             crate::RouteTarget::NatGateway(id) => self.nat_gateways.get(&id).is_some_and(|g| g.vpc == vpc && g.is_available()),
-            crate::RouteTarget::VpnGateway(_) | crate::RouteTarget::Endpoint(_) => false,
+            crate::RouteTarget::VpnGateway(_) => false,
+            crate::RouteTarget::Endpoint(id) => self.endpoints.get(&id).is_some_and(|e| e.is_available() && e.vpc == vpc),
         };
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }
