@@ -79,7 +79,6 @@ fn malformed_code(prefix: &str) -> &'static str {
         "tgw-rtb" => "InvalidRouteTableID.Malformed",
         "vgw" => "InvalidVpnGatewayID.Malformed",
         "vpc" => "InvalidVpcID.Malformed",
-        "vpce" => "InvalidVpcEndpointId.Malformed",
         "vpce-nfn" => "InvalidConnectionNotificationId.Malformed",
         "vpce-svc" => "InvalidVpcEndpointServiceId.Malformed",
         "vpc-cidr-assoc" => "InvalidVpcCidrBlockAssociationID.Malformed",

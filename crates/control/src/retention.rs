@@ -2,12 +2,13 @@
 
 use openvpc_model::UnixMillis;
 
-use crate::{Tx, client_vpn, idempotency, instances, nat_gateways, peerings, transit_gateways};
+use crate::{Tx, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, transit_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
 pub fn prune(tx: &mut Tx) {
     client_vpn::prune(tx);
     idempotency::prune(tx);
+    endpoints::prune(tx);
     instances::prune(tx);
     nat_gateways::prune(tx);
     peerings::prune(tx);

@@ -21,7 +21,7 @@ mod targets;
 use ipnet::IpNet;
 use openvpc_model::{Network, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Tags, Vpc, VpcId};
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, endpoints};
 
 pub use associations::{User, associate, disassociate, replace_association};
 pub(crate) use changes::check_count;
@@ -53,7 +53,7 @@ pub fn create_table(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<RouteTableId,
 /// `InvalidRouteTableID.NotFound`, `DependencyViolation`.
 pub fn delete_table(tx: &mut Tx, id: RouteTableId) -> Result<(), ControlError> {
     let table = tx.find::<RouteTable>(&id)?;
-    if !table.associations.is_empty() {
+    if !table.associations.is_empty() || endpoints::with_table(tx, id).is_some() {
         return Err(ControlError::dependency(format!("The routeTable '{id}' has dependencies and cannot be deleted.")));
     }
     tx.remove::<RouteTable>(&id);

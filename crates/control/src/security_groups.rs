@@ -9,7 +9,7 @@ use openvpc_model::{
     Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx, client_vpn};
+use crate::{ControlError, Tx, client_vpn, endpoints};
 
 pub(crate) use rules::check_count;
 pub use rules::{PeerSpec, Revoked, RuleChoice, RuleSpec, authorize, describe, malformed, modify, parse_ports, revoke};
@@ -79,6 +79,9 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
     }
     if let Some(endpoint) = client_vpn::using_group(tx.network(), id) {
         return Err(ControlError::dependency(format!("resource {id} has a dependent object: Client VPN endpoint {endpoint}")));
+    }
+    if let Some(endpoint) = endpoints::with_group(tx, id) {
+        return Err(ControlError::dependency(format!("resource {id} has a dependent object: VPC endpoint {endpoint}")));
     }
     if let Some(other) = naming(tx.network(), id).find(|other| other.id != id && other.vpc == group.vpc) {
         return Err(ControlError::dependency(format!(

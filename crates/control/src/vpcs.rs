@@ -11,7 +11,7 @@ use openvpc_model::{
     DhcpOptions, DhcpOptionsId, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx, peerings};
+use crate::{ControlError, Tx, endpoints, peerings};
 
 pub use blocks::{Disassociated, associate_ipv4, associate_ipv6, disassociate};
 
@@ -148,7 +148,8 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
         let other = |table: &&Arc<RouteTable>| table.vpc == id && table.id != vpc.main_route_table;
         network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
     };
-    subnet().or_else(gateway).or_else(egress_only).or_else(eni).or_else(group).or_else(nacl).or_else(table)
+    let endpoint = || endpoints::in_vpc(tx, id).map(|endpoint| endpoint.to_string());
+    subnet().or_else(endpoint).or_else(gateway).or_else(egress_only).or_else(eni).or_else(group).or_else(nacl).or_else(table)
 }
 
 /// The set that the region started with, unless it was deleted since.

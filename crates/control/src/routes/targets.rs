@@ -7,7 +7,7 @@ use openvpc_model::{
     NetworkInterface, PeeringId, RouteDestination, RouteTable, RouteTarget, TransitGatewayId, VpcEndpointId, VpnGatewayId,
 };
 
-use crate::{ControlError, Tx, egress_only_gateways, instances, nat_gateways, peerings, transit_gateways};
+use crate::{ControlError, Tx, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways};
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) fn resolve(
     match target {
         Target::CarrierGateway(id) => Err(unknown("InvalidCarrierGatewayID.NotFound", "carrierGateway", id)),
         Target::EgressOnlyGateway(id) => egress_only_gateways::route_target(tx, table, destination, id),
-        Target::Endpoint(id) => Err(unknown("InvalidVpcEndpointId.NotFound", "vpcEndpoint", id)),
+        Target::Endpoint(id) => endpoints::route_target(tx, table, id),
         Target::Instance(id) => instance(tx, table, id),
         Target::InternetGateway(id) => internet_gateway(tx, table, id),
         Target::Local => {
