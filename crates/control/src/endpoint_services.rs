@@ -212,7 +212,8 @@ pub(crate) fn on_load_balancer(tx: &Tx, arn: &str) -> Option<EndpointServiceId> 
 }
 
 fn add_load_balancer(tx: &Tx, service: &mut EndpointService, arn: &str) -> Result<(), ControlError> {
-    let balancer = tx.find::<LoadBalancer>(&arn.to_owned()).map_err(|_| invalid(format!("The load balancer {arn} does not exist")))?;
+    let balancer =
+        tx.find::<LoadBalancer>(&arn.to_owned()).map_err(|_| invalid(format!("The load balancer {arn} does not exist")))?;
     let (wanted, name) = match service.endpoint_type {
         EndpointType::GatewayLoadBalancer => (LoadBalancerKind::Gateway, "gateway"),
         EndpointType::Gateway | EndpointType::Interface => (LoadBalancerKind::Network, "network"),

@@ -102,11 +102,7 @@ fn make(tx: &mut Tx, request: &CreateEndpoint) -> Result<VpcEndpointId, ControlE
         owner: tx.owner().clone(),
         vpc: vpc.id,
         endpoint_type: request.endpoint_type,
-        service: ServiceReference {
-            name: service.name.clone(),
-            region,
-            id: service.is_of_account().then_some(service.id),
-        },
+        service: ServiceReference { name: service.name.clone(), region, id: service.is_of_account().then_some(service.id) },
         acceptance: if service.acceptance_required { Acceptance::Pending } else { Acceptance::Accepted },
         address_type,
         dns_record_type: default_record_type(request.endpoint_type, address_type),
@@ -186,7 +182,8 @@ fn delete_one(tx: &mut Tx, id: VpcEndpointId) -> Result<(), ControlError> {
 pub fn prune(tx: &mut Tx) {
     let now: UnixMillis = tx.now();
     let is_over = |endpoint: &VpcEndpoint| retention::is_over(endpoint.deleted_at, SHOWN_DELETED_MS, now);
-    let old: Vec<_> = tx.network().all::<VpcEndpoint>().filter(|endpoint| is_over(endpoint)).map(|endpoint| endpoint.id).collect();
+    let old: Vec<_> =
+        tx.network().all::<VpcEndpoint>().filter(|endpoint| is_over(endpoint)).map(|endpoint| endpoint.id).collect();
     for id in old {
         tx.remove::<VpcEndpoint>(&id);
     }
@@ -336,12 +333,7 @@ fn default_record_type(kind: EndpointType, address_type: AddressType) -> DnsReco
 }
 
 /// Sets what a caller asks about DNS names. `service` is none when it isn't visible to the caller any more.
-fn apply_dns(
-    tx: &Tx,
-    endpoint: &mut VpcEndpoint,
-    service: Option<&Service>,
-    request: &DnsRequest,
-) -> Result<(), ControlError> {
+fn apply_dns(tx: &Tx, endpoint: &mut VpcEndpoint, service: Option<&Service>, request: &DnsRequest) -> Result<(), ControlError> {
     if let Some(record_type) = request.record_type {
         check_record_type(tx, endpoint, record_type)?;
         endpoint.dns_record_type = record_type;
@@ -425,7 +417,9 @@ fn enable_private_dns(tx: &Tx, endpoint: &VpcEndpoint, service: Option<&Service>
     let name = &endpoint.service.name;
     let names = service.map_or(&[][..], |service| &service.private_names);
     if names.is_empty() {
-        return Err(invalid(format!("Private DNS can't be enabled because the service {name} does not provide a private DNS name.")));
+        return Err(invalid(format!(
+            "Private DNS can't be enabled because the service {name} does not provide a private DNS name."
+        )));
     }
     if service.is_some_and(|service| service.verified != Some(true)) {
         return Err(invalid(format!(

@@ -6,10 +6,10 @@ use openvpc_model::{
     NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet,
     Tags, Vpc,
 };
+use openvpc_model::{EndpointPermission, EndpointService, VpcEndpoint};
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
 };
-use openvpc_model::{EndpointPermission, EndpointService, VpcEndpoint};
 
 use crate::{ControlError, Missing, Tx};
 

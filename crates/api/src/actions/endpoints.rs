@@ -5,9 +5,7 @@ pub(super) mod offers;
 mod tests;
 
 use openvpc_control::endpoints::{self, CreateEndpoint, DnsRequest, ModifyEndpoint, Place, Unsuccessful, names, policy};
-use openvpc_model::{
-    AddressType, DnsRecordType, EndpointType, Region, SecurityGroup, VpcEndpoint, VpcEndpointId,
-};
+use openvpc_model::{AddressType, DnsRecordType, EndpointType, Region, SecurityGroup, VpcEndpoint, VpcEndpointId};
 
 use super::prelude::*;
 
@@ -47,13 +45,9 @@ fn create_vpc_endpoint(
         Ok(shape(tx.network(), &endpoint))
     })?;
     // A gateway endpoint is there at once; the others are seen on their way.
-    let is_pending =
-        endpoint.vpc_endpoint_type.as_deref() != Some("Gateway") && endpoint.state.as_deref() == Some("available");
+    let is_pending = endpoint.vpc_endpoint_type.as_deref() != Some("Gateway") && endpoint.state.as_deref() == Some("available");
     let state = if is_pending { Some("pending".to_owned()) } else { endpoint.state.clone() };
-    Ok(shapes::CreateVpcEndpointResult {
-        vpc_endpoint: Some(shapes::VpcEndpoint { state, ..endpoint }),
-        client_token: token,
-    })
+    Ok(shapes::CreateVpcEndpointResult { vpc_endpoint: Some(shapes::VpcEndpoint { state, ..endpoint }), client_token: token })
 }
 
 fn delete_vpc_endpoints(
@@ -98,9 +92,8 @@ fn describe_vpc_endpoints(
     let endpoints = ctx.pick::<VpcEndpoint>(&network, &request.vpc_endpoint_ids)?;
     let endpoints = endpoints.iter().map(|endpoint| shape(&network, endpoint)).collect();
     let endpoints = filters::select(endpoints, &request.filters, &FIELDS)?;
-    let (vpc_endpoints, next_token) = page::cut(&request, !request.vpc_endpoint_ids.is_empty(), endpoints, |endpoint| {
-        endpoint.vpc_endpoint_id.as_deref()
-    })?;
+    let (vpc_endpoints, next_token) =
+        page::cut(&request, !request.vpc_endpoint_ids.is_empty(), endpoints, |endpoint| endpoint.vpc_endpoint_id.as_deref())?;
     Ok(shapes::DescribeVpcEndpointsResult { vpc_endpoints, next_token })
 }
 

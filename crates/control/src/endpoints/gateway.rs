@@ -31,8 +31,11 @@ pub(super) fn add(tx: &mut Tx, endpoint: &mut VpcEndpoint, id: RouteTableId) -> 
     }
     let target = RouteTarget::Endpoint(endpoint.id);
     tx.update::<RouteTable, _>(&id, |table| {
-        let route =
-            |list: PrefixListId| Route { destination: RouteDestination::PrefixList(list), target, origin: RouteOrigin::CreateRoute };
+        let route = |list: PrefixListId| Route {
+            destination: RouteDestination::PrefixList(list),
+            target,
+            origin: RouteOrigin::CreateRoute,
+        };
         table.routes.extend(lists.into_iter().map(route));
     })?;
     endpoint.route_tables.push(id);

@@ -1,6 +1,8 @@
 //! ModifyVpcEndpoint.
 
-use openvpc_model::{AddressType, EndpointInterface, EndpointType, RouteTableId, SecurityGroupId, SubnetId, VpcEndpoint, VpcEndpointId};
+use openvpc_model::{
+    AddressType, EndpointInterface, EndpointType, RouteTableId, SecurityGroupId, SubnetId, VpcEndpoint, VpcEndpointId,
+};
 
 use super::services::{self, Service};
 use super::{

@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use openvpc_model::{
-    AddressType, EndpointInterface, EndpointType, NetworkInterface, SecurityGroupId, Subnet, SubnetId, VpcEndpoint,
-    Zone,
+    AddressType, EndpointInterface, EndpointType, NetworkInterface, SecurityGroupId, Subnet, SubnetId, VpcEndpoint, Zone,
 };
 use serde::Serialize;
 
@@ -77,7 +76,8 @@ pub(super) fn check(tx: &Tx, endpoint: &VpcEndpoint, service: Option<&Service>, 
             )));
         }
         check_families(&subnet, endpoint.address_type)?;
-        if (place.ipv4.is_some() && !endpoint.address_type.has_ipv4()) || (place.ipv6.is_some() && !endpoint.address_type.has_ipv6())
+        if (place.ipv4.is_some() && !endpoint.address_type.has_ipv4())
+            || (place.ipv6.is_some() && !endpoint.address_type.has_ipv6())
         {
             return Err(invalid(format!(
                 "The address for the subnet {} is not of the endpoint's IP address type {}.",
@@ -149,4 +149,3 @@ pub(super) fn change_groups(tx: &mut Tx, endpoint: &VpcEndpoint, groups: &[Secur
     }
     Ok(())
 }
-

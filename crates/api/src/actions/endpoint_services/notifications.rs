@@ -30,10 +30,7 @@ pub fn create_vpc_endpoint_connection_notification(
         let notification = tx.find::<ConnectionNotification>(&id)?;
         Ok(shape(tx.network(), &notification))
     })?;
-    Ok(shapes::CreateVpcEndpointConnectionNotificationResult {
-        connection_notification: Some(notification),
-        client_token: token,
-    })
+    Ok(shapes::CreateVpcEndpointConnectionNotificationResult { connection_notification: Some(notification), client_token: token })
 }
 
 /// ModifyVpcEndpointConnectionNotification.

@@ -16,8 +16,7 @@ pub fn describe_vpc_endpoint_services(
         [] => vec![ctx.owner().region.clone()],
         regions => regions.iter().map(|name| region(name)).collect::<Result<_, _>>()?,
     };
-    let mut found: Vec<Service> =
-        regions.iter().flat_map(|region| services::visible(&network, ctx.owner(), region)).collect();
+    let mut found: Vec<Service> = regions.iter().flat_map(|region| services::visible(&network, ctx.owner(), region)).collect();
     let named = &request.service_names;
     if let Some(missing) = named.iter().find(|name| found.iter().all(|service| service.name != **name)) {
         return Err(services::no_such_service(missing).into());

@@ -336,7 +336,8 @@ fn services_of_aws_are_listed_with_types_zones_and_names() {
         assert!(names.contains(&format!("com.amazonaws.us-east-1.{service}")), "{service}");
     }
     let s3 = api.call("DescribeVpcEndpointServices", &[("ServiceName.1", S3)]).unwrap();
-    let types: Vec<_> = s3["ServiceDetails"].as_array().unwrap().iter().map(|s| text(&s["ServiceType"][0]["ServiceType"])).collect();
+    let types: Vec<_> =
+        s3["ServiceDetails"].as_array().unwrap().iter().map(|s| text(&s["ServiceType"][0]["ServiceType"])).collect();
     assert_eq!(types, ["Gateway", "Interface"]);
     assert_eq!(texts(&s3["ServiceNames"]), [S3]);
     let filter = [("ServiceName.1", SQS), ("Filter.1.Name", "service-type"), ("Filter.1.Value.1", "Interface")];
