@@ -32,6 +32,9 @@ impl RedbStore {
     /// When the file can't be opened, is in use by another process, or has a newer format.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let (shown, file) = (path.display().to_string(), path.to_owned());
+        if !path.exists() {
+            make(path).map_err(|error| StoreError::Database { path: shown.clone(), reason: error.to_string() })?;
+        }
         Self::open_with(shown, move || builder().create(&file))
     }
 
@@ -140,6 +143,26 @@ impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbStore").field("path", &self.path).field("revision", &self.revision).finish_non_exhaustive()
     }
+}
+
+/// Makes a file that is whole from the moment when it has its name, whenever the machine stops.
+fn make(path: &Path) -> Result<(), redb::Error> {
+    let unnamed = path.with_extension(format!("new-{}", std::process::id()));
+    // Of a process that had the same number, and died here.
+    let _ = std::fs::remove_file(&unnamed);
+    let made = builder().create(&unnamed)?;
+    format::upgrade(&made, 0)?;
+    drop(made);
+    // Unlike a rename this takes no other process's file away, which was given the name in between.
+    let named = match std::fs::hard_link(&unnamed, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        named => named,
+    };
+    let removed = std::fs::remove_file(&unnamed);
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(named.and(removed)?)
 }
 
 fn builder() -> Builder {

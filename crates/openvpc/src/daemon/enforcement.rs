@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use openvpc_control::{Enforcer, Environment};
 use openvpc_datapath::DatapathError;
+use openvpc_datapath::backend::BackendKind;
 use openvpc_datapath::engine::EngineCounters;
 use openvpc_datapath::machine::{Machine, MachineConfig, Report};
 use openvpc_flowlogs::FlowLogs;
@@ -22,9 +23,29 @@ pub struct Enforcement(Arc<Shared>);
 struct Shared {
     /// Taken out when the daemon ends.
     machine: Mutex<Option<Arc<Machine>>>,
-    tables: Mutex<Arc<Tables>>,
+    tables: Mutex<Compiled>,
+    /// Whether packets are judged at all; without, tables are only compiled for who asks for them.
+    judges: bool,
     flow_logs: FlowLogs,
     wake: Wake,
+}
+
+/// A network and its tables.
+struct Compiled {
+    network: Arc<Network>,
+    /// The tables of `network`, or of one before it while `stale`.
+    tables: Arc<Tables>,
+    stale: bool,
+}
+
+impl Compiled {
+    fn up_to_date(&mut self) -> Arc<Tables> {
+        if self.stale {
+            self.tables = Arc::new(compile(&self.network, Some(&self.tables)));
+            self.stale = false;
+        }
+        Arc::clone(&self.tables)
+    }
 }
 
 impl Enforcement {
@@ -33,10 +54,13 @@ impl Enforcement {
     /// # Errors
     /// When the machine can't be started; nothing of it remains then.
     pub fn start(config: MachineConfig, flow_logs: FlowLogs, wake: Wake) -> Result<Self, DatapathError> {
-        let tables = Arc::new(compile(&Network::default(), None));
+        let network = Arc::new(Network::default());
+        let tables = Arc::new(compile(&network, None));
+        let judges = config.backend != BackendKind::None;
         let (machine, _) = Machine::start(config, Arc::clone(&tables), flow_logs.clone())?;
         let machine = Mutex::new(Some(Arc::new(machine)));
-        Ok(Self(Arc::new(Shared { machine, tables: Mutex::new(tables), flow_logs, wake })))
+        let tables = Mutex::new(Compiled { network, tables, stale: false });
+        Ok(Self(Arc::new(Shared { machine, tables, judges, flow_logs, wake })))
     }
 
     /// Runs a question on the machine; none once the daemon ends.
@@ -47,7 +71,7 @@ impl Enforcement {
 
     /// Makes the machine fit the network.
     pub fn reconcile(&self, network: &Network) -> Vec<Report> {
-        let tables = self.tables();
+        let tables = if self.0.judges { self.tables() } else { Arc::clone(&lock(&self.0.tables).tables) };
         match self.machine(|machine| machine.reconcile(network, &tables)) {
             Some(Ok(reports)) => reports,
             Some(Err(error)) => {
@@ -60,7 +84,7 @@ impl Enforcement {
 
     /// The tables in force.
     pub fn tables(&self) -> Arc<Tables> {
-        Arc::clone(&lock(&self.0.tables))
+        lock(&self.0.tables).up_to_date()
     }
 
     /// The flow logs that the machine counts for.
@@ -99,14 +123,21 @@ impl Enforcement {
 
 impl Enforcer for Enforcement {
     fn enforce(&self, network: &Arc<Network>) -> Result<(), String> {
-        let compiled = {
-            let mut tables = lock(&self.0.tables);
-            *tables = Arc::new(compile(network, Some(&tables)));
-            Arc::clone(&tables)
+        let (before, compiled) = {
+            let mut compiled = lock(&self.0.tables);
+            let before = std::mem::replace(&mut compiled.network, Arc::clone(network));
+            compiled.stale = true;
+            (before, self.0.judges.then(|| compiled.up_to_date()))
         };
-        let applied = self.machine(|machine| machine.apply(compiled)).unwrap_or(Ok(()));
-        self.0.flow_logs.sync(network, environment::Machine.now());
-        self.0.wake.wake();
+        let applied = compiled.map_or(Ok(()), |tables| self.machine(|machine| machine.apply(tables)).unwrap_or(Ok(())));
+        let observed = !network.flow_logs.is_same(&before.flow_logs) || self.0.judges;
+        if observed {
+            self.0.flow_logs.sync(network, environment::Machine.now());
+        }
+        // Without packets all there is to do is to move instances on.
+        if self.0.judges || !network.instances.is_same(&before.instances) {
+            self.0.wake.wake();
+        }
         applied.map_err(|error| error.to_string())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use openvpc_api::{Api, Recipient, http, recipient};
@@ -52,24 +52,28 @@ async fn aws(State(services): Shared, request: Request) -> Response {
     let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_REQUEST).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {LARGEST_REQUEST} bytes")).into_response();
     };
-    let request = http::Request { body: body.to_vec(), ..head };
-    let asked = request.clone();
-    let asking = Arc::clone(&services);
-    let answer = tokio::task::spawn_blocking(move || asking.api.answer(&asked)).await;
+    let request = Arc::new(http::Request { body: body.to_vec(), ..head });
+    let answer = if request.only_reads() {
+        Ok(services.api.answer(&request))
+    } else {
+        let (asking, asked) = (Arc::clone(&services), Arc::clone(&request));
+        tokio::task::spawn_blocking(move || asking.api.answer(&asked)).await
+    };
     match answer {
         Ok(Some(answer)) => aws_response(answer),
-        Ok(None) => services.s3.answer(again(request)).await,
+        Ok(None) => services.s3.answer(again(&request)).await,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 fn aws_response(answer: http::Response) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let request_id = HeaderValue::try_from(answer.request_id).unwrap_or(HeaderValue::from_static("unknown"));
     let headers = [
-        ("content-type", answer.content_type.to_owned()),
-        ("x-amzn-requestid", answer.request_id.clone()),
-        ("x-amz-request-id", answer.request_id),
-        ("server", "openvpc".to_owned()),
+        ("content-type", HeaderValue::from_static(answer.content_type)),
+        ("x-amzn-requestid", request_id.clone()),
+        ("x-amz-request-id", request_id),
+        ("server", HeaderValue::from_static("openvpc")),
     ];
     (status, headers, answer.body).into_response()
 }
@@ -94,14 +98,14 @@ fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 /// The HTTP request that was read, for a service that reads it itself.
-fn again(request: http::Request) -> Request {
+fn again(request: &http::Request) -> Request {
     let target = if request.query.is_empty() { request.path.clone() } else { format!("{}?{}", request.path, request.query) };
     let mut builder = Request::builder().method(&*request.method).uri(target);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
     // Every part was taken from a request that was well-formed.
-    builder.body(Body::from(request.body)).unwrap_or_default()
+    builder.body(Body::from(request.body.clone())).unwrap_or_default()
 }
 
 async fn health(State(services): Shared) -> Response {

@@ -1,9 +1,10 @@
 //! The two clocks of the daemon: one makes the machine fit the network, one closes the windows of flow logs.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openvpc_control::instances::{self, Observed};
 use openvpc_control::{Caller, Control, Environment, retention};
@@ -31,11 +32,16 @@ impl Reconciler {
     /// does when this returns, and then on a thread whenever there is reason to.
     pub fn start(control: Arc<Control>, enforcement: Enforcement) -> Self {
         let wake = enforcement.waker().clone();
+        let pruned = Cell::new(None::<Instant>);
         let reconcile = move || {
             for report in enforcement.reconcile(&control.snapshot()) {
                 move_on(&control, &report);
             }
-            prune(&control);
+            // It looks through all that could be old, which isn't for every commit.
+            if pruned.get().is_none_or(|last| last.elapsed() >= AT_LEAST_EVERY) {
+                prune(&control);
+                pruned.set(Some(Instant::now()));
+            }
         };
         reconcile();
         wake.wake();
