@@ -32,7 +32,8 @@ impl Request {
     /// Whether the request is for an action that looks at the state in memory and at nothing else, so that its answer waits
     /// for no disk. May be wrong only in saying no.
     pub fn only_reads(&self) -> bool {
-        let starts = |parameters: &[u8]| parameters.starts_with(b"Action=Describe") && !parameters.starts_with(b"Action=DescribeF");
+        let starts =
+            |parameters: &[u8]| parameters.starts_with(b"Action=Describe") && !parameters.starts_with(b"Action=DescribeF");
         self.has_form() && self.query.is_empty() && starts(&self.body)
     }
 }
