@@ -122,6 +122,8 @@ where
 pub struct Ctx<'a> {
     /// On whose behalf it runs.
     pub caller: Caller,
+    /// The access key that the request names.
+    pub access_key: String,
     /// Whether only to say if it would succeed. [`Ctx::mutate`] minds it; other effects must.
     pub dry_run: bool,
     /// The id that the answer carries.

@@ -4,12 +4,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use openvpc_control::{Caller, Control};
-use openvpc_model::{AccountId, Owner, Region};
+use openvpc_control::Control;
 
 use crate::action::{Action, Ctx, JsonAction};
 use crate::actions;
-use crate::auth::{self, Credential};
+use crate::auth::{self, Admitted, Credential, Gate};
 use crate::error::ApiError;
 use crate::host::Host;
 use crate::http::{Request, Response};
@@ -22,7 +21,7 @@ use crate::{json, xml};
 pub struct Api {
     control: Arc<Control>,
     host: Arc<dyn Host>,
-    default_account: AccountId,
+    gate: Arc<Gate>,
 }
 
 /// Whom a request is for.
@@ -52,9 +51,22 @@ const STS_OPERATIONS: &[&str] = &[
 ];
 
 impl Api {
-    /// Endpoints over a network; callers whose access key isn't an account number act for `default_account`.
-    pub fn new(control: Arc<Control>, host: Arc<dyn Host>, default_account: AccountId) -> Self {
-        Self { control, host, default_account }
+    /// Endpoints over a network, with `gate` saying who may call.
+    pub fn new(control: Arc<Control>, host: Arc<dyn Host>, gate: Arc<Gate>) -> Self {
+        Self { control, host, gate }
+    }
+
+    /// Says who makes a request to something that isn't AWS's, by the same rule.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub fn admit(&self, request: &Request, protocol: Protocol) -> Result<Admitted, ApiError> {
+        self.gate.admit(&self.control, request, protocol)
+    }
+
+    /// Whether only requests of registered keys are let in.
+    pub fn verifies(&self) -> bool {
+        self.gate.verifies(&self.control)
     }
 
     /// Answers a request, or gives none when it is for S3.
@@ -90,8 +102,15 @@ impl Api {
 
     fn run(&self, request: &Request, service: &Service, request_id: &str) -> Result<String, ApiError> {
         let mut parameters = Node::parse(request.query.as_bytes())?;
-        let caller = self.caller(request, &parameters)?;
-        let ctx = |dry_run| Ctx { caller, dry_run, request_id: request_id.to_owned(), control: &self.control, host: &*self.host };
+        let Admitted { caller, access_key } = self.gate.admit(&self.control, request, service.model.protocol)?;
+        let ctx = |dry_run| Ctx {
+            caller,
+            access_key,
+            dry_run,
+            request_id: request_id.to_owned(),
+            control: &self.control,
+            host: &*self.host,
+        };
         if service.model.protocol == Protocol::Json {
             let (action, validation_error) = (json_action(request, service)?, service.validation_error);
             return (action.run)(&ctx(false), &request.body, validation_error);
@@ -112,15 +131,6 @@ impl Api {
             Protocol::Ec2 => xml::ec2_response(&name, &version, request_id, &*response),
             _ => xml::query_response(service.model.namespace, &name, request_id, &*response),
         })
-    }
-
-    /// The account is the access key, when that is an account number; the region is the signature's.
-    fn caller(&self, request: &Request, query: &Node) -> Result<Caller, ApiError> {
-        let credential = Credential::of(request, query)?.ok_or_else(|| {
-            ApiError::new("MissingAuthenticationToken", "Request is missing Authentication Token; sign it with any access key")
-        })?;
-        let account = credential.access_key.parse().unwrap_or(self.default_account);
-        Ok(Caller { owner: Owner { account, region: home(credential.region) } })
     }
 }
 
@@ -151,11 +161,6 @@ pub fn recipient(request: &Request) -> Recipient {
         .find(|service| service.model.protocol != Protocol::Json && value("Version") == Some(service.model.version));
     let fallback = if STS_OPERATIONS.contains(&action) { "sts" } else { "ec2" };
     versioned.or_else(|| Service::named(fallback)).map_or(Recipient::S3, Recipient::Service)
-}
-
-/// The names under which partitions sign for services without a region.
-fn home(region: Region) -> Region {
-    if region.as_str() == "aws-global" { "us-east-1".parse().unwrap_or(region) } else { region }
 }
 
 fn query_action(service: &Service, name: &str, version: &str) -> Result<&'static Action, ApiError> {

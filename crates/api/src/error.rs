@@ -75,7 +75,13 @@ impl From<ControlError> for ApiError {
 fn status_of(code: &str) -> u16 {
     match code {
         "AuthFailure" => 401,
-        "UnauthorizedOperation" | "MissingAuthenticationToken" | "OptInRequired" => 403,
+        "UnauthorizedOperation"
+        | "MissingAuthenticationToken"
+        | "OptInRequired"
+        | "SignatureDoesNotMatch"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "AccessDenied" => 403,
         "DryRunOperation" => 412,
         "RequestEntityTooLarge" => 413,
         "InternalError" | "InternalFailure" => 500,

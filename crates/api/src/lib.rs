@@ -10,7 +10,7 @@
 pub mod action;
 pub mod actions;
 mod api;
-mod auth;
+pub mod auth;
 pub mod client;
 mod error;
 pub mod filters;

@@ -10,6 +10,7 @@ use openvpc_store::MemoryStore;
 use serde_json::Value;
 
 use crate::action::Ctx;
+use crate::auth::Gate;
 use crate::client::{self, ClientError};
 use crate::host::Host;
 use crate::http::{Request, Response};
@@ -23,28 +24,38 @@ pub(crate) fn api() -> Api {
 
 /// The same over a network that holds something already.
 pub(crate) fn api_over(control: Control) -> Api {
-    Api::new(Arc::new(control), Arc::new(NoInstances), "123456789012".parse().unwrap())
+    Api::new(Arc::new(control), Arc::new(NoInstances), gate())
 }
 
 /// [`api`], with a clock that goes on as the test says.
 pub(crate) fn api_with_clock() -> (Api, Arc<AtomicU64>) {
-    let clock = Arc::new(AtomicU64::new(NOW));
+    let clock = Arc::new(AtomicU64::new(NOW.0));
     let environment = Counted(AtomicU64::new(1), Arc::clone(&clock));
     let control =
         Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default()).unwrap();
-    (Api::new(Arc::new(control), Arc::new(NoInstances), "123456789012".parse().unwrap()), clock)
+    (Api::new(Arc::new(control), Arc::new(NoInstances), gate()), clock)
+}
+
+/// A gate that takes every well-formed signature.
+pub(crate) fn gate() -> Arc<Gate> {
+    Arc::new(Gate::new("123456789012".parse().unwrap(), false))
 }
 
 /// A network in memory.
 pub(crate) fn control() -> Control {
-    let environment = Counted(AtomicU64::new(1), Arc::new(AtomicU64::new(NOW)));
+    let environment = Counted(AtomicU64::new(1), Arc::new(AtomicU64::new(NOW.0)));
     Control::open(Box::new(MemoryStore::default()), Box::new(NoPackets), Box::new(environment), Quotas::default()).unwrap()
+}
+
+/// An account in us-east-1.
+pub(crate) fn owner(account: &str) -> Owner {
+    Owner { account: account.parse().unwrap(), region: "us-east-1".parse().unwrap() }
 }
 
 /// What an action of that account runs with.
 pub(crate) fn ctx<'a>(control: &'a Control, account: &str, dry_run: bool) -> Ctx<'a> {
-    let owner = Owner { account: account.parse().unwrap(), region: "us-east-1".parse().unwrap() };
-    Ctx { caller: Caller { owner }, dry_run, request_id: "r".into(), control, host: &NoInstances }
+    let caller = Caller { owner: owner(account) };
+    Ctx { caller, access_key: account.to_owned(), dry_run, request_id: "r".into(), control, host: &NoInstances }
 }
 
 impl Api {
@@ -154,7 +165,7 @@ pub(crate) fn signed(access_key: &str, region: &str, service: &str, body: &str) 
 }
 
 /// What time it is in a test.
-const NOW: u64 = 1_790_000_042_000;
+pub(crate) const NOW: UnixMillis = UnixMillis(1_790_000_042_000);
 
 /// Time stands still unless the test moves it, and chance counts.
 struct Counted(AtomicU64, Arc<AtomicU64>);

@@ -8,6 +8,7 @@
 //! Read [`Control`] first, then [`Tx`].
 #![forbid(unsafe_code)]
 
+pub mod access_keys;
 pub mod access_scopes;
 pub mod addresses;
 pub mod carrier_gateways;

@@ -2,10 +2,11 @@
 
 use openvpc_model::UnixMillis;
 
-use crate::{Tx, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, transit_gateways};
+use crate::{Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, transit_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
 pub fn prune(tx: &mut Tx) {
+    access_keys::prune(tx);
     client_vpn::prune(tx);
     idempotency::prune(tx);
     endpoints::prune(tx);

@@ -6,6 +6,7 @@
 //! Read [`Network`] first (what exists), then [`ids`] (how it is named).
 #![forbid(unsafe_code)]
 
+pub mod access_key;
 pub mod address;
 pub mod certificate;
 pub mod client_vpn;
@@ -37,6 +38,7 @@ pub mod transit_gateway;
 pub mod vpc;
 pub mod zone;
 
+pub use access_key::{AccessKey, Secret};
 pub use address::ElasticIp;
 pub use certificate::Certificate;
 pub use client_vpn::{

@@ -12,7 +12,7 @@ use crate::table::{Anchor, anchors_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{AllocationId, ClientToken, ClientTokenKey, ElasticIp};
+use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
 use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
@@ -156,6 +156,8 @@ network! {
     regions: RegionState[Owner] = "region", |r| r.owner.clone(), r.owner, |k| format!("{}/{}", k.account, k.region);
     /// VPCs.
     vpcs: Vpc[VpcId] = "vpc", |r| r.id, r.owner, |k| k.to_string();
+    /// Access keys.
+    access_keys: AccessKey[String] = "access-key", |r| r.id.clone(), r.owner, |k| k.clone();
     /// Client tokens of calls that made something.
     client_tokens: ClientToken[ClientTokenKey] = "client-token", |r| r.key.clone(), r.key.owner, |k| k.to_string();
     /// DHCP option sets.

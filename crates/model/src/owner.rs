@@ -107,6 +107,16 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The region of callers who name none.
+    pub fn in_default_region(account: AccountId) -> Self {
+        Self { account, region: Region("us-east-1".into()) }
+    }
+
+    /// What an account has in no particular region: access keys, roles, Direct Connect gateways.
+    pub fn global(account: AccountId) -> Self {
+        Self { account, region: Region("aws-global".into()) }
+    }
+
     /// The ARN of a resource of service `ec2`, for example `arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-…`.
     pub fn ec2_arn(&self, kind: &str, id: impl fmt::Display) -> String {
         format!("arn:{}:ec2:{}:{}:{kind}/{id}", self.region.partition(), self.region, self.account)

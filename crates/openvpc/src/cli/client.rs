@@ -3,11 +3,15 @@
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
+use openvpc_api::auth::signature;
 use serde_json::Value;
-use ureq::http::Response;
+use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
 use super::{Failure, Target};
+
+/// The SHA-256 of nothing.
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Talks to one daemon for one account and region.
 #[derive(Clone, Debug)]
@@ -29,8 +33,7 @@ impl Client {
     /// # Errors
     /// When the daemon can't be reached or says no.
     pub fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.agent.get(self.own(path)).header("authorization", self.authorization("ec2"));
-        json(self.checked(request.call())?)
+        json(self.checked(self.call("GET", &self.own(path), "ec2", &[], &[]))?)
     }
 
     /// Sends JSON to one of the daemon's own paths and reads the JSON answer.
@@ -38,9 +41,8 @@ impl Client {
     /// # Errors
     /// When the daemon can't be reached or says no.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.agent.post(self.own(path)).header("authorization", self.authorization("ec2"));
-        let request = request.header("content-type", "application/json");
-        json(self.checked(request.send(body.to_string()))?)
+        let kind = [("content-type", "application/json")];
+        json(self.checked(self.call("POST", &self.own(path), "ec2", &kind, body.to_string().as_bytes()))?)
     }
 
     /// Reads lines of one of the daemon's own paths for as long as they come.
@@ -48,8 +50,7 @@ impl Client {
     /// # Errors
     /// When the daemon can't be reached, says no, or goes away.
     pub fn lines(&self, path: &str) -> Result<impl Iterator<Item = Result<String, Failure>>, Failure> {
-        let request = self.agent.get(self.own(path)).header("authorization", self.authorization("ec2"));
-        let response = self.checked(request.call())?;
+        let response = self.checked(self.call("GET", &self.own(path), "ec2", &[], &[]))?;
         let endpoint = self.target.endpoint.clone();
         let lines = BufReader::new(response.into_body().into_reader()).lines();
         Ok(lines.map(move |line| line.map_err(|error| Failure::new(format!("the daemon at {endpoint} went away: {error}")))))
@@ -60,9 +61,9 @@ impl Client {
     /// # Errors
     /// When the daemon can't be reached.
     pub fn ec2(&self, body: &str) -> Result<String, Failure> {
-        let request = self.agent.post(format!("{}/", self.target.endpoint)).header("authorization", self.authorization("ec2"));
-        let request = request.header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-        text(request.send(body).map_err(|error| self.unreachable(&error))?)
+        let kind = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        let url = format!("{}/", self.target.endpoint.trim_end_matches('/'));
+        text(self.call("POST", &url, "ec2", &kind, body.as_bytes()).map_err(|error| self.unreachable(&error))?)
     }
 
     /// Makes a bucket; one that is there already will do.
@@ -70,10 +71,9 @@ impl Client {
     /// # Errors
     /// When the daemon can't be reached or refuses the name.
     pub fn create_bucket(&self, name: &str) -> Result<(), Failure> {
-        let request = self.agent.put(format!("{}/{name}", self.target.endpoint.trim_end_matches('/')));
-        let request =
-            request.header("authorization", self.authorization("s3")).header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
-        let response = request.send_empty().map_err(|error| self.unreachable(&error))?;
+        let url = format!("{}/{name}", self.target.endpoint.trim_end_matches('/'));
+        let hash = [("x-amz-content-sha256", EMPTY_SHA256)];
+        let response = self.call("PUT", &url, "s3", &hash, &[]).map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() || response.status().as_u16() == 409 {
             return Ok(());
         }
@@ -84,14 +84,33 @@ impl Client {
         format!("{}/_openvpc/{path}", self.target.endpoint.trim_end_matches('/'))
     }
 
-    /// Names the account and the region as AWS's clients do. On a loopback address the daemon asks for no more than a
-    /// well-formed header.
-    fn authorization(&self, service: &str) -> String {
-        let Target { account, region, .. } = &self.target;
-        let nothing = "0".repeat(64);
-        format!(
-            "AWS4-HMAC-SHA256 Credential={account}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature={nothing}"
-        )
+    /// Sends a request signed as AWS's clients sign.
+    fn call(
+        &self,
+        method: &str,
+        url: &str,
+        service: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response<Body>, ureq::Error> {
+        let uri: Uri = url.parse().map_err(ureq::http::Error::from)?;
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let own = [("host", &*host)].into_iter().chain(headers.iter().copied());
+        let request = openvpc_api::http::Request {
+            method: method.to_owned(),
+            path: uri.path().to_owned(),
+            query: uri.query().unwrap_or_default().to_owned(),
+            headers: own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: body.to_vec(),
+        };
+        let (key, secret) = self.target.credentials();
+        let scope = format!("{}/{service}", self.target.region);
+        let signature = signature::sign(&request, &key, &secret, &scope, crate::daemon::now());
+        let mut builder = ureq::http::Request::builder().method(method).uri(uri);
+        for (name, value) in request.headers.iter().chain(&signature) {
+            builder = builder.header(name, value);
+        }
+        self.agent.run(builder.body(body)?)
     }
 
     fn checked(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Failure> {

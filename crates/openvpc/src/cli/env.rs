@@ -6,12 +6,12 @@ use super::{Failure, Target};
 
 /// Prints shell exports.
 pub fn print(target: &Target) -> Result<ExitCode, Failure> {
-    let Target { endpoint, region, account } = target;
+    let Target { endpoint, region, .. } = target;
     for (name, value) in [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
-        ("AWS_ACCESS_KEY_ID", account),
+        ("AWS_ACCESS_KEY_ID", target.account()),
         ("AWS_SECRET_ACCESS_KEY", "openvpc"),
         ("OPENVPC_ENDPOINT", endpoint),
     ] {

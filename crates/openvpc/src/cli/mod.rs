@@ -5,6 +5,7 @@ mod env;
 mod exec;
 mod explain;
 pub mod flows;
+mod keys;
 mod paint;
 mod status;
 
@@ -41,9 +42,30 @@ pub struct Target {
     /// The region to work in.
     #[arg(long, global = true, env = "AWS_REGION", default_value = "us-east-1")]
     pub region: String,
-    /// The account to act for, twelve digits. For `up`: that of callers whose access key is no account number.
-    #[arg(long, global = true, default_value = "123456789012")]
-    pub account: String,
+    /// The account to act for, twelve digits; without it that of AWS_ACCESS_KEY_ID, where that is set. For `up`: the
+    /// account of callers whose access key is no account number.
+    #[arg(long, global = true, value_name = "N")]
+    pub account: Option<String>,
+}
+
+/// The account of those who name none.
+const DEFAULT_ACCOUNT: &str = "123456789012";
+
+impl Target {
+    /// The account to act for.
+    pub fn account(&self) -> &str {
+        self.account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
+    }
+
+    /// The key to sign with, and its secret. On a loopback address without registered keys any will do, and a key that is
+    /// an account number names the account.
+    fn credentials(&self) -> (String, String) {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (&self.account, set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
+            (None, Some(key), Some(secret)) => (key, secret),
+            _ => (self.account().to_owned(), "openvpc".to_owned()),
+        }
+    }
 }
 
 /// The commands.
@@ -75,6 +97,11 @@ pub enum Command {
     Flows {
         #[command(subcommand)]
         command: Flows,
+    },
+    /// Access keys: once one is registered, only requests that a registered key signed are answered.
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
     },
     /// Labs: stories that run and check themselves.
     Lab {
@@ -142,6 +169,34 @@ pub enum Flows {
     Flush,
 }
 
+/// What can be done with access keys. The account is that of --account.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Register a key and print it as shell exports: eval "$(openvpc keys add)".
+    Add {
+        /// The key's id; made up when it isn't given.
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// The key's secret; made up when it isn't given.
+        #[arg(long, value_name = "SECRET")]
+        secret: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the registered keys, without their secrets.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse what a key signs from now on.
+    Revoke {
+        /// The key's id.
+        id: String,
+    },
+}
+
 /// What can be done with labs.
 #[derive(Debug, Subcommand)]
 pub enum Labs {
@@ -189,13 +244,14 @@ impl Failure {
 pub fn main() -> ExitCode {
     let Cli { target, command } = Cli::parse();
     let done = match command {
-        Command::Up(options) => daemon::up(options, &target.account),
+        Command::Up(options) => daemon::up(options, target.account()),
         Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
         Command::Demo => lab::demo(),
         Command::Env => env::print(&target),
         Command::Exec { instance, command } => exec::run(&target, &instance, &command),
         Command::Explain(options) => explain::run(&target, &options),
         Command::Flows { command } => flows::run(&target, command),
+        Command::Keys { command } => keys::run(&target, command),
         Command::Lab { command } => lab::command(&target, command),
         Command::Status { json } => status::run(&target, json),
         Command::Toolbox { tool } => return toolbox::run(tool),

@@ -50,11 +50,11 @@ pub struct AdminError {
 }
 
 impl AdminError {
-    fn bad(message: impl ToString) -> Self {
+    pub(super) fn bad(message: impl ToString) -> Self {
         Self { status: 400, message: message.to_string() }
     }
 
-    fn internal(message: impl ToString) -> Self {
+    pub(super) fn internal(message: impl ToString) -> Self {
         Self { status: 500, message: message.to_string() }
     }
 }

@@ -1,17 +1,22 @@
 //! One listener for everything: AWS's APIs, the object store and the daemon's own paths.
 
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, OriginalUri, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use openvpc_api::table::Protocol;
 use openvpc_api::{Api, Recipient, http, recipient};
 use serde_json::{Value, json};
 
 use super::admin::{self, Admin, AdminError, Asker};
+use super::fallback::Fallback;
 
 /// What the listener serves.
 pub struct Services {
@@ -21,15 +26,23 @@ pub struct Services {
     pub admin: Admin,
     /// The object store.
     pub s3: openvpc_gateways::s3::S3,
+    /// Where requests for other services go.
+    pub fallback: Option<Fallback>,
 }
 
 /// An EC2 request is a form; nothing bigger than this is one.
 const LARGEST_REQUEST: usize = 8 << 20;
 
+/// The same for requests that are passed on, which may be uploads.
+const LARGEST_PASSED_ON: usize = 256 << 20;
+
 /// The routes.
 pub fn router(services: Arc<Services>) -> Router {
+    let local = Router::new()
+        .route("/keys", get(keys).post(add_key))
+        .route("/keys/{id}/revoke", post(revoke_key))
+        .layer(from_fn_with_state(Arc::clone(&services), only_local));
     let own = Router::new()
-        .route("/health", get(health))
         .route("/status", get(status))
         .route("/explain", post(explain))
         .route("/instances/{id}/exec", get(exec_target))
@@ -37,8 +50,12 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/flows/query", post(query))
         .route("/flows/tail", get(tail))
         .route("/reset", post(reset))
+        .layer(from_fn_with_state(Arc::clone(&services), only_known))
+        .merge(local)
+        .route("/health", get(health))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST));
-    Router::new().nest("/_openvpc", own).route("/moto-api/reset", post(reset)).fallback(aws).with_state(services)
+    let reset = Router::new().route("/moto-api/reset", post(reset)).layer(from_fn_with_state(Arc::clone(&services), only_known));
+    Router::new().nest("/_openvpc", own).merge(reset).fallback(aws).with_state(services)
 }
 
 type Shared = State<Arc<Services>>;
@@ -46,8 +63,10 @@ type Shared = State<Arc<Services>>;
 /// EC2, STS, and whatever else is signed for a service; the rest is S3's.
 async fn aws(State(services): Shared, request: Request) -> Response {
     let head = head_of(&request);
-    if matches!(recipient(&head), Recipient::S3) && !looks_like_a_form(&head) {
-        return services.s3.answer(request).await;
+    match recipient(&head) {
+        Recipient::S3 if !looks_like_a_form(&head) => return services.s3.answer(request).await,
+        Recipient::Other(_) if services.fallback.is_some() => return pass_on(services, head, request).await,
+        _ => {}
     }
     let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_REQUEST).await else {
         return (StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {LARGEST_REQUEST} bytes")).into_response();
@@ -64,6 +83,63 @@ async fn aws(State(services): Shared, request: Request) -> Response {
         Ok(None) => services.s3.answer(again(&request)).await,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// Passes a request for another service on, if its maker may call.
+async fn pass_on(services: Arc<Services>, head: http::Request, request: Request) -> Response {
+    let Ok(body) = axum::body::to_bytes(request.into_body(), LARGEST_PASSED_ON).await else {
+        return (StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {LARGEST_PASSED_ON} bytes")).into_response();
+    };
+    let request = http::Request { body: body.to_vec(), ..head };
+    let passed = tokio::task::spawn_blocking(move || {
+        if services.api.verifies()
+            && let Err(error) = services.api.admit(&request, Protocol::Json)
+        {
+            return AdminError { status: 403, message: error.message }.into_response();
+        }
+        match &services.fallback {
+            Some(fallback) => fallback.pass_on(&request),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    });
+    passed.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The daemon's own paths are for this machine's own users, and for those elsewhere whose signature counts.
+async fn only_known(
+    State(services): Shared,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if is_local(peer.ip()) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_REQUEST).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let mut asked = head_of_parts(&parts);
+    asked.body = body.to_vec();
+    match services.api.admit(&asked, Protocol::Ec2) {
+        Ok(_) => next.run(Request::from_parts(parts, Body::from(body))).await,
+        Err(error) => AdminError { status: 403, message: error.message }.into_response(),
+    }
+}
+
+/// Keys are given out only on the machine itself.
+async fn only_local(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
+    if is_local(peer.ip()) {
+        return next.run(request).await;
+    }
+    let message = "keys are managed only from the machine that the daemon runs on".to_owned();
+    AdminError { status: 403, message }.into_response()
+}
+
+/// Whether an address is one of this machine's own: those can be bound.
+fn is_local(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
 fn aws_response(answer: http::Response) -> Response {
@@ -84,11 +160,21 @@ fn looks_like_a_form(head: &http::Request) -> bool {
 }
 
 fn head_of(request: &Request) -> http::Request {
+    head(request.method(), request.uri(), request.headers())
+}
+
+fn head_of_parts(parts: &Parts) -> http::Request {
+    // Inside the nested router the path is cut; the signature covers the whole.
+    let whole = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0);
+    head(&parts.method, whole, &parts.headers)
+}
+
+fn head(method: &Method, uri: &Uri, headers: &HeaderMap) -> http::Request {
     http::Request {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
-        headers: pairs(request.headers()),
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+        query: uri.query().unwrap_or_default().to_owned(),
+        headers: pairs(headers),
         body: Vec::new(),
     }
 }
@@ -124,7 +210,7 @@ async fn explain(State(services): Shared, headers: HeaderMap, body: Bytes) -> Re
     .await
 }
 
-async fn exec_target(State(services): Shared, axum::extract::Path(id): axum::extract::Path<String>) -> Response {
+async fn exec_target(State(services): Shared, Path(id): Path<String>) -> Response {
     own(services, move |admin| admin.exec_target(&id)).await
 }
 
@@ -141,6 +227,18 @@ async fn tail(State(services): Shared) -> Response {
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
 
+async fn keys(State(services): Shared) -> Response {
+    axum::Json(services.admin.keys()).into_response()
+}
+
+async fn add_key(State(services): Shared, body: Bytes) -> Response {
+    own(services, move |admin| admin.add_key(&admin::json_body(&body)?)).await
+}
+
+async fn revoke_key(State(services): Shared, Path(id): Path<String>) -> Response {
+    own(services, move |admin| admin.revoke_key(&id)).await
+}
+
 async fn reset(State(services): Shared) -> Response {
     own(services, Admin::reset).await
 }
@@ -149,10 +247,14 @@ async fn reset(State(services): Shared) -> Response {
 async fn own(services: Arc<Services>, question: impl FnOnce(&Admin) -> Result<Value, AdminError> + Send + 'static) -> Response {
     match tokio::task::spawn_blocking(move || question(&services.admin)).await {
         Ok(Ok(answer)) => axum::Json(answer).into_response(),
-        Ok(Err(error)) => {
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, axum::Json(json!({ "message": error.message }))).into_response()
-        }
+        Ok(Err(error)) => error.into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, axum::Json(json!({ "message": self.message }))).into_response()
     }
 }

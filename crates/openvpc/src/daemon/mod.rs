@@ -7,8 +7,10 @@
 mod admin;
 mod enforcement;
 mod environment;
+mod fallback;
 mod host;
 mod http;
+mod keys;
 mod options;
 mod reconcile;
 
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use openvpc_api::Api;
+use openvpc_api::auth::Gate;
 use openvpc_control::{Control, Environment};
 use openvpc_datapath::backend::BackendKind;
 use openvpc_datapath::machine::{Machine, MachineConfig};
@@ -34,8 +37,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::Failure;
 use admin::Admin;
 use enforcement::{Enforcement, Wake};
+use fallback::Fallback;
 use host::DaemonHost;
 use http::Services;
+use keys::StoreKeys;
 use reconcile::Reconciler;
 
 use options::Datapath;
@@ -49,6 +54,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
     start_log();
     let default_account = default_account.parse().map_err(|error| Failure::new(format!("--account: {error}")))?;
     let quotas = options.quotas()?;
+    let fallback = options.fallback_endpoint.as_deref().map(Fallback::new).transpose()?;
     let listener = listen(options.listen)?;
     let data_dir = make_data_dir(options.data_dir())?;
     let store = RedbStore::open(&data_dir.join("state.redb")).map_err(|error| {
@@ -80,8 +86,13 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
             return Err(Failure::new(format!("{error}; name another directory with --data-dir, or move the file away")));
         }
     };
-    let daemon = Daemon { control, enforcement, flow_logs, objects, default_account, options, data_dir, why };
+    let daemon = Daemon { control, enforcement, flow_logs, objects, default_account, options, data_dir, why, fallback };
     daemon.run(listener)
+}
+
+/// The machine's wall clock.
+pub fn now() -> openvpc_model::UnixMillis {
+    environment::Machine.now()
 }
 
 /// Removes what a dead daemon left on this machine: processes, namespaces, links.
@@ -111,6 +122,7 @@ pub struct Daemon {
     options: UpOptions,
     data_dir: PathBuf,
     why: String,
+    fallback: Option<Fallback>,
 }
 
 impl Daemon {
@@ -120,8 +132,9 @@ impl Daemon {
         let reconciler = Reconciler::start(Arc::clone(&self.control), self.enforcement.clone());
         let clock = reconcile::tick_flow_logs(self.flow_logs.clone());
         let host = DaemonHost::new(self.enforcement.clone(), Arc::clone(&self.objects), Arc::clone(&self.control));
+        let gate = Arc::new(Gate::new(self.default_account, !self.options.listen.ip().is_loopback()));
         let services = Services {
-            api: Api::new(Arc::clone(&self.control), Arc::new(host), self.default_account),
+            api: Api::new(Arc::clone(&self.control), Arc::new(host), Arc::clone(&gate)),
             admin: Admin {
                 control: Arc::clone(&self.control),
                 enforcement: self.enforcement.clone(),
@@ -132,7 +145,8 @@ impl Daemon {
                 data_dir: self.data_dir.clone(),
                 why: self.why.clone(),
             },
-            s3: s3::S3::new(Arc::clone(&self.objects)),
+            s3: s3::S3::new(Arc::clone(&self.objects), Arc::new(StoreKeys { control: Arc::clone(&self.control), gate })),
+            fallback: self.fallback,
         };
         let served = runtime.block_on(serve(listener, services, &self.enforcement));
         // Requests under way are done; what comes now is answered by nobody.
@@ -164,7 +178,8 @@ async fn serve(listener: TcpListener, services: Services, enforcement: &Enforcem
         }
     };
     announce(address);
-    let server = axum::serve(listener, http::router(Arc::new(services)));
+    let router = http::router(Arc::new(services)).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, router);
     tokio::select! {
         outcome = server => outcome.map_err(failure),
         () = told => Ok(()),

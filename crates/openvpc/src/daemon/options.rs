@@ -25,6 +25,9 @@ pub struct UpOptions {
     /// Leave instances running when the daemon ends; the next one adopts them.
     #[arg(long)]
     pub keep_running: bool,
+    /// Pass requests for services that openvpc doesn't have on to another emulator.
+    #[arg(long, value_name = "URL")]
+    pub fallback_endpoint: Option<String>,
     /// Change a quota: NAME=N. `openvpc up --quota help` lists the names.
     #[arg(long = "quota", value_name = "NAME=N")]
     quotas: Vec<String>,

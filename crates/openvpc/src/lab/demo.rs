@@ -20,7 +20,7 @@ pub fn demo() -> Result<ExitCode, Failure> {
     let data_dir = std::env::temp_dir().join(format!("openvpc-demo-{}", std::process::id()));
     let mut daemon = Daemon::start(&data_dir)?;
     let target =
-        Target { endpoint: daemon.endpoint.clone(), region: "eu-central-1".to_owned(), account: "123456789012".to_owned() };
+        Target { endpoint: daemon.endpoint.clone(), region: "eu-central-1".to_owned(), account: Some("123456789012".to_owned()) };
     // The daemon takes everything with it when it ends, and its files are shown before.
     let told = runner::run(&target, &story, true, false);
     if told.is_ok() {

@@ -193,7 +193,7 @@ impl Runner {
         loop {
             let mut command = Command::new(&executable);
             command.args(["exec", "--endpoint", &self.target.endpoint, "--region", &self.target.region]);
-            command.args(["--account", &self.target.account, from, "--", PROGRAM]);
+            command.args(["--account", self.target.account(), from, "--", PROGRAM]);
             command.args(["toolbox", tool, to, "--timeout", &patience.as_millis().to_string()]);
             match (tool, port) {
                 ("fetch", Some(port)) => command.args(["--port", &port.to_string()]),

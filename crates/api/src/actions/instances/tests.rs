@@ -48,7 +48,7 @@ impl Fixture {
     fn new() -> Self {
         let (control, machine) = (Arc::new(control()), Arc::new(Machine::default()));
         let host = Arc::clone(&machine) as Arc<dyn Host>;
-        let api = Api::new(Arc::clone(&control), host, "123456789012".parse().unwrap());
+        let api = Api::new(Arc::clone(&control), host, crate::testing::gate());
         Self { api, control, machine }
     }
 

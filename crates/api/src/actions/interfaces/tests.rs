@@ -24,7 +24,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let control = Arc::new(control());
-        let api = Api::new(Arc::clone(&control), Arc::new(crate::testing::NoInstances), "123456789012".parse().unwrap());
+        let api = Api::new(Arc::clone(&control), Arc::new(crate::testing::NoInstances), crate::testing::gate());
         let vpc = api.call("CreateVpc", &[("CidrBlock", "10.0.0.0/16"), ("AmazonProvidedIpv6CidrBlock", "true")]).unwrap();
         let vpc = text(&vpc["Vpc"]["VpcId"]);
         let seen = api.call("DescribeVpcs", &[("VpcId.1", &vpc)]).unwrap();

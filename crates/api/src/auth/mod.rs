@@ -2,6 +2,12 @@
 //!
 //! Parsing is strict, so that a broken client hears about it here and not on AWS.
 
+mod gate;
+mod replay;
+pub mod signature;
+
+pub use gate::{Admitted, Gate};
+
 use openvpc_model::Region;
 
 use crate::error::ApiError;
@@ -19,6 +25,10 @@ pub struct Credential {
     pub region: Region,
     /// The service called: `ec2`, `sts`, `s3`.
     pub service: String,
+    /// The headers that the signature covers.
+    pub signed_headers: Vec<String>,
+    /// The signature: 64 hexadecimal digits.
+    pub signature: String,
 }
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -92,7 +102,14 @@ impl Credential {
         let region = region.parse().map_err(|_| {
             ApiError::new("AuthFailure", format!("Credential should be scoped to a valid region, not '{region}'"))
         })?;
-        Ok(Self { access_key: access_key.into(), date: date.into(), region, service: service.into() })
+        Ok(Self {
+            access_key: access_key.into(),
+            date: date.into(),
+            region,
+            service: service.into(),
+            signed_headers: signed_headers.split(';').map(str::to_ascii_lowercase).collect(),
+            signature: signature.to_ascii_lowercase(),
+        })
     }
 }
 
