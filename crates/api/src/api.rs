@@ -19,7 +19,7 @@ use crate::{json, xml};
 
 /// The endpoints of all services but S3.
 pub struct Api {
-    control: Arc<Control>,
+    pub(crate) control: Arc<Control>,
     host: Arc<dyn Host>,
     gate: Arc<Gate>,
 }

@@ -81,6 +81,8 @@ pub struct TransitGatewayAttachment {
     pub announced: Vec<IpNet>,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// When it was accepted, or made when it needs no acceptance: of VPCs that overlap the first one propagates.
+    pub opened_at: Option<UnixMillis>,
     /// When it was deleted or rejected; it is shown for a while.
     pub ended_at: Option<UnixMillis>,
     /// The tags of [`Self::owner`].
