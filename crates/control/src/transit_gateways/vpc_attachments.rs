@@ -207,14 +207,7 @@ fn make_interface(tx: &mut Tx, id: TransitGatewayAttachmentId, subnet: SubnetId,
         ipv6_count: Some(usize::from(ipv6 && has_ipv6)),
         ..CreateNetworkInterface::new(subnet)
     };
-    let eni = interfaces::create(tx, request)?;
-    tx.update::<NetworkInterface, _>(&eni, |interface| {
-        interface.interface_type = "transit_gateway".to_owned();
-        interface.requester_managed = true;
-        interface.source_dest_check = false;
-        interface.groups.clear();
-    })?;
-    Ok(eni)
+    interfaces::create_managed(tx, request, "transit_gateway")
 }
 
 /// Gives the gateway's interface an IPv6 address, or takes it away.

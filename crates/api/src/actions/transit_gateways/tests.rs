@@ -100,8 +100,7 @@ impl Lab {
 
 fn gateway(api: &Api, caller: Caller, options: &[(&str, &str)]) -> String {
     let names: Vec<String> = options.iter().map(|(name, _)| format!("Options.{name}")).collect();
-    let parameters: Vec<(&str, &str)> =
-        names.iter().zip(options).map(|(name, (_, value))| (name.as_str(), *value)).collect();
+    let parameters: Vec<(&str, &str)> = names.iter().zip(options).map(|(name, (_, value))| (name.as_str(), *value)).collect();
     let made = api.call_as(caller, "CreateTransitGateway", &parameters).unwrap();
     text(&made["TransitGateway"]["TransitGatewayId"])
 }

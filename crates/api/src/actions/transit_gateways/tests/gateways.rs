@@ -29,7 +29,10 @@ fn a_gateway_comes_with_aws_s_options_and_one_table() {
     let tables = api.call_as(ALICE, "DescribeTransitGatewayRouteTables", &[]).unwrap();
     assert_eq!(tables["TransitGatewayRouteTables"].as_array().unwrap().len(), 1);
     let default = &tables["TransitGatewayRouteTables"][0];
-    assert_eq!((&default["DefaultAssociationRouteTable"], &default["DefaultPropagationRouteTable"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&default["DefaultAssociationRouteTable"], &default["DefaultPropagationRouteTable"]),
+        (&json!(true), &json!(true))
+    );
 }
 
 #[test]
@@ -38,8 +41,7 @@ fn default_tables_are_made_as_the_options_say() {
         [("disable", "disable", 0), ("enable", "disable", 1), ("disable", "enable", 1), ("enable", "enable", 1)]
     {
         let api = api();
-        let options =
-            [("DefaultRouteTableAssociation", association), ("DefaultRouteTablePropagation", propagation)];
+        let options = [("DefaultRouteTableAssociation", association), ("DefaultRouteTablePropagation", propagation)];
         gateway(&api, ALICE, &options);
         let all = api.call_as(ALICE, "DescribeTransitGatewayRouteTables", &[]).unwrap();
         assert_eq!(all["TransitGatewayRouteTables"].as_array().unwrap().len(), tables);
@@ -108,9 +110,8 @@ fn options_change_one_by_one() {
     assert_eq!(options["VpnEcmpSupport"], "enable");
     assert_eq!(options["TransitGatewayCidrBlocks"], json!(["10.98.0.0/24"]));
     assert_eq!(options["AmazonSideAsn"], 64513);
-    let blocks: Vec<(String, String)> = (1..=5)
-        .map(|n| (format!("Options.AddTransitGatewayCidrBlocks.{n}"), format!("10.{n}.0.0/24")))
-        .collect();
+    let blocks: Vec<(String, String)> =
+        (1..=5).map(|n| (format!("Options.AddTransitGatewayCidrBlocks.{n}"), format!("10.{n}.0.0/24"))).collect();
     let blocks: Vec<(&str, &str)> = blocks.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(modify(&blocks).unwrap_err(), "TransitGatewayCidrBlockLimitExceeded");
     let other = gateway(&lab.api, ALICE, &[]);
@@ -215,11 +216,9 @@ fn every_filter_finds_its_gateways() {
 fn gateways_tables_and_attachments_have_tags() {
     let lab = Lab::new();
     let (table, attachment) = (lab.table(), lab.attach(&lab.one));
-    for (id, kind) in [
-        (&lab.gateway, "transit-gateway"),
-        (&table, "transit-gateway-route-table"),
-        (&attachment, "transit-gateway-attachment"),
-    ] {
+    for (id, kind) in
+        [(&lab.gateway, "transit-gateway"), (&table, "transit-gateway-route-table"), (&attachment, "transit-gateway-attachment")]
+    {
         lab.call("CreateTags", &[("ResourceId.1", id), ("Tag.1.Key", "Name"), ("Tag.1.Value", "hub")]);
         let found = lab.call("DescribeTags", &[("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)]);
         assert_eq!(found["Tags"][0]["ResourceType"], kind);

@@ -25,14 +25,8 @@ fn gateways_of_two_accounts_and_regions_are_peered_by_acceptance() {
     let asked = ask(&api, ALICE, &here, BOB_WEST, &there).unwrap();
     let id = text(&asked["TransitGatewayAttachmentId"]);
     assert_eq!(asked["State"], "initiatingRequest");
-    assert_eq!(
-        asked["RequesterTgwInfo"],
-        json!({"TransitGatewayId": here, "OwnerId": "111111111111", "Region": "us-east-1"})
-    );
-    assert_eq!(
-        asked["AccepterTgwInfo"],
-        json!({"TransitGatewayId": there, "OwnerId": "222222222222", "Region": "us-west-2"})
-    );
+    assert_eq!(asked["RequesterTgwInfo"], json!({"TransitGatewayId": here, "OwnerId": "111111111111", "Region": "us-east-1"}));
+    assert_eq!(asked["AccepterTgwInfo"], json!({"TransitGatewayId": there, "OwnerId": "222222222222", "Region": "us-west-2"}));
     let named = [("TransitGatewayAttachmentId", &*id)];
     for caller in [ALICE, BOB_WEST] {
         let seen = described(&api, caller);
@@ -41,10 +35,7 @@ fn gateways_of_two_accounts_and_regions_are_peered_by_acceptance() {
         assert_eq!(seen["Status"], json!({"Code": "pendingAcceptance", "Message": "Pending Acceptance"}));
     }
     assert_eq!(api.code_as(ALICE, "AcceptTransitGatewayPeeringAttachment", &named), "OperationNotPermitted");
-    assert_eq!(
-        api.code_as(BOB, "AcceptTransitGatewayPeeringAttachment", &named),
-        "InvalidTransitGatewayAttachmentID.NotFound"
-    );
+    assert_eq!(api.code_as(BOB, "AcceptTransitGatewayPeeringAttachment", &named), "InvalidTransitGatewayAttachmentID.NotFound");
     let accepted = api.call_as(BOB_WEST, "AcceptTransitGatewayPeeringAttachment", &named).unwrap();
     assert_eq!(accepted["TransitGatewayPeeringAttachment"]["State"], "pending");
     assert_eq!(described(&api, ALICE)["State"], "available");
@@ -62,10 +53,7 @@ fn gateways_of_two_accounts_and_regions_are_peered_by_acceptance() {
     let deleted = api.call_as(BOB_WEST, "DeleteTransitGatewayPeeringAttachment", &named).unwrap();
     assert_eq!(deleted["TransitGatewayPeeringAttachment"]["State"], "deleting");
     assert_eq!(described(&api, ALICE)["State"], "deleted");
-    assert_eq!(
-        api.code_as(ALICE, "DeleteTransitGatewayPeeringAttachment", &named),
-        "InvalidTransitGatewayAttachmentID.NotFound"
-    );
+    assert_eq!(api.code_as(ALICE, "DeleteTransitGatewayPeeringAttachment", &named), "InvalidTransitGatewayAttachmentID.NotFound");
 }
 
 #[test]

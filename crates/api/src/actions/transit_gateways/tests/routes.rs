@@ -27,10 +27,7 @@ fn vpcs_propagate_their_blocks() {
     let (one, two) = (lab.attach(&lab.one), lab.attach(&lab.two));
     let table = lab.table();
     let propagated = "propagated active";
-    assert_eq!(
-        lab.all_routes(&table),
-        found(&[("10.1.0.0/16", &[&one], propagated), ("10.2.0.0/16", &[&two], propagated)])
-    );
+    assert_eq!(lab.all_routes(&table), found(&[("10.1.0.0/16", &[&one], propagated), ("10.2.0.0/16", &[&two], propagated)]));
     lab.call("AssociateVpcCidrBlock", &[("VpcId", &lab.one.vpc), ("CidrBlock", "10.11.0.0/16")]);
     assert_eq!(lab.all_routes(&table).len(), 3);
     lab.call("DeleteTransitGatewayVpcAttachment", &[("TransitGatewayAttachmentId", &one)]);
@@ -64,7 +61,9 @@ fn a_static_route_hides_a_propagated_one() {
             ],
         })
     );
-    let only = |id: &str, kind: &str| assert_eq!(lab.search(&table, "route-search.exact-match", "10.2.0.0/16"), found(&[("10.2.0.0/16", &[id], kind)]));
+    let only = |id: &str, kind: &str| {
+        assert_eq!(lab.search(&table, "route-search.exact-match", "10.2.0.0/16"), found(&[("10.2.0.0/16", &[id], kind)]))
+    };
     only(&one, "static active");
     assert_eq!(put(&lab, "Create", &table, "10.2.0.0/16", Some(&two)).unwrap_err(), "RouteAlreadyExists");
     put(&lab, "Replace", &table, "10.2.0.0/16", Some(&two)).unwrap();
@@ -151,12 +150,8 @@ fn routes_are_found_by_address_attachment_type_and_state() {
     let answer = lab.call("SearchTransitGatewayRoutes", &two_filters);
     assert_eq!(ids(&answer["Routes"], "DestinationCidrBlock"), ["10.0.0.0/8", "10.1.8.0/24"]);
     assert_eq!(answer["AdditionalRoutesAvailable"], false);
-    let page = [
-        ("TransitGatewayRouteTableId", &*table),
-        ("Filter.1.Name", "state"),
-        ("Filter.1.Value.1", "*"),
-        ("MaxResults", "5"),
-    ];
+    let page =
+        [("TransitGatewayRouteTableId", &*table), ("Filter.1.Name", "state"), ("Filter.1.Value.1", "*"), ("MaxResults", "5")];
     let answer = lab.call("SearchTransitGatewayRoutes", &page);
     assert_eq!(answer["Routes"].as_array().unwrap().len(), 5);
     assert_eq!(answer["AdditionalRoutesAvailable"], true);
@@ -248,7 +243,10 @@ fn the_entries_of_a_prefix_list_are_routes() {
     let changed = lab.call("ModifyTransitGatewayPrefixListReference", &[a, b, ("Blackhole", "true")]);
     assert_eq!(changed["TransitGatewayPrefixListReference"]["State"], "modifying");
     assert_eq!(references("is-blackhole", "true"), 1);
-    assert_eq!(lab.search(&table, "route-search.exact-match", "10.40.0.0/16"), found(&[("10.40.0.0/16", &[], "static blackhole")]));
+    assert_eq!(
+        lab.search(&table, "route-search.exact-match", "10.40.0.0/16"),
+        found(&[("10.40.0.0/16", &[], "static blackhole")])
+    );
     let gone = lab.call("DeleteTransitGatewayPrefixListReference", &place);
     assert_eq!(gone["TransitGatewayPrefixListReference"]["State"], "deleting");
     assert_eq!(lab.code("DeleteTransitGatewayPrefixListReference", &place), "InvalidPrefixListID.NotFound");
@@ -292,7 +290,10 @@ fn of_propagated_routes_the_vpc_s_is_best_then_direct_connect_then_vpn() {
     assert_eq!(lab.attachment(&first)["ResourceType"], "vpn");
     assert_eq!(lab.attachment(&direct)["ResourceId"], "0ff1ce00-0000-0000-0000-000000000000");
     lab.call("ModifyTransitGateway", &[("TransitGatewayId", &lab.gateway), ("Options.VpnEcmpSupport", "disable")]);
-    assert_eq!(lab.search(&lab.table(), "route-search.exact-match", "10.61.0.0/16"), found(&[("10.61.0.0/16", &[&first], propagated)]));
+    assert_eq!(
+        lab.search(&lab.table(), "route-search.exact-match", "10.61.0.0/16"),
+        found(&[("10.61.0.0/16", &[&first], propagated)])
+    );
     let asn = [("TransitGatewayId", &*lab.gateway), ("Options.AmazonSideAsn", "65000")];
     assert_eq!(lab.code("ModifyTransitGateway", &asn), "IncorrectState");
     let not_a_vpc = [("TransitGatewayAttachmentId", &*first)];

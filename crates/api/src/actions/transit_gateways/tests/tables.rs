@@ -149,12 +149,14 @@ fn unknown_and_foreign_things_are_refused() {
     let unknown = [("TransitGatewayAttachmentId", UNKNOWN_ATTACHMENT)];
     let code = lab.code("GetTransitGatewayAttachmentPropagations", &unknown);
     assert_eq!(code, "InvalidTransitGatewayAttachmentID.NotFound");
-    let announced =
-        [("TransitGatewayRouteTableId", &*table), ("TransitGatewayRouteTableAnnouncementId", "tgw-rtb-ann-1")];
+    let announced = [("TransitGatewayRouteTableId", &*table), ("TransitGatewayRouteTableAnnouncementId", "tgw-rtb-ann-1")];
     assert_eq!(lab.code("EnableTransitGatewayRouteTablePropagation", &announced), "UnsupportedOperation");
     let unknown = [("TransitGatewayRouteTableIds.1", UNKNOWN_TABLE)];
     assert_eq!(lab.code("DescribeTransitGatewayRouteTables", &unknown), "InvalidRouteTableID.NotFound");
-    assert_eq!(lab.code("CreateTransitGatewayRouteTable", &[("TransitGatewayId", UNKNOWN_GATEWAY)]), "InvalidTransitGatewayID.NotFound");
+    assert_eq!(
+        lab.code("CreateTransitGatewayRouteTable", &[("TransitGatewayId", UNKNOWN_GATEWAY)]),
+        "InvalidTransitGatewayID.NotFound"
+    );
 }
 
 #[test]

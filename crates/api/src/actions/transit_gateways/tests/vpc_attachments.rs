@@ -122,7 +122,10 @@ fn subnets_and_options_can_be_changed() {
     let added = modify(&[("AddSubnetIds.1", &lab.one.b), ("Options.ApplianceModeSupport", "enable")]).unwrap();
     assert_eq!(added["State"], "modifying");
     assert_eq!(added["SubnetIds"], json!([lab.one.a, lab.one.b]));
-    assert_eq!((&added["Options"]["ApplianceModeSupport"], &added["Options"]["DnsSupport"]), (&json!("enable"), &json!("enable")));
+    assert_eq!(
+        (&added["Options"]["ApplianceModeSupport"], &added["Options"]["DnsSupport"]),
+        (&json!("enable"), &json!("enable"))
+    );
     assert_eq!(interfaces(&lab, &lab.one.vpc).len(), 2);
     assert_eq!(modify(&[("RemoveSubnetIds.1", &lab.one.a)]).unwrap()["SubnetIds"], json!([lab.one.b]));
     assert_eq!(interfaces(&lab, &lab.one.vpc).len(), 1);
@@ -259,8 +262,7 @@ fn routes_of_a_vpc_lead_to_gateways_that_it_is_attached_to() {
     };
     let rtb = text(&table()["RouteTableId"]);
     let route = |destination: &str| {
-        let parameters =
-            [("RouteTableId", &*rtb), ("DestinationCidrBlock", destination), ("TransitGatewayId", &*lab.gateway)];
+        let parameters = [("RouteTableId", &*rtb), ("DestinationCidrBlock", destination), ("TransitGatewayId", &*lab.gateway)];
         lab.api.call_as(ALICE, "CreateRoute", &parameters).map_err(|error| error.code)
     };
     assert_eq!(route("10.0.0.0/8").unwrap_err(), "InvalidTransitGatewayID.NotFound");
