@@ -48,7 +48,7 @@ fn an_attachment_propagates_to_any_number_of_tables() {
         let found = lab.call("GetTransitGatewayAttachmentPropagations", &[("TransitGatewayAttachmentId", &id)]);
         ids(&found["TransitGatewayAttachmentPropagations"], "TransitGatewayRouteTableId")
     };
-    assert_eq!(propagations(), [table.clone()]);
+    assert_eq!(propagations(), std::slice::from_ref(&table));
     let enabled = lab.call("EnableTransitGatewayRouteTablePropagation", &both(&other, &id));
     assert_eq!(
         enabled["Propagation"],

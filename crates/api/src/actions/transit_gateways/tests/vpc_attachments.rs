@@ -176,7 +176,7 @@ fn another_account_s_vpc_waits_for_the_gateway_s_owner() {
     assert_eq!((state(ALICE), state(BOB)), ("pendingAcceptance".into(), "pendingAcceptance".into()));
     // Bob sees the gateway that he is attached to; before that he had to know its id.
     let gateways = lab.api.call_as(BOB, "DescribeTransitGateways", &[]).unwrap();
-    assert_eq!(ids(&gateways["TransitGateways"], "TransitGatewayId"), [lab.gateway.clone()]);
+    assert_eq!(ids(&gateways["TransitGateways"], "TransitGatewayId"), std::slice::from_ref(&lab.gateway));
     assert_eq!(gateways["TransitGateways"][0]["OwnerId"], "111111111111");
     // Nothing works with it before it is accepted, and Bob can't do that himself.
     assert_eq!(lab.api.code_as(BOB, "AcceptTransitGatewayVpcAttachment", &named), "OperationNotPermitted");
