@@ -5,8 +5,8 @@ use openvpc_model::{
     Tags,
 };
 
-/// A security group rule of a text such as `in tcp 22 from 203.0.113.1/32`, `out all to 0.0.0.0/0`, `in icmp 8 from sg-…`
-/// or `in 47 from ::/0`.
+/// A security group rule of a text such as `in tcp 22 from 203.0.113.1/32`, `out all to 0.0.0.0/0`, `in icmp 8 from sg-…`,
+/// `in udp 53 from pl-…` or `in 47 from ::/0`.
 ///
 /// # Panics
 /// When the text isn't a rule.
@@ -14,10 +14,11 @@ pub fn security_group_rule(text: &str, id: SecurityGroupRuleId) -> SecurityGroup
     let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "from" | "to")).collect();
     let [direction, middle @ .., peer] = words.as_slice() else { panic!("not a rule: {text}") };
     let (protocol, ports) = protocol_and_ports(middle, text);
-    let peer = match (peer.parse(), peer.parse(), peer.parse()) {
-        (Ok(block), _, _) => Peer::Ipv4(block),
-        (_, Ok(block), _) => Peer::Ipv6(block),
-        (_, _, Ok(group)) => Peer::Group { account: super::world::account(), group },
+    let peer = match (peer.parse(), peer.parse(), peer.parse(), peer.parse()) {
+        (Ok(block), _, _, _) => Peer::Ipv4(block),
+        (_, Ok(block), _, _) => Peer::Ipv6(block),
+        (_, _, Ok(group), _) => Peer::Group { account: super::world::account(), group },
+        (_, _, _, Ok(list)) => Peer::PrefixList(list),
         _ => panic!("not a peer in the rule: {text}"),
     };
     SecurityGroupRule {

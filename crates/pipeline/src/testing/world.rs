@@ -221,12 +221,53 @@ impl World {
         self.edit::<RouteTable>(table, |table| table.associations.push(TableAssociation { id, user }));
     }
 
-    /// Adds a route to a table, or replaces the one for the destination.
+    /// Adds a route to a table, or replaces the one for the destination: a block or a prefix list.
     pub fn route(&mut self, table: RouteTableId, destination: &str, target: RouteTarget) {
-        let destination = destination.parse::<ipnet::IpNet>().unwrap().into();
+        self.route_of(table, destination, target, RouteOrigin::CreateRoute);
+    }
+
+    /// Adds a propagated route to a table, beside the static one for the destination if there is one.
+    pub fn propagate(&mut self, table: RouteTableId, destination: &str, target: RouteTarget) {
+        self.route_of(table, destination, target, RouteOrigin::EnableVgwRoutePropagation);
+    }
+
+    fn route_of(&mut self, table: RouteTableId, destination: &str, target: RouteTarget, origin: RouteOrigin) {
+        let destination = match destination.parse::<PrefixListId>() {
+            Ok(list) => RouteDestination::PrefixList(list),
+            Err(_) => destination.parse::<ipnet::IpNet>().unwrap().into(),
+        };
         self.edit::<RouteTable>(table, |table| {
-            table.routes.retain(|route| route.destination != destination);
-            table.routes.push(Route { destination, target, origin: RouteOrigin::CreateRoute });
+            table.routes.retain(|route| (route.destination, route.origin) != (destination, origin));
+            table.routes.push(Route { destination, target, origin });
+        });
+    }
+
+    /// A managed prefix list; the blocks are of one family, as in `"10.0.0.0/8 192.168.0.0/16"`.
+    pub fn list(&mut self, blocks: &str) -> PrefixListId {
+        let id = self.id();
+        self.add(PrefixList {
+            id,
+            owner: owner(),
+            name: "list".into(),
+            family: AddressFamily::Ipv4,
+            max_entries: 100,
+            version: 1,
+            entries: Vec::new(),
+            state: PrefixListState::CreateComplete,
+            tags: Tags::new(),
+        });
+        self.relist(id, blocks);
+        id
+    }
+
+    /// Replaces the entries of a managed prefix list.
+    pub fn relist(&mut self, list: PrefixListId, blocks: &str) {
+        let entry = |text: &str| PrefixListEntry { cidr: text.parse().unwrap(), description: String::new() };
+        let entries: Vec<_> = blocks.split_whitespace().map(entry).collect();
+        self.edit::<PrefixList>(list, |list| {
+            list.version += 1;
+            list.family = entries.first().map_or(list.family, |entry| AddressFamily::of(entry.cidr));
+            list.entries = entries;
         });
     }
 

@@ -103,13 +103,35 @@ impl<'a> Reference<'a> {
     }
 
     fn route(&self, table: &RouteTable, vpc: &Vpc) -> Option<RouteTarget> {
-        let local = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block)).chain(vpc.ipv6_blocks.iter().map(|b| IpNet::V6(b.block)));
-        let replaced = |block: &IpNet| table.routes.iter().any(|route| route.destination == *block);
-        let local = local.filter(|block| !replaced(block)).map(|block| (block, RouteTarget::Local));
-        let all = local.chain(table.routes.iter().filter_map(|route| Some((route.destination.block()?, route.target))));
-        all.filter(|(block, _)| block.contains(&self.packet.dst))
-            .max_by_key(|(block, _)| block.prefix_len())
-            .map(|(_, target)| target)
+        let own = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block)).chain(vpc.ipv6_blocks.iter().map(|b| IpNet::V6(b.block)));
+        let own: Vec<IpNet> = own.collect();
+        let propagated = |route: &Route| route.origin == RouteOrigin::EnableVgwRoutePropagation;
+        let replaced = |block: &IpNet| table.routes.iter().any(|route| route.destination == *block && !propagated(route));
+        // A block, how much it counts among equal ones, and the target.
+        let mut all: Vec<(IpNet, u8, RouteTarget)> =
+            own.iter().filter(|block| !replaced(block)).map(|block| (*block, 3, RouteTarget::Local)).collect();
+        for route in &table.routes {
+            match route.destination {
+                RouteDestination::Block(block) if !propagated(route) => all.push((block, 3, route.target)),
+                RouteDestination::Block(block) if own.iter().any(|own| own.contains(&block)) => {}
+                RouteDestination::Block(block) => all.push((block, 1, route.target)),
+                RouteDestination::PrefixList(list) => {
+                    all.extend(self.entries(list).into_iter().map(|block| (block, 2, route.target)));
+                }
+            }
+        }
+        let mut best: Option<(IpNet, u8, RouteTarget)> = None;
+        for (block, rank, target) in all.into_iter().filter(|(block, ..)| block.contains(&self.packet.dst)) {
+            if best.is_none_or(|(other, best, _)| (other.prefix_len(), best) < (block.prefix_len(), rank)) {
+                best = Some((block, rank, target));
+            }
+        }
+        best.map(|(.., target)| target)
+    }
+
+    fn entries(&self, list: PrefixListId) -> Vec<IpNet> {
+        let list = self.network.prefix_lists.get(&list);
+        list.map(|list| list.entries.iter().map(|entry| entry.cidr).collect()).unwrap_or_default()
     }
 
     fn follow(&self, target: RouteTarget, vpc: &Vpc) -> Result<Option<Arc<NetworkInterface>>, Code> {
@@ -330,7 +352,7 @@ impl<'a> Reference<'a> {
             Peer::Group { group, .. } => {
                 known && self.network.enis.values().any(|eni| eni.vpc == vpc && eni.owns(peer) && eni.groups.contains(group))
             }
-            Peer::PrefixList(_) => false,
+            Peer::PrefixList(list) => self.entries(*list).iter().any(|block| block.contains(&peer)),
         }
     }
 }

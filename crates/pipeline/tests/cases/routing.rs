@@ -1,7 +1,6 @@
 //! Section 4: route tables.
 //!
-//! Out of scope here: rows with peering, transit gateways, propagation, prefix lists and NAT gateways, and rows about calls
-//! that are refused. Blackholes are shown with internet gateways and interfaces instead.
+//! Out of scope here: rows with peering, transit gateways and NAT gateways, and rows about calls that are refused. Blackholes are shown with internet gateways and interfaces instead.
 
 use openvpc_model::route::TableUser;
 use openvpc_model::*;
@@ -185,4 +184,112 @@ fn the_router_does_not_count_down_the_hop_limit() {
     let b = lab.b(open);
     let arrived = lab.world.send(a.eni, ping("10.0.1.10", "10.0.2.20").ttl(1)).delivered_to(b.eni);
     assert_eq!(arrived.ttl, 1);
+}
+
+#[test]
+fn a_route_to_a_block_beats_one_to_a_prefix_list_with_it() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    let (listed, fixed) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    let list = lab.world.list("10.9.0.0/16");
+    lab.world.route(main, "10.9.0.0/16", RouteTarget::NetworkInterface(fixed.eni));
+    lab.world.route(main, &list.to_string(), RouteTarget::NetworkInterface(listed.eni));
+    let packet = tcp("10.0.1.10:40000", "10.9.1.1:80");
+    lab.world.send(a.eni, packet).delivered_to(fixed.eni);
+    lab.world.edit::<RouteTable>(main, |table| table.routes.retain(|route| route.destination.block().is_none()));
+    let sent = lab.world.send(a.eni, packet);
+    sent.delivered_to(listed.eni);
+    sent.decided_by(RuleId::Route(RouteDestination::PrefixList(list)));
+}
+
+#[test]
+fn a_route_to_a_prefix_list_beats_a_propagated_one() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    let (listed, propagated) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    let list = lab.world.list("10.9.0.0/16");
+    lab.world.propagate(main, "10.9.0.0/16", RouteTarget::NetworkInterface(propagated.eni));
+    let packet = tcp("10.0.1.10:40000", "10.9.1.1:80");
+    lab.world.send(a.eni, packet).delivered_to(propagated.eni);
+    lab.world.route(main, &list.to_string(), RouteTarget::NetworkInterface(listed.eni));
+    lab.world.send(a.eni, packet).delivered_to(listed.eni);
+    lab.world.propagate(main, "10.9.1.0/24", RouteTarget::NetworkInterface(propagated.eni));
+    lab.world.send(a.eni, packet).delivered_to(propagated.eni);
+}
+
+#[test]
+fn a_static_route_beats_the_same_route_propagated() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    let (fixed, propagated) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    lab.world.route(main, "172.31.0.0/24", RouteTarget::NetworkInterface(fixed.eni));
+    lab.world.propagate(main, "172.31.0.0/24", RouteTarget::NetworkInterface(propagated.eni));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "172.31.0.1:80")).delivered_to(fixed.eni);
+}
+
+#[test]
+fn a_propagated_route_never_takes_what_is_inside_the_vpc() {
+    let mut lab = Lab::new();
+    let (a, open) = (lab.a(), lab.open);
+    let b = lab.b(open);
+    let (_, propagated) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    lab.world.propagate(main, "10.0.2.0/24", RouteTarget::NetworkInterface(propagated.eni));
+    lab.world.propagate(main, "10.0.0.0/8", RouteTarget::NetworkInterface(propagated.eni));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.0.2.20:80")).delivered_to(b.eni);
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.8.2.20:80")).delivered_to(propagated.eni);
+}
+
+#[test]
+fn of_two_prefix_lists_with_the_same_block_the_first_route_keeps_it() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    let (first, second) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    // The younger list has the older route.
+    let (old, young) = (lab.world.list("10.9.0.0/16 10.8.0.0/16"), lab.world.list("10.9.0.0/16"));
+    lab.world.route(main, &young.to_string(), RouteTarget::NetworkInterface(first.eni));
+    lab.world.route(main, &old.to_string(), RouteTarget::NetworkInterface(second.eni));
+    for _ in 0..2 {
+        lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.9.1.1:80")).delivered_to(first.eni);
+        lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.8.1.1:80")).delivered_to(second.eni);
+        lab.world.relist(old, "10.8.0.0/16 10.9.0.0/16");
+    }
+}
+
+#[test]
+fn a_change_of_a_prefix_list_changes_the_tables_that_name_it_and_no_others() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
+    let (middlebox, _) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    let list = lab.world.list("198.51.100.0/24");
+    lab.world.route(main, &list.to_string(), RouteTarget::NetworkInterface(middlebox.eni));
+    let packet = tcp("10.0.1.10:40000", "198.51.100.10:80");
+    lab.world.send(a.eni, packet).delivered_to(middlebox.eni);
+    lab.world.relist(list, "");
+    lab.world.send(a.eni, packet).delivered_to_internet();
+    lab.world.relist(list, "198.51.100.10/32");
+    lab.world.send(a.eni, packet).delivered_to(middlebox.eni);
+}
+
+#[test]
+fn aws_s_lists_route_their_own_addresses() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    let (middlebox, _) = two_middleboxes(&mut lab);
+    let main = lab.world.main_table(lab.vpc);
+    let region = lab.world.network().vpcs.get(&lab.vpc).unwrap().owner.region.clone();
+    let s3 = AwsPrefixList::of_service(&region, "s3").unwrap();
+    lab.world.route(main, &s3.id.to_string(), RouteTarget::NetworkInterface(middlebox.eni));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "192.0.2.5:443")).delivered_to(middlebox.eni);
+}
+
+fn two_middleboxes(lab: &mut Lab) -> (openvpc_pipeline::testing::Host, openvpc_pipeline::testing::Host) {
+    let open = lab.open;
+    (lab.world.middlebox(lab.second, "10.0.2.98", &[open]), lab.world.middlebox(lab.second, "10.0.2.99", &[open]))
 }

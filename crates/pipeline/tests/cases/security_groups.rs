@@ -1,7 +1,6 @@
 //! Section 5: security groups, their rules and references.
 //!
-//! Out of scope here: rows with NAT gateways, transit gateways, peering and prefix lists, and rows about calls that are
-//! refused. Connection tracking is in its own module.
+//! Out of scope here: rows with NAT gateways, transit gateways and peering, and rows about calls that are refused. Connection tracking is in its own module.
 
 use openvpc_model::*;
 use openvpc_pipeline::testing::packets::*;
@@ -205,4 +204,47 @@ fn a_group_of_another_vpc_is_not_matched_by_its_members_addresses() {
     let database = lab.group(&[&format!("in tcp 5432 from {foreign}")]);
     lab.b(database);
     lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.0.2.20:5432")).dropped(Code::EniSgRulesMismatch);
+}
+
+#[test]
+fn a_rule_for_a_prefix_list_matches_its_entries_of_now() {
+    let mut lab = Lab::new();
+    let a = lab.a();
+    let list = lab.world.list("10.0.9.0/24");
+    let group = lab.group(&[&format!("in tcp 22 from {list}")]);
+    let b = lab.b(group);
+    let (ssh, web) = (tcp("10.0.1.10:40000", "10.0.2.20:22"), tcp("10.0.1.10:40000", "10.0.2.20:80"));
+    lab.world.send(a.eni, ssh).dropped(Code::EniSgRulesMismatch);
+    lab.world.relist(list, "10.0.9.0/24 10.0.1.0/25");
+    let sent = lab.world.send(a.eni, ssh);
+    sent.delivered_to(b.eni);
+    let rule = lab.world.network().security_groups.get(&group).unwrap().rules[0].id;
+    sent.decided_by(RuleId::SecurityGroupRule(rule));
+    lab.world.send(a.eni, web).dropped(Code::EniSgRulesMismatch);
+    lab.world.relist(list, "2001:db8:0:101::/64");
+    lab.world.send(a.eni, tcp("10.0.1.10:40001", "10.0.2.20:22")).dropped(Code::EniSgRulesMismatch);
+    lab.world.send(a.eni, tcp("[2001:db8:0:101::10]:4000", "[2001:db8:0:102::20]:22")).delivered_to(b.eni);
+}
+
+#[test]
+fn an_empty_prefix_list_is_a_rule_that_matches_nobody() {
+    let mut lab = Lab::new();
+    let a = lab.a();
+    let list = lab.world.list("");
+    let group = lab.group(&[&format!("in all from {list}")]);
+    lab.b(group);
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.0.2.20:22")).dropped(Code::EniSgRulesMismatch);
+}
+
+#[test]
+fn a_flow_that_a_prefix_list_of_everybody_admitted_is_tracked() {
+    let mut lab = Lab::new();
+    let a = lab.a();
+    let list = lab.world.list("0.0.0.0/0");
+    let group = lab.group(&[&format!("in tcp 22 from {list}"), "out all to 0.0.0.0/0"]);
+    let b = lab.b(group);
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.0.2.20:22")).delivered_to(b.eni);
+    lab.world.send(b.eni, segment("10.0.2.20:22", "10.0.1.10:40000", 0x12)).delivered_to(a.eni);
+    lab.world.relist(list, "10.0.9.0/24");
+    lab.world.send(a.eni, segment("10.0.1.10:40000", "10.0.2.20:22", 0x10)).delivered_to(b.eni);
 }

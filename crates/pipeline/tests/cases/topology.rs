@@ -50,6 +50,7 @@ pub struct Topology {
     groups: Vec<SecurityGroupId>,
     tables: Vec<RouteTableId>,
     gateways: Vec<InternetGatewayId>,
+    lists: Vec<PrefixListId>,
     /// Addresses that packets go to.
     targets: Vec<IpAddr>,
     appliances: bool,
@@ -81,9 +82,15 @@ impl Topology {
             groups: Vec::new(),
             tables: Vec::new(),
             gateways: Vec::new(),
+            lists: Vec::new(),
             targets: OUTSIDE.iter().map(|text| text.parse().unwrap()).collect(),
             appliances,
         };
+        for _ in 0..3 {
+            let blocks = topology.list_entries();
+            let list = topology.world.list(&blocks);
+            topology.lists.push(list);
+        }
         for number in 0..1 + topology.dice.below(2) {
             topology.add_vpc(number);
         }
@@ -159,6 +166,18 @@ impl Topology {
                     }
                 }
             }
+            for table in [main, extra] {
+                for list in self.lists.clone() {
+                    if self.dice.chance(25) {
+                        let target = self.dice.pick(&self.hosts).eni;
+                        self.world.route(table, &list.to_string(), RouteTarget::NetworkInterface(target));
+                    }
+                }
+                if self.dice.chance(25) {
+                    let (block, gateway) = (self.dice.pick(&BLOCKS), self.world.id());
+                    self.world.propagate(table, block, RouteTarget::VpnGateway(gateway));
+                }
+            }
             for subnet in self.subnets_of(vpc) {
                 if self.dice.chance(30) {
                     self.world.use_table(extra, TableUser::Subnet(subnet));
@@ -186,7 +205,7 @@ impl Topology {
 
     /// Changes something at random.
     pub fn change(&mut self) {
-        match self.dice.below(9) {
+        match self.dice.below(11) {
             0 => {
                 let (group, rules) = (self.dice.pick(&self.groups), self.group_rules());
                 self.world.rules(group, &rules.iter().map(String::as_str).collect::<Vec<_>>());
@@ -233,6 +252,15 @@ impl Topology {
                 let (table, block) = (self.dice.pick(&self.tables), self.dice.pick(&["198.51.0.0/16", "192.0.2.0/24"]));
                 let host = self.dice.pick(&self.hosts);
                 self.world.route(table, block, RouteTarget::NetworkInterface(host.eni));
+            }
+            8 => {
+                let (list, blocks) = (self.dice.pick(&self.lists), self.list_entries());
+                self.world.relist(list, &blocks);
+            }
+            9 => {
+                let (table, list) = (self.dice.pick(&self.tables), self.dice.pick(&self.lists));
+                let host = self.dice.pick(&self.hosts);
+                self.world.route(table, &list.to_string(), RouteTarget::NetworkInterface(host.eni));
             }
             _ => {
                 if self.hosts.len() > 2 {
@@ -305,8 +333,19 @@ impl Topology {
 
     fn group_rule(&mut self) -> String {
         let (direction, what) = (self.dice.pick(&["in", "in", "out"]), self.traffic());
-        let peer = if self.dice.chance(25) { self.dice.pick(&self.groups).to_string() } else { self.dice.pick(&BLOCKS).into() };
+        let peer = match self.dice.below(100) {
+            0..25 => self.dice.pick(&self.groups).to_string(),
+            25..40 => self.dice.pick(&self.lists).to_string(),
+            _ => self.dice.pick(&BLOCKS).into(),
+        };
         format!("{direction} {what} from {peer}")
+    }
+
+    fn list_entries(&mut self) -> String {
+        let first = self.dice.pick(&BLOCKS);
+        let same = |block: &&str| block.contains(':') == first.contains(':') && *block != first;
+        let others: Vec<&str> = BLOCKS.into_iter().filter(same).filter(|_| self.dice.chance(30)).collect();
+        if self.dice.chance(5) { String::new() } else { [&[first], &others[..]].concat().join(" ") }
     }
 
     fn nacl_entries(&mut self) -> Vec<String> {
