@@ -207,7 +207,7 @@ pub(crate) fn check_groups(tx: &Tx, vpc: VpcId, groups: &[SecurityGroupId]) -> R
     let mut checked = Vec::new();
     for id in groups {
         let group = tx.find::<SecurityGroup>(id)?;
-        if group.vpc != vpc {
+        if !group.is_in(vpc) {
             return Err(ControlError::new(
                 "InvalidParameter",
                 format!("Security group {id} ({}) and the interface's subnet ({vpc}) belong to different networks.", group.vpc),

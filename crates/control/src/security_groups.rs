@@ -1,6 +1,8 @@
 //! Security groups: names, lifetime and ([`rules`]) rules. See "Security groups" in the VPC User Guide.
 
+mod associations;
 mod rules;
+mod ways;
 
 use std::sync::Arc;
 
@@ -11,8 +13,10 @@ use openvpc_model::{
 
 use crate::{ControlError, Tx, client_vpn, endpoints};
 
+pub use associations::{associate, disassociate};
 pub(crate) use rules::check_count;
 pub use rules::{PeerSpec, Revoked, RuleChoice, RuleSpec, authorize, describe, malformed, modify, parse_ports, revoke};
+pub use ways::{Way, naming, stale_rules, way};
 
 /// What CreateSecurityGroup is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +62,23 @@ pub fn create(tx: &mut Tx, request: CreateSecurityGroup) -> Result<SecurityGroup
     let id = tx.new_id();
     let rules = egress_to_everywhere(tx, &vpc);
     let owner = tx.owner().clone();
-    tx.put(SecurityGroup { id, owner, vpc: vpc.id, name, description: request.description, rules, tags: request.tags });
+    tx.put(SecurityGroup {
+        id,
+        owner,
+        vpc: vpc.id,
+        associated_vpcs: Vec::new(),
+        name,
+        description: request.description,
+        rules,
+        tags: request.tags,
+    });
     Ok(id)
 }
 
 /// Removes a group that nothing uses.
 ///
 /// # Errors
-/// `CannotDelete` for a default group, `DependencyViolation` while an interface carries it or a group of its VPC names it.
+/// `CannotDelete` for a default group, `DependencyViolation` while an interface carries it, it is lent to a VPC or a group of its VPC names it.
 pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
     let group = tx.find::<SecurityGroup>(&id)?;
     if group.name == "default" {
@@ -83,7 +96,10 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
     if let Some(endpoint) = endpoints::with_group(tx, id) {
         return Err(ControlError::dependency(format!("resource {id} has a dependent object: VPC endpoint {endpoint}")));
     }
-    if let Some(other) = naming(tx.network(), id).find(|other| other.id != id && other.vpc == group.vpc) {
+    if let Some(vpc) = group.associated_vpcs.first() {
+        return Err(ControlError::dependency(format!("resource {id} has a dependent object: its association with {vpc}")));
+    }
+    if let Some(other) = naming(tx.network(), id).find(|other| other.id != id && other.is_in(group.vpc)) {
         return Err(ControlError::dependency(format!(
             "resource {id} has a dependent object: a rule of security group {}",
             other.id
@@ -99,21 +115,6 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
 /// `VPCIdNotSpecified` without a default VPC, `InvalidGroup.NotFound`.
 pub fn of_default_vpc(tx: &Tx, name: &str) -> Result<SecurityGroupId, ControlError> {
     in_vpc_by_name(tx.network(), default_vpc(tx)?.id, name).map(|group| group.id)
-}
-
-/// The groups of all accounts that have a rule which names the given one.
-pub fn naming(network: &Network, id: SecurityGroupId) -> impl Iterator<Item = &Arc<SecurityGroup>> {
-    let names = move |rule: &SecurityGroupRule| matches!(rule.peer, Peer::Group { group, .. } if group == id);
-    network.all::<SecurityGroup>().filter(move |group| group.rules.iter().any(names))
-}
-
-/// The rules that name a group which no longer exists, or which is no longer reachable from the rule's VPC: they match
-/// nothing and stay until somebody removes them. See "Stale security group rules" in the VPC Peering Guide.
-pub fn stale_rules<'a>(network: &'a Network, group: &'a SecurityGroup) -> impl Iterator<Item = &'a SecurityGroupRule> {
-    group.rules.iter().filter(|rule| match rule.peer {
-        Peer::Group { group: peer, .. } => network.security_groups.get(&peer).is_none_or(|peer| peer.vpc != group.vpc),
-        _ => false,
-    })
 }
 
 /// The rules that a new group starts with: all traffic out, over IPv6 too where the VPC has a block.

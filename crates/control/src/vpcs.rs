@@ -137,7 +137,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
     let egress_only = || network.egress_only_gateway_of(id).map(|gateway| gateway.id.to_string());
     let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
     let group = || {
-        let other = |group: &&Arc<SecurityGroup>| group.vpc == id && group.id != vpc.default_security_group;
+        let other = |group: &&Arc<SecurityGroup>| group.is_in(id) && group.id != vpc.default_security_group;
         network.all::<SecurityGroup>().find(other).map(|group| group.id.to_string())
     };
     let nacl = || {

@@ -15,6 +15,9 @@ pub struct SecurityGroup {
     pub owner: Owner,
     /// The VPC it was made in.
     pub vpc: VpcId,
+    /// Other VPCs whose interfaces may carry it, in the order in which it was associated with them.
+    #[serde(default)]
+    pub associated_vpcs: Vec<VpcId>,
     /// Unique in the VPC without regard to case.
     pub name: String,
     /// The user's text.
@@ -23,6 +26,18 @@ pub struct SecurityGroup {
     pub rules: Vec<SecurityGroupRule>,
     /// Tags.
     pub tags: Tags,
+}
+
+impl SecurityGroup {
+    /// The VPCs whose interfaces may carry the group, its own first.
+    pub fn vpcs(&self) -> impl Iterator<Item = VpcId> + '_ {
+        [self.vpc].into_iter().chain(self.associated_vpcs.iter().copied())
+    }
+
+    /// Whether interfaces of a VPC may carry the group.
+    pub fn is_in(&self, vpc: VpcId) -> bool {
+        self.vpcs().any(|own| own == vpc)
+    }
 }
 
 /// One rule: one protocol and range, one peer.

@@ -1,11 +1,12 @@
-//! Security groups: lifetime, [`rules`], and how both are shown ([`view`]).
+//! Security groups: lifetime, [`rules`], [`associations`] with other VPCs, and how all are shown ([`view`]).
 
-use openvpc_control::security_groups::{self, CreateSecurityGroup};
+use openvpc_control::security_groups::{self, CreateSecurityGroup, Way};
 use openvpc_control::{ControlError, Tx};
-use openvpc_model::{SecurityGroup, SecurityGroupId, VpcId};
+use openvpc_model::{Peer, SecurityGroup, SecurityGroupId, VpcId};
 
 use super::prelude::*;
 
+mod associations;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -13,14 +14,17 @@ mod view;
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
+    action!(AssociateSecurityGroupVpc, associations::associate_security_group_vpc),
     action!(AuthorizeSecurityGroupEgress, rules::authorize_egress),
     action!(AuthorizeSecurityGroupIngress, rules::authorize_ingress),
     action!(CreateSecurityGroup, create_security_group),
     action!(DeleteSecurityGroup, delete_security_group),
     action!(DescribeSecurityGroupReferences, describe_security_group_references),
     action!(DescribeSecurityGroupRules, rules::describe_security_group_rules),
+    action!(DescribeSecurityGroupVpcAssociations, associations::describe_security_group_vpc_associations),
     action!(DescribeSecurityGroups, describe_security_groups),
     action!(DescribeStaleSecurityGroups, describe_stale_security_groups),
+    action!(DisassociateSecurityGroupVpc, associations::disassociate_security_group_vpc),
     action!(GetSecurityGroupsForVpc, get_security_groups_for_vpc),
     action!(ModifySecurityGroupRules, rules::modify_security_group_rules),
     action!(RevokeSecurityGroupEgress, rules::revoke_egress),
@@ -81,8 +85,7 @@ fn describe_security_groups(
     Ok(shapes::DescribeSecurityGroupsResult { security_groups: rows.into_iter().map(|row| row.shape).collect(), next_token })
 }
 
-/// Other VPCs whose groups name the given ones. Only a peering or a transit gateway lets a group be named from another
-/// VPC, and control refuses the rule otherwise, so that every referencing VPC is found in the rules themselves.
+/// The VPCs at the other end of a peering connection or transit gateway whose groups name the given ones.
 fn describe_security_group_references(
     ctx: &Ctx<'_>,
     request: shapes::DescribeSecurityGroupReferencesRequest,
@@ -90,14 +93,27 @@ fn describe_security_group_references(
     let network = ctx.network()?;
     let mut references = Vec::new();
     for group in ctx.pick::<SecurityGroup>(&network, &request.group_id)? {
-        let mut vpcs: Vec<VpcId> = security_groups::naming(&network, group.id).map(|other| other.vpc).collect();
-        vpcs.retain(|vpc| *vpc != group.vpc);
-        vpcs.sort();
-        vpcs.dedup();
-        references.extend(vpcs.into_iter().map(|vpc| shapes::SecurityGroupReference {
-            group_id: Some(group.id.to_string()),
-            referencing_vpc_id: Some(vpc.to_string()),
-            ..Default::default()
+        let ways = security_groups::naming(&network, group.id).flat_map(|other| {
+            let naming =
+                other.rules.iter().filter(|rule| matches!(rule.peer, Peer::Group { group: peer, .. } if peer == group.id));
+            let ways = naming.filter_map(|rule| security_groups::way(&network, other, &group, rule.direction));
+            ways.map(|way| (other.vpc, way)).collect::<Vec<_>>()
+        });
+        let mut ways: Vec<(VpcId, Way)> = ways.filter(|(_, way)| *way != Way::SameVpc).collect();
+        ways.sort();
+        ways.dedup();
+        references.extend(ways.into_iter().map(|(vpc, way)| {
+            let (peering, gateway) = match way {
+                Way::SameVpc => (None, None),
+                Way::Peering(id) => (Some(id.to_string()), None),
+                Way::TransitGateway(id) => (None, Some(id.to_string())),
+            };
+            shapes::SecurityGroupReference {
+                group_id: Some(group.id.to_string()),
+                referencing_vpc_id: Some(vpc.to_string()),
+                vpc_peering_connection_id: peering,
+                transit_gateway_id: gateway,
+            }
         }));
     }
     Ok(shapes::DescribeSecurityGroupReferencesResult { security_group_reference_set: references })
@@ -131,7 +147,7 @@ fn get_security_groups_for_vpc(
         primary_vpc_id: Some(group.vpc.to_string()),
         tags: tagging::shapes(&group.tags),
     };
-    let groups = network.owned::<SecurityGroup>(ctx.owner()).filter(|group| group.vpc == vpc).map(shape).collect();
+    let groups = network.owned::<SecurityGroup>(ctx.owner()).filter(|group| group.is_in(vpc)).map(shape).collect();
     let groups = filters::select(groups, &request.filters, &view::FOR_VPC_FIELDS)?;
     let (security_group_for_vpcs, next_token) = page::cut(&request, false, groups, |group| group.group_id.as_deref())?;
     Ok(shapes::GetSecurityGroupsForVpcResult { security_group_for_vpcs, next_token })

@@ -203,7 +203,7 @@ fn new_rule(
             let peer = tx.network().security_groups.get(id);
             let found = peer.filter(|peer| account.unwrap_or(tx.owner().account) == peer.owner.account);
             let found = found.ok_or_else(|| <SecurityGroup as crate::Missing>::missing(id))?;
-            if found.vpc != group.vpc {
+            if super::way(tx.network(), group, found, direction).is_none() {
                 return Err(ControlError::new(
                     "InvalidGroup.NotFound",
                     format!("You have specified two resources that belong to different networks: {} and {id}", group.id),

@@ -38,6 +38,7 @@ pub(super) fn create(tx: &mut Tx, vpc: &Vpc) {
     let mut rules = vec![allow(tx, Direction::Ingress, itself), allow(tx, Direction::Egress, Peer::Ipv4(Ipv4Net::default()))];
     rules.extend(has_ipv6.then(|| allow(tx, Direction::Egress, Peer::Ipv6(Ipv6Net::default()))));
     tx.put(SecurityGroup {
+        associated_vpcs: Vec::new(),
         id: vpc.default_security_group,
         owner: vpc.owner.clone(),
         vpc: vpc.id,

@@ -399,6 +399,7 @@ impl World {
     fn group_in(&mut self, vpc: VpcId, name: &str, rules: &[&str]) -> SecurityGroupId {
         let id = self.id::<SecurityGroupId>();
         self.add(SecurityGroup {
+            associated_vpcs: Vec::new(),
             id,
             owner: owner(),
             vpc,

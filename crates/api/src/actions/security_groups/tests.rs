@@ -558,3 +558,155 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(lab.code("DeleteSecurityGroup", &[("DryRun", "true")]), "DryRunOperation");
     assert_eq!(lab.rules().len(), 1);
 }
+
+/// A second VPC and an interface in it with the fixture's group, when that is allowed.
+fn elsewhere(lab: &Fixture) -> (String, String) {
+    let vpc = lab.api.call("CreateVpc", &[("CidrBlock", "10.1.0.0/16")]).unwrap()["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    let subnet = lab.api.call("CreateSubnet", &[("VpcId", &vpc), ("CidrBlock", "10.1.0.0/24")]).unwrap();
+    (vpc, subnet["Subnet"]["SubnetId"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_group_is_lent_to_another_vpc_and_taken_back() {
+    let lab = Fixture::new();
+    let (vpc, subnet) = elsewhere(&lab);
+    let interface = [("SubnetId", &*subnet), ("SecurityGroupId.1", &lab.group)];
+    assert_eq!(lab.api.code("CreateNetworkInterface", &interface), "InvalidParameter");
+    let pair = [("GroupId", &*lab.group), ("VpcId", &vpc)];
+    assert_eq!(lab.api.code("DisassociateSecurityGroupVpc", &pair), "InvalidParameterValue");
+    assert_eq!(lab.api.call("AssociateSecurityGroupVpc", &pair).unwrap()["State"], "associating");
+    assert_eq!(lab.api.code("AssociateSecurityGroupVpc", &pair), "Resource.AlreadyAssociated");
+    let shown = lab.api.call("DescribeSecurityGroupVpcAssociations", &[]).unwrap();
+    let expected = serde_json::json!([{
+        "GroupId": lab.group, "VpcId": vpc, "VpcOwnerId": "123456789012", "GroupOwnerId": "123456789012", "State": "associated",
+    }]);
+    assert_eq!(shown["SecurityGroupVpcAssociations"], expected);
+    let usable = lab
+        .api
+        .call("GetSecurityGroupsForVpc", &[("VpcId", &vpc), ("Filter.1.Name", "group-id"), ("Filter.1.Value.1", &lab.group)]);
+    let usable = usable.unwrap()["SecurityGroupForVpcs"][0].clone();
+    assert_eq!((&usable["GroupId"], &usable["PrimaryVpcId"]), (&Value::from(&*lab.group), &Value::from(&*lab.vpc)));
+    let made = lab.api.call("CreateNetworkInterface", &interface).unwrap();
+    let eni = made["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap();
+    assert_eq!(lab.api.code("DisassociateSecurityGroupVpc", &pair), "DependencyViolation");
+    assert_eq!(lab.api.code("DeleteSecurityGroup", &[("GroupId", &lab.group)]), "DependencyViolation");
+    lab.api.call("DeleteNetworkInterface", &[("NetworkInterfaceId", eni)]).unwrap();
+    assert_eq!(lab.api.code("DeleteSecurityGroup", &[("GroupId", &lab.group)]), "DependencyViolation");
+    lab.api.call("DeleteSubnet", &[("SubnetId", &subnet)]).unwrap();
+    assert_eq!(lab.api.code("DeleteVpc", &[("VpcId", &vpc)]), "DependencyViolation");
+    assert_eq!(lab.api.call("DisassociateSecurityGroupVpc", &pair).unwrap()["State"], "disassociating");
+    let shown = lab.api.call("DescribeSecurityGroupVpcAssociations", &[]).unwrap();
+    assert_eq!(shown["SecurityGroupVpcAssociations"], serde_json::json!([]));
+    lab.api.call("DeleteVpc", &[("VpcId", &vpc)]).unwrap();
+    lab.api.call("DeleteSecurityGroup", &[("GroupId", &lab.group)]).unwrap();
+}
+
+#[test]
+fn associations_are_filtered() {
+    let lab = Fixture::new();
+    let (vpc, _) = elsewhere(&lab);
+    lab.api.call("AssociateSecurityGroupVpc", &[("GroupId", &lab.group), ("VpcId", &vpc)]).unwrap();
+    let count = |name: &str, value: &str| {
+        let filter = [("Filter.1.Name", name), ("Filter.1.Value.1", value)];
+        let answer = lab.api.call("DescribeSecurityGroupVpcAssociations", &filter).unwrap();
+        answer["SecurityGroupVpcAssociations"].as_array().unwrap().len()
+    };
+    for (name, value) in [
+        ("group-id", &*lab.group),
+        ("group-owner-id", "123456789012"),
+        ("state", "associated"),
+        ("vpc-id", &vpc),
+        ("vpc-owner-id", "123456789012"),
+    ] {
+        assert_eq!((count(name, value), count(name, "other")), (1, 0), "{name}");
+    }
+}
+
+#[test]
+fn default_groups_and_the_default_vpc_take_no_part_in_lending() {
+    let lab = Fixture::new();
+    let (vpc, _) = elsewhere(&lab);
+    let associate = |group: &str, vpc: &str| lab.api.code("AssociateSecurityGroupVpc", &[("GroupId", group), ("VpcId", vpc)]);
+    let default = [
+        ("Filter.1.Name", "vpc-id"),
+        ("Filter.1.Value.1", &*lab.vpc),
+        ("Filter.2.Name", "group-name"),
+        ("Filter.2.Value.1", "default"),
+    ];
+    let default = lab.api.call("DescribeSecurityGroups", &default).unwrap();
+    assert_eq!(associate(default["SecurityGroups"][0]["GroupId"].as_str().unwrap(), &vpc), "InvalidParameterValue");
+    let default = lab.api.call("DescribeVpcs", &[("Filter.1.Name", "is-default"), ("Filter.1.Value.1", "true")]).unwrap();
+    let default = default["Vpcs"][0]["VpcId"].as_str().unwrap().to_owned();
+    assert_eq!(associate(&lab.group, &default), "InvalidParameterValue");
+    let of_default = create(&lab.api, "lent", &default);
+    assert_eq!(associate(&of_default, &vpc), "InvalidParameterValue");
+    assert_eq!(associate(&lab.group, &lab.vpc), "Resource.AlreadyAssociated");
+    for action in ["AssociateSecurityGroupVpc", "DisassociateSecurityGroupVpc"] {
+        let code = |group: &str, vpc: &str| lab.api.code(action, &[("GroupId", group), ("VpcId", vpc)]);
+        assert_eq!(code("sg-x", &vpc), "InvalidGroupId.Malformed");
+        assert_eq!(code("sg-1a2b3c4d", &vpc), "InvalidGroup.NotFound");
+        assert_eq!(code(&lab.group, "vpc-x"), "InvalidVpcID.Malformed");
+        assert_eq!(code(&lab.group, "vpc-1a2b3c4d"), "InvalidVpcID.NotFound");
+    }
+}
+
+/// A rule of the second group that names the first.
+fn name(api: &Api, group: &str, peer: &str) -> Result<Value, ApiError> {
+    let rule = [("GroupId", group), ("IpPermissions.1.IpProtocol", "-1"), ("IpPermissions.1.Groups.1.GroupId", peer)];
+    api.call("AuthorizeSecurityGroupIngress", &rule)
+}
+
+fn stale(api: &Api, vpc: &str) -> Vec<Value> {
+    let answer = api.call("DescribeStaleSecurityGroups", &[("VpcId", vpc)]).unwrap();
+    answer["StaleSecurityGroupSet"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_lent_group_may_be_named_there_and_the_rule_is_stale_when_it_is_taken_back() {
+    let lab = Fixture::new();
+    let (vpc, _) = elsewhere(&lab);
+    let there = create(&lab.api, "there", &vpc);
+    assert_eq!(name(&lab.api, &there, &lab.group).unwrap_err().code, "InvalidGroup.NotFound");
+    let pair = [("GroupId", &*lab.group), ("VpcId", &vpc)];
+    lab.api.call("AssociateSecurityGroupVpc", &pair).unwrap();
+    name(&lab.api, &there, &lab.group).unwrap();
+    assert!(stale(&lab.api, &vpc).is_empty());
+    lab.api.call("DisassociateSecurityGroupVpc", &pair).unwrap();
+    let found = stale(&lab.api, &vpc);
+    assert_eq!(found[0]["GroupId"], *there);
+    assert_eq!(found[0]["StaleIpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"], *lab.group);
+    lab.api.call("DeleteSecurityGroup", &[("GroupId", &lab.group)]).unwrap();
+    assert_eq!(stale(&lab.api, &vpc).len(), 1, "the group it names is gone altogether");
+}
+
+#[test]
+fn groups_of_peered_vpcs_name_each_other_while_the_peering_is_active() {
+    let lab = Fixture::new();
+    let (vpc, _) = elsewhere(&lab);
+    let there = create(&lab.api, "there", &vpc);
+    let peer = || {
+        let asked = lab.api.call("CreateVpcPeeringConnection", &[("VpcId", &*lab.vpc), ("PeerVpcId", &vpc)]).unwrap();
+        asked["VpcPeeringConnection"]["VpcPeeringConnectionId"].as_str().unwrap().to_owned()
+    };
+    let id = peer();
+    assert_eq!(name(&lab.api, &there, &lab.group).unwrap_err().code, "InvalidGroup.NotFound", "nobody accepted it yet");
+    lab.api.call("AcceptVpcPeeringConnection", &[("VpcPeeringConnectionId", &*id)]).unwrap();
+    name(&lab.api, &there, &lab.group).unwrap();
+    let references = || lab.api.call("DescribeSecurityGroupReferences", &[("GroupId.1", &*lab.group)]).unwrap();
+    let expected = serde_json::json!([{"GroupId": lab.group, "ReferencingVpcId": vpc, "VpcPeeringConnectionId": id}]);
+    assert_eq!(references()["SecurityGroupReferenceSet"], expected);
+    let pair = || {
+        let group = lab.api.call("DescribeSecurityGroups", &[("GroupId.1", &*there)]).unwrap();
+        group["SecurityGroups"][0]["IpPermissions"][0]["UserIdGroupPairs"][0].clone()
+    };
+    assert_eq!((&pair()["PeeringStatus"], &pair()["VpcPeeringConnectionId"]), (&"active".into(), &Value::from(&*id)));
+    lab.api.call("DeleteVpcPeeringConnection", &[("VpcPeeringConnectionId", &*id)]).unwrap();
+    assert_eq!(pair()["PeeringStatus"], "deleted");
+    assert_eq!(stale(&lab.api, &vpc)[0]["StaleIpPermissions"][0]["UserIdGroupPairs"][0]["VpcPeeringConnectionId"], *id);
+    assert_eq!(references()["SecurityGroupReferenceSet"], serde_json::json!([]));
+    let again = peer();
+    lab.api.call("AcceptVpcPeeringConnection", &[("VpcPeeringConnectionId", &*again)]).unwrap();
+    assert!(stale(&lab.api, &vpc).is_empty(), "the same two VPCs are peered again");
+    lab.api.call("DeleteSecurityGroup", &[("GroupId", &*lab.group)]).unwrap();
+    assert_eq!(stale(&lab.api, &vpc).len(), 1, "a group named from another VPC can be deleted");
+}

@@ -1,7 +1,8 @@
 //! Groups and rules as answers show them.
 
+use openvpc_control::peerings;
 use openvpc_control::security_groups::{PeerSpec, RuleSpec, stale_rules};
-use openvpc_model::{Direction, Network, Peer, Protocol, RulePorts, SecurityGroup, SecurityGroupRule};
+use openvpc_model::{Direction, Peer, Protocol, RulePorts, SecurityGroup, SecurityGroupId, SecurityGroupRule};
 
 use super::super::prelude::*;
 
@@ -109,11 +110,13 @@ pub(super) fn rule(network: &Network, group: &SecurityGroup, rule: &SecurityGrou
         Peer::Ipv6(block) => shape.cidr_ipv6 = Some(block.to_string()),
         Peer::PrefixList(list) => shape.prefix_list_id = Some(list.to_string()),
         Peer::Group { account, group: peer } => {
+            let far = Far::of(network, group, *peer);
             shape.referenced_group_info = Some(shapes::ReferencedSecurityGroup {
                 group_id: Some(peer.to_string()),
+                peering_status: far.peering_status,
                 user_id: Some(account.to_string()),
-                vpc_id: network.security_groups.get(peer).map(|peer| peer.vpc.to_string()),
-                ..Default::default()
+                vpc_id: far.vpc,
+                vpc_peering_connection_id: far.peering,
             });
         }
     }
@@ -168,7 +171,7 @@ pub(super) fn unknown(specs: &[RuleSpec]) -> Vec<shapes::IpPermission> {
 pub(super) fn stale(network: &Network, group: &SecurityGroup) -> Option<shapes::StaleSecurityGroup> {
     let of = |direction: Direction| -> Vec<shapes::StaleIpPermission> {
         let rules = stale_rules(network, group).filter(|rule| rule.direction == direction);
-        collect(network, rules)
+        collect(network, group, rules)
             .into_iter()
             .map(|permission| shapes::StaleIpPermission {
                 from_port: permission.from_port,
@@ -192,11 +195,15 @@ pub(super) fn stale(network: &Network, group: &SecurityGroup) -> Option<shapes::
 }
 
 fn permissions(network: &Network, group: &SecurityGroup, direction: Direction) -> Vec<shapes::IpPermission> {
-    collect(network, group.rules.iter().filter(|rule| rule.direction == direction))
+    collect(network, group, group.rules.iter().filter(|rule| rule.direction == direction))
 }
 
 /// Rules of the same protocol and ports as one permission with several peers.
-fn collect<'a>(network: &Network, rules: impl Iterator<Item = &'a SecurityGroupRule>) -> Vec<shapes::IpPermission> {
+fn collect<'a>(
+    network: &Network,
+    owner: &SecurityGroup,
+    rules: impl Iterator<Item = &'a SecurityGroupRule>,
+) -> Vec<shapes::IpPermission> {
     let mut permissions = Vec::new();
     for rule in rules {
         let permission = permission_for(&mut permissions, rule.protocol, rule.ports);
@@ -204,16 +211,41 @@ fn collect<'a>(network: &Network, rules: impl Iterator<Item = &'a SecurityGroupR
             Peer::Ipv4(block) => permission.ip_ranges.push(ip_range(*block, &rule.description)),
             Peer::Ipv6(block) => permission.ipv6_ranges.push(ipv6_range(*block, &rule.description)),
             Peer::PrefixList(list) => permission.prefix_list_ids.push(prefix_list(*list, &rule.description)),
-            Peer::Group { account, group } => permission.user_id_group_pairs.push(shapes::UserIdGroupPair {
-                description: text(&rule.description),
-                group_id: Some(group.to_string()),
-                user_id: Some(account.to_string()),
-                vpc_id: network.security_groups.get(group).map(|peer| peer.vpc.to_string()),
-                ..Default::default()
-            }),
+            Peer::Group { account, group } => {
+                let far = Far::of(network, owner, *group);
+                permission.user_id_group_pairs.push(shapes::UserIdGroupPair {
+                    description: text(&rule.description),
+                    group_id: Some(group.to_string()),
+                    group_name: None,
+                    peering_status: far.peering_status,
+                    user_id: Some(account.to_string()),
+                    vpc_id: far.vpc,
+                    vpc_peering_connection_id: far.peering,
+                });
+            }
         }
     }
     permissions
+}
+
+/// Where the group is that a rule names, and over which peering connection the rule names it.
+struct Far {
+    vpc: Option<String>,
+    peering: Option<String>,
+    peering_status: Option<String>,
+}
+
+impl Far {
+    fn of(network: &Network, group: &SecurityGroup, peer: SecurityGroupId) -> Self {
+        let vpc = network.security_groups.get(&peer).map(|peer| peer.vpc);
+        let elsewhere = vpc.filter(|vpc| !group.is_in(*vpc));
+        let peering = elsewhere.and_then(|vpc| peerings::named_by_rule(network, group.vpc, vpc));
+        Self {
+            vpc: vpc.map(|vpc| vpc.to_string()),
+            peering: peering.map(|peering| peering.id.to_string()),
+            peering_status: peering.map(|peering| peerings::code(&peering.state).to_owned()),
+        }
+    }
 }
 
 fn permission_for(
