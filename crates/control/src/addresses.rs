@@ -3,7 +3,7 @@
 //! All accounts and regions share one pool, because they share one internet.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use openvpc_model::address::AddressAssociation;
 use openvpc_model::internet::PUBLIC_IPV4;
@@ -40,7 +40,7 @@ pub fn allocate(tx: &mut Tx, wanted: Option<Ipv4Addr>, tags: Tags) -> Result<All
         ));
     }
     let address = match wanted {
-        None => take_public(tx)?,
+        None => take_public(tx, None)?,
         Some(wanted) if free(tx.network()).any(|address| address == wanted) => wanted,
         Some(wanted) => {
             return Err(ControlError::new(
@@ -179,7 +179,7 @@ pub(crate) fn assign_at_launch(tx: &mut Tx, eni: EniId) -> Result<(), ControlErr
     let Some(PrivateAddress { address, public: None }) = found.private_addresses.first() else {
         return Ok(());
     };
-    let public = PublicMapping { address: take_public(tx)?, association: None };
+    let public = PublicMapping { address: take_public(tx, None)?, association: None };
     set_public(tx, eni, *address, Some(public))
 }
 
@@ -239,9 +239,10 @@ fn target_interface(tx: &Tx, target: &AddressTarget) -> Result<std::sync::Arc<Ne
     }
 }
 
-/// Draws a free address of the pool, so that an address just given back is seldom met again at once.
-fn take_public(tx: &Tx) -> Result<Ipv4Addr, ControlError> {
-    let free: Vec<_> = free(tx.network()).collect();
+/// Draws a free address of the pool, so that an address just given back is seldom met again at once;
+/// never the one `besides`, which the caller is about to take.
+pub(crate) fn take_public(tx: &Tx, besides: Option<Ipv4Addr>) -> Result<Ipv4Addr, ControlError> {
+    let free: Vec<_> = free(tx.network()).filter(|address| Some(*address) != besides).collect();
     // The remainder is smaller than the pool, whatever the platform's word.
     let at = (tx.random() % free.len().max(1) as u64) as usize;
     free.get(at).copied().ok_or_else(|| {
@@ -261,7 +262,12 @@ fn free(network: &Network) -> impl Iterator<Item = Ipv4Addr> {
 fn taken(network: &Network) -> HashSet<Ipv4Addr> {
     let allocated = network.elastic_ips.values().map(|eip| eip.address);
     let assigned = network.enis.values().flat_map(|eni| &eni.private_addresses).filter_map(|slot| slot.public.as_ref());
-    allocated.chain(assigned.map(|public| public.address)).collect()
+    let tunnels = network.vpn_connections.values().filter(|connection| connection.exists()).flat_map(|vpn| &vpn.tunnels);
+    let tunnel_ends = tunnels.filter_map(|tunnel| match tunnel.outside_address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    });
+    allocated.chain(assigned.map(|public| public.address)).chain(tunnel_ends).collect()
 }
 
 /// AWS's answer to users who would take away what a service uses.

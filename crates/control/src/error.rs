@@ -66,6 +66,10 @@ missing! {
     Certificate: "ResourceNotFoundException", "Could not find certificate {}.";
     ClientVpnEndpoint: "InvalidClientVpnEndpointId.NotFound", "Endpoint {} does not exist";
     ConnectionNotification: "InvalidConnectionNotification", "The connection notification ID '{}' does not exist";
+    CustomerGateway: "InvalidCustomerGatewayID.NotFound", "The customerGateway ID '{}' does not exist";
+    DirectConnectConnection: "DirectConnectClientException", "Could not find Connection with ID {}";
+    Lag: "DirectConnectClientException", "Could not find Lag with ID {}";
+    VirtualInterface: "DirectConnectClientException", "Virtual Interface {} does not exist.";
     DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
     EgressOnlyGateway: "InvalidEgressOnlyInternetGatewayId.NotFound", "The egressOnlyInternetGateway ID '{}' does not exist";
     ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";
@@ -92,4 +96,6 @@ missing! {
     TargetGroup: "TargetGroupNotFound", "Target groups '{}' not found";
     Vpc: "InvalidVpcID.NotFound", "The vpc ID '{}' does not exist";
     VpcEndpoint: "InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist";
+    VpnConnection: "InvalidVpnConnectionID.NotFound", "The vpnConnection ID '{}' does not exist";
+    VpnGateway: "InvalidVpnGatewayID.NotFound", "The vpnGateway ID '{}' does not exist";
 }

@@ -121,6 +121,22 @@ quotas! {
     revoked_client_certificates = "revoked-client-certificates", 20_000;
     /// Imported certificates per region.
     certificates = "certificates", 2500;
+    /// Direct Connect gateways per account.
+    direct_connect_gateways = "direct-connect-gateways", 200;
+    /// Virtual interfaces per Direct Connect gateway.
+    interfaces_per_direct_connect_gateway = "interfaces-per-direct-connect-gateway", 30;
+    /// Link aggregation groups per region.
+    lags = "lags", 10;
+    /// Customer gateways per region.
+    customer_gateways = "customer-gateways", 50;
+    /// Virtual private gateways per region.
+    vpn_gateways = "vpn-gateways", 5;
+    /// VPN connections per region.
+    vpn_connections = "vpn-connections", 50;
+    /// VPN connections per virtual private gateway.
+    vpn_connections_per_gateway = "vpn-connections-per-gateway", 10;
+    /// Static routes per VPN connection.
+    routes_per_vpn_connection = "routes-per-vpn-connection", 100;
     /// Instances per region.
     instances = "instances", 1000;
 }

@@ -3,6 +3,7 @@
 use openvpc_model::UnixMillis;
 
 use crate::{Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, transit_gateways};
+use crate::{customer_gateways, direct_connect, vpn_connections, vpn_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
 pub fn prune(tx: &mut Tx) {
@@ -14,6 +15,10 @@ pub fn prune(tx: &mut Tx) {
     nat_gateways::prune(tx);
     peerings::prune(tx);
     transit_gateways::prune(tx);
+    customer_gateways::prune(tx);
+    direct_connect::prune(tx);
+    vpn_connections::prune(tx);
+    vpn_gateways::prune(tx);
 }
 
 /// Whether something that went at `deleted_at` has been shown for long enough.

@@ -41,7 +41,7 @@ pub fn create_table(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<RouteTableId,
         return Err(ControlError::new("RouteTableLimitExceeded", message));
     }
     let table =
-        RouteTable { id: tx.new_id(), owner: tx.owner().clone(), vpc, routes: Vec::new(), associations: Vec::new(), tags };
+        RouteTable { id: tx.new_id(), owner: tx.owner().clone(), vpc, routes: Vec::new(), associations: Vec::new(), propagating: Vec::new(), tags };
     let id = table.id;
     tx.put(table);
     Ok(id)
@@ -60,7 +60,8 @@ pub fn delete_table(tx: &mut Tx, id: RouteTableId) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// The routes of a table as DescribeRouteTables lists them: first those of the VPC's blocks, `local` unless replaced.
+/// The routes of a table as DescribeRouteTables lists them: first those of the VPC's blocks, `local` unless replaced, then
+/// those that users made, then the propagated ones of other destinations.
 pub fn effective(network: &Network, table: &RouteTable) -> Vec<Route> {
     let Some(vpc) = network.get::<Vpc>(&table.vpc) else { return table.routes.clone() };
     let ipv4 = vpc.ipv4_blocks.iter().map(|b| IpNet::V4(b.block));
@@ -69,5 +70,12 @@ pub fn effective(network: &Network, table: &RouteTable) -> Vec<Route> {
     let local =
         |block: &IpNet| Route { destination: (*block).into(), target: RouteTarget::Local, origin: RouteOrigin::CreateRouteTable };
     let locals = blocks.iter().map(|block| replaced(block).unwrap_or_else(|| local(block)));
-    locals.chain(table.routes.iter().filter(|route| !blocks.iter().any(|block| route.destination == *block)).cloned()).collect()
+    let made = table.routes.iter().filter(|route| !blocks.iter().any(|block| route.destination == *block)).cloned();
+    let mut routes: Vec<_> = locals.chain(made).collect();
+    for propagated in network.propagated_routes(table) {
+        if !routes.iter().any(|route| route.destination == propagated.destination) {
+            routes.push(propagated);
+        }
+    }
+    routes
 }

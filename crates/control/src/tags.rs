@@ -1,6 +1,7 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
 use openvpc_model::ClientVpnEndpoint;
+use openvpc_model::{CustomerGateway, VpnConnection, VpnGateway};
 use openvpc_model::{
     DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway,
     NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet,
@@ -90,6 +91,7 @@ macro_rules! taggable {
 
 taggable! {
     ClientVpnEndpoint: "client-vpn-endpoint";
+    CustomerGateway: "customer-gateway";
     DhcpOptions: "dhcp-options";
     EgressOnlyGateway: "egress-only-internet-gateway";
     ElasticIp: "elastic-ip";
@@ -111,6 +113,8 @@ taggable! {
     TransitGatewayRouteTable: "transit-gateway-route-table";
     Vpc: "vpc";
     VpcEndpoint: "vpc-endpoint";
+    VpnConnection: "vpn-connection";
+    VpnGateway: "vpn-gateway";
 }
 
 fn change_rule(tx: &mut Tx, id: SecurityGroupRuleId, edit: &mut dyn FnMut(&mut Tags)) -> Result<(), ControlError> {

@@ -135,6 +135,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
     let subnet = || network.subnets_of(id).next().map(|subnet| subnet.id.to_string());
     let gateway = || network.internet_gateway_of(id).map(|gateway| gateway.id.to_string());
     let egress_only = || network.egress_only_gateway_of(id).map(|gateway| gateway.id.to_string());
+    let vpn_gateway = || network.vpn_gateway_of(id).map(|gateway| gateway.id.to_string());
     let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
     let group = || {
         let other = |group: &&Arc<SecurityGroup>| group.is_in(id) && group.id != vpc.default_security_group;
@@ -149,7 +150,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
         network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
     };
     let endpoint = || endpoints::in_vpc(tx, id).map(|endpoint| endpoint.to_string());
-    subnet().or_else(endpoint).or_else(gateway).or_else(egress_only).or_else(eni).or_else(group).or_else(nacl).or_else(table)
+    subnet().or_else(endpoint).or_else(gateway).or_else(egress_only).or_else(vpn_gateway).or_else(eni).or_else(group).or_else(nacl).or_else(table)
 }
 
 /// The set that the region started with, unless it was deleted since.

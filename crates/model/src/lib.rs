@@ -10,6 +10,7 @@ pub mod access_key;
 pub mod address;
 pub mod certificate;
 pub mod client_vpn;
+pub mod direct_connect;
 pub mod dns;
 pub mod endpoint;
 pub mod flow_log;
@@ -36,6 +37,7 @@ pub mod tags;
 pub mod time;
 pub mod transit_gateway;
 pub mod vpc;
+pub mod vpn;
 pub mod zone;
 
 pub use access_key::{AccessKey, Secret};
@@ -48,6 +50,14 @@ pub use client_vpn::{
 pub use endpoint::{
     Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointInterface, EndpointPermission, EndpointService,
     EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
+};
+pub use direct_connect::ids::{
+    BgpPeerId, DirectConnectAssociationId, DirectConnectConnectionId, DirectConnectGatewayId, DirectConnectProposalId,
+    FailoverTestId, LagId, VirtualInterfaceId,
+};
+pub use direct_connect::{
+    DirectConnectAssociation, DirectConnectConnection, DirectConnectGateway, DirectConnectProposal, FailoverTest, Lag,
+    VirtualInterface,
 };
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{EgressOnlyGateway, InternetGateway};
@@ -74,4 +84,5 @@ pub use tags::Tags;
 pub use time::UnixMillis;
 pub use transit_gateway::{TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable};
 pub use vpc::{DhcpOptions, RegionState, Vpc};
+pub use vpn::{CustomerGateway, VpnConnection, VpnGateway, VpnTarget};
 pub use zone::Zone;

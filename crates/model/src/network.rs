@@ -19,6 +19,12 @@ use crate::{
     EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
 };
 use crate::{
+    DirectConnectAssociation, DirectConnectAssociationId, DirectConnectConnection, DirectConnectConnectionId,
+    DirectConnectGateway, DirectConnectGatewayId, DirectConnectProposal, DirectConnectProposalId, FailoverTest, FailoverTestId,
+    Lag, LagId, VirtualInterface, VirtualInterfaceId,
+};
+use crate::{CustomerGateway, CustomerGatewayId, VpnConnection, VpnConnectionId, VpnGateway, VpnGatewayId};
+use crate::{
     DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
     Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, PrefixList,
     PrefixListId, PrefixListVersion, RegionState, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
@@ -220,6 +226,31 @@ network! {
     client_vpn_endpoints: ClientVpnEndpoint[ClientVpnEndpointId] = "client-vpn-endpoint", |r| r.id, r.owner, |k| k.to_string();
     /// Certificates of ACM.
     certificates: Certificate[String] = "certificate", |r| r.arn.clone(), r.owner, |k| k.clone();
+    /// Customer gateways, deleted ones too.
+    customer_gateways: CustomerGateway[CustomerGatewayId] = "customer-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// Virtual private gateways, deleted ones too.
+    vpn_gateways: VpnGateway[VpnGatewayId] = "vpn-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// VPN connections, deleted ones too.
+    vpn_connections: VpnConnection[VpnConnectionId] = "vpn-connection", |r| r.id, r.owner, |k| k.to_string();
+    /// Direct Connect connections, deleted ones too.
+    direct_connect_connections: DirectConnectConnection[DirectConnectConnectionId] =
+        "direct-connect-connection", |r| r.id, r.owner, |k| k.to_string();
+    /// Link aggregation groups, deleted ones too.
+    lags: Lag[LagId] = "direct-connect-lag", |r| r.id, r.owner, |k| k.to_string();
+    /// Virtual interfaces, deleted ones too.
+    virtual_interfaces: VirtualInterface[VirtualInterfaceId] =
+        "direct-connect-virtual-interface", |r| r.id, r.owner, |k| k.to_string();
+    /// Direct Connect gateways.
+    direct_connect_gateways: DirectConnectGateway[DirectConnectGatewayId] =
+        "direct-connect-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// Associations of Direct Connect gateways.
+    direct_connect_associations: DirectConnectAssociation[DirectConnectAssociationId] =
+        "direct-connect-association", |r| r.id, r.owner, |k| k.to_string();
+    /// Proposals of such associations, ended ones too.
+    direct_connect_proposals: DirectConnectProposal[DirectConnectProposalId] =
+        "direct-connect-proposal", |r| r.id, r.owner, |k| k.to_string();
+    /// Failover tests of virtual interfaces.
+    failover_tests: FailoverTest[FailoverTestId] = "direct-connect-failover-test", |r| r.id, r.owner, |k| k.to_string();
 }
 
 impl Network {
@@ -292,6 +323,30 @@ impl Network {
         self.transit_gateway_attachments.values().find(is_it)
     }
 
+    /// The virtual private gateway attached to a VPC.
+    pub fn vpn_gateway_of(&self, vpc: VpcId) -> Option<&Arc<VpnGateway>> {
+        self.vpn_gateways.values().find(|gateway| gateway.vpc == Some(vpc))
+    }
+
+    /// The routes that virtual private gateways propagate into a table, each destination once, in the order of destinations:
+    /// the static routes of their VPN connections. See "Route propagation" in the VPC User Guide.
+    ///
+    /// A table takes [`crate::route::PROPAGATED_ROUTES`] of them; AWS leaves the rest out.
+    pub fn propagated_routes(&self, table: &RouteTable) -> Vec<crate::Route> {
+        let mut routes = std::collections::BTreeMap::new();
+        let attached = |id: &&VpnGatewayId| self.vpn_gateways.get(*id).is_some_and(|gateway| gateway.vpc == Some(table.vpc));
+        for gateway in table.propagating.iter().filter(attached) {
+            for connection in self.vpn_connections.values().filter(|connection| connection.is_at(*gateway)) {
+                for destination in &connection.static_routes {
+                    routes.entry(ipnet::IpNet::V4(*destination)).or_insert(crate::RouteTarget::VpnGateway(*gateway));
+                }
+            }
+        }
+        let origin = crate::RouteOrigin::EnableVgwRoutePropagation;
+        let routes = routes.into_iter().map(|(block, target)| crate::Route { destination: block.into(), target, origin });
+        routes.take(crate::route::PROPAGATED_ROUTES).collect()
+    }
+
     /// The interfaces of an instance, primary first.
     pub fn enis_of(&self, instance: InstanceId) -> Vec<&Arc<NetworkInterface>> {
         let mut enis: Vec<_> = self.enis.by(Anchor::Instance(instance)).collect();
@@ -313,8 +368,8 @@ impl Network {
             }
             crate::RouteTarget::EgressOnlyGateway(id) => self.egress_only_gateways.get(&id).is_some_and(|g| g.vpc == vpc),
             crate::RouteTarget::NatGateway(id) => self.nat_gateways.get(&id).is_some_and(|g| g.vpc == vpc && g.is_available()),
-            crate::RouteTarget::VpnGateway(_) => false,
             crate::RouteTarget::Endpoint(id) => self.endpoints.get(&id).is_some_and(|e| e.is_available() && e.vpc == vpc),
+            crate::RouteTarget::VpnGateway(id) => self.vpn_gateways.get(&id).is_some_and(|g| g.vpc == Some(vpc)),
         };
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }

@@ -10,6 +10,9 @@ use crate::{
     RouteTableId, SubnetId, Tags, TransitGatewayId, VpcEndpointId, VpcId, VpnGatewayId,
 };
 
+/// How many propagated routes a table takes; fixed. See "Amazon VPC quotas" in the VPC User Guide.
+pub const PROPAGATED_ROUTES: usize = 100;
+
 /// A route table. See "Configure route tables" in the VPC User Guide.
 ///
 /// The `local` routes of the VPC's blocks are implied and not listed here, unless one was replaced.
@@ -25,6 +28,9 @@ pub struct RouteTable {
     pub routes: Vec<Route>,
     /// Who uses the table.
     pub associations: Vec<TableAssociation>,
+    /// The virtual private gateways whose routes appear in the table.
+    #[serde(default)]
+    pub propagating: Vec<VpnGatewayId>,
     /// Tags.
     pub tags: Tags,
 }

@@ -166,7 +166,11 @@ fn table_shape(network: &Network, table: &RouteTable) -> shapes::RouteTable {
         vpc_id: Some(table.vpc.to_string()),
         owner_id: Some(table.owner.account.to_string()),
         associations: table.associations.iter().map(|association| association_shape(table.id, association)).collect(),
-        propagating_vgws: Vec::new(),
+        propagating_vgws: table
+            .propagating
+            .iter()
+            .map(|gateway| shapes::PropagatingVgw { gateway_id: Some(gateway.to_string()) })
+            .collect(),
         routes: routes::effective(network, table).iter().map(|route| route_shape(network, table, route)).collect(),
         tags: tagging::shapes(&table.tags),
     }

@@ -147,6 +147,7 @@ fn make_table(tx: &mut Tx, gateway: NatGatewayId, vpc: VpcId) -> RouteTableId {
         vpc,
         routes: internet.into_iter().collect(),
         associations: vec![TableAssociation { id: tx.new_id(), user: TableUser::NatGateway(gateway) }],
+        propagating: Vec::new(),
         tags: Tags::new(),
     });
     id

@@ -9,7 +9,7 @@ use openvpc_model::{
 };
 
 use super::{gateway_tables, other_network};
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, vpn_gateways};
 
 /// Who is to use a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +28,9 @@ impl User {
         match self {
             Self::Subnet(id) => Ok(Some(tx.find::<Subnet>(&id)?.vpc)),
             Self::InternetGateway(id) => Ok(tx.find::<InternetGateway>(&id)?.vpc),
-            Self::VpnGateway(id) => {
-                Err(ControlError::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist")))
-            }
+            Self::VpnGateway(id) => vpn_gateways::find(tx, id)
+                .map(|gateway| gateway.vpc)
+                .map_err(|_| ControlError::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist"))),
         }
     }
 }

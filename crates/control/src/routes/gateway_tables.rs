@@ -17,6 +17,10 @@ pub(super) fn check_table(tx: &Tx, table: &RouteTable) -> Result<(), ControlErro
         let message = format!("The main route table {} cannot be associated with a gateway.", table.id);
         return Err(ControlError::invalid_value(message));
     }
+    if !table.propagating.is_empty() {
+        let message = format!("The route table {} takes propagated routes and cannot be associated with a gateway.", table.id);
+        return Err(ControlError::invalid_value(message));
+    }
     table.routes.iter().try_for_each(|route| check_route(tx, table, route.destination, route.target))
 }
 

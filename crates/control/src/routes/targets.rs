@@ -8,6 +8,7 @@ use openvpc_model::{
 };
 
 use crate::{ControlError, Tx, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways};
+use crate::vpn_gateways;
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(super) fn resolve(
         Target::NetworkInterface(id) => interface(tx, table, id),
         Target::Peering(id) => peerings::route_target(tx, table, id),
         Target::TransitGateway(id) => transit_gateways::route_target(tx, table, id),
-        Target::VpnGateway(id) => Err(unknown("InvalidGatewayID.NotFound", "gateway", id)),
+        Target::VpnGateway(id) => vpn_gateway(tx, table, id),
     }
 }
 
@@ -71,6 +72,15 @@ fn internet_gateway(tx: &Tx, table: &RouteTable, id: InternetGatewayId) -> Resul
         return Err(other_network(table, format_args!("network gateway {id}")));
     }
     Ok(RouteTarget::InternetGateway(id))
+}
+
+/// Of either family: a VPN of such a gateway carries no IPv6, but Direct Connect does.
+fn vpn_gateway(tx: &Tx, table: &RouteTable, id: VpnGatewayId) -> Result<RouteTarget, ControlError> {
+    let gateway = vpn_gateways::find(tx, id).map_err(|_| unknown("InvalidGatewayID.NotFound", "gateway", id))?;
+    if gateway.vpc != Some(table.vpc) {
+        return Err(other_network(table, format_args!("network gateway {id}")));
+    }
+    Ok(RouteTarget::VpnGateway(id))
 }
 
 fn instance(tx: &Tx, table: &RouteTable, id: InstanceId) -> Result<RouteTarget, ControlError> {

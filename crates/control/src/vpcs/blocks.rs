@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use openvpc_model::internet::{AMAZON_IPV6, LAB_IPV6};
+use openvpc_model::internet::{AMAZON_IPV6, LAB_IPV6, VPN_IPV6};
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{RouteOrigin, RouteTable, Subnet, Vpc, VpcCidrAssociationId, VpcId};
 
@@ -126,7 +126,7 @@ pub(super) fn amazon_ipv6(tx: &Tx) -> Result<VpcBlock<Ipv6Net>, ControlError> {
     // The 24 bits between the pool's /32 and a /56.
     let at =
         |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6.network()) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
-    let free = |network: &Ipv6Addr| !LAB_IPV6.contains(network) && !taken.contains(network);
+    let free = |network: &Ipv6Addr| !LAB_IPV6.contains(network) && !VPN_IPV6.contains(network) && !taken.contains(network);
     let network = (0..1 << 24).map(at).find(free).ok_or_else(|| {
         ControlError::new("InsufficientCidrBlocks", format!("There are not enough free IPv6 CIDR blocks in {AMAZON_IPV6}"))
     })?;

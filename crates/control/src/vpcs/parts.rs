@@ -17,6 +17,7 @@ pub(super) fn create(tx: &mut Tx, vpc: &Vpc) {
         vpc: vpc.id,
         routes: Vec::new(),
         associations: vec![TableAssociation { id: tx.new_id(), user: TableUser::Main }],
+        propagating: Vec::new(),
         tags: Tags::new(),
     });
     let has_ipv6 = !vpc.ipv6_blocks.is_empty();

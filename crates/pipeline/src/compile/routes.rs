@@ -23,6 +23,7 @@ pub(crate) struct Routes {
     pub id: RouteTableId,
     map: PrefixMap<Route>,
     source: Option<(Arc<RouteTable>, Arc<Vpc>)>,
+    propagated: Vec<openvpc_model::Route>,
     lists: Lists,
 }
 
@@ -41,7 +42,8 @@ impl Routes {
         let local = own.iter().map(|block| (*block, Route { destination: (*block).into(), target: RouteTarget::Local }));
         let mut lists = Lists::default();
         let (mut fixed, mut listed, mut propagated) = (Vec::new(), Vec::new(), Vec::new());
-        for route in &table.routes {
+        let derived = network.propagated_routes(table);
+        for route in table.routes.iter().chain(&derived) {
             let made = Route { destination: route.destination, target: route.target };
             match route.destination {
                 RouteDestination::Block(block) if route.origin != RouteOrigin::EnableVgwRoutePropagation => {
@@ -57,16 +59,18 @@ impl Routes {
         }
         // Of equal prefixes the later counts: a user's route for a whole block of the VPC replaces the implied local one.
         let all = propagated.into_iter().chain(listed.into_iter().rev()).chain(local).chain(fixed);
-        Self { id: table.id, map: PrefixMap::new(all), source: Some((table.clone(), vpc.clone())), lists }
+        Self { id: table.id, map: PrefixMap::new(all), source: Some((table.clone(), vpc.clone())), propagated: derived, lists }
     }
 
     /// A table without routes, for a subnet whose table is missing: it forwards nothing.
     pub fn none(id: RouteTableId) -> Self {
-        Self { id, map: PrefixMap::default(), source: None, lists: Lists::default() }
+        Self { id, map: PrefixMap::default(), source: None, propagated: Vec::new(), lists: Lists::default() }
     }
 
     pub fn is_current(&self, table: &Arc<RouteTable>, vpc: &Arc<Vpc>, network: &Network) -> bool {
-        self.source.as_ref().is_some_and(|(t, v)| Arc::ptr_eq(t, table) && Arc::ptr_eq(v, vpc)) && self.lists.is_current(network)
+        self.source.as_ref().is_some_and(|(t, v)| Arc::ptr_eq(t, table) && Arc::ptr_eq(v, vpc))
+            && (table.propagating.is_empty() || self.propagated == network.propagated_routes(table))
+            && self.lists.is_current(network)
     }
 
     /// The route that a destination takes: the longest prefix.

@@ -79,6 +79,7 @@ impl World {
             vpc: id,
             routes: Vec::new(),
             associations: vec![association],
+            propagating: Vec::new(),
             tags: Tags::new(),
         });
         let ipv4_blocks = vec![VpcBlock { association: self.id(), block: block.parse().unwrap() }];
@@ -202,7 +203,7 @@ impl World {
     /// A route table of a VPC, used by nobody yet.
     pub fn table(&mut self, vpc: VpcId) -> RouteTableId {
         let id = self.id();
-        self.add(RouteTable { id, owner: owner(), vpc, routes: Vec::new(), associations: Vec::new(), tags: Tags::new() });
+        self.add(RouteTable { id, owner: owner(), vpc, routes: Vec::new(), associations: Vec::new(), propagating: Vec::new(), tags: Tags::new() });
         id
     }
 
