@@ -39,7 +39,9 @@ pub fn create(tx: &mut Tx, request: CreateCustomerGateway) -> Result<CustomerGat
         return Err(ControlError::missing_parameter("IpAddress or CertificateArn"));
     }
     if let Some(address) = address.filter(|address| !is_unicast(*address)) {
-        return Err(ControlError::invalid_value(format!("Value ({address}) for parameter IpAddress is invalid: no device has it")));
+        return Err(ControlError::invalid_value(format!(
+            "Value ({address}) for parameter IpAddress is invalid: no device has it"
+        )));
     }
     if device_name.as_ref().is_some_and(|name| name.chars().count() > 255) {
         return Err(ControlError::invalid_value("The parameter DeviceName has at most 255 characters"));
@@ -72,7 +74,8 @@ pub fn delete(tx: &mut Tx, id: CustomerGatewayId) -> Result<(), ControlError> {
     find(tx, id)?;
     let uses = |connection: &&Arc<VpnConnection>| connection.exists() && connection.customer_gateway == id;
     if let Some(connection) = tx.owned::<VpnConnection>().find(uses) {
-        let message = format!("The customer gateway '{id}' is in use by the VPN connection {}; delete that first.", connection.id);
+        let message =
+            format!("The customer gateway '{id}' is in use by the VPN connection {}; delete that first.", connection.id);
         return Err(ControlError::new("IncorrectState", message));
     }
     let now = tx.now();
@@ -108,5 +111,7 @@ fn is_unicast(address: IpAddr) -> bool {
 
 fn is_certificate(arn: &str) -> bool {
     let mut parts = arn.splitn(6, ':');
-    parts.next() == Some("arn") && parts.nth(1) == Some("acm") && parts.nth(2).is_some_and(|rest| rest.starts_with("certificate/"))
+    parts.next() == Some("arn")
+        && parts.nth(1) == Some("acm")
+        && parts.nth(2).is_some_and(|rest| rest.starts_with("certificate/"))
 }

@@ -86,9 +86,8 @@ pub const PORT_SPEEDS: &[&str] = &["1Gbps", "10Gbps", "100Gbps", "400Gbps"];
 pub const MACSEC_SPEEDS: &[&str] = &["10Gbps", "100Gbps", "400Gbps"];
 
 /// The bandwidths of hosted connections.
-pub const HOSTED_SPEEDS: &[&str] = &[
-    "50Mbps", "100Mbps", "200Mbps", "300Mbps", "400Mbps", "500Mbps", "1Gbps", "2Gbps", "5Gbps", "10Gbps", "25Gbps",
-];
+pub const HOSTED_SPEEDS: &[&str] =
+    &["50Mbps", "100Mbps", "200Mbps", "300Mbps", "400Mbps", "500Mbps", "1Gbps", "2Gbps", "5Gbps", "10Gbps", "25Gbps"];
 
 /// The device at a place. Each has one, so that any connections there can be grouped.
 pub fn device(location: &str) -> String {

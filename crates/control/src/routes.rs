@@ -40,8 +40,15 @@ pub fn create_table(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<RouteTableId,
         let message = format!("The maximum number of route tables of vpc '{vpc}' has been reached ({limit}).");
         return Err(ControlError::new("RouteTableLimitExceeded", message));
     }
-    let table =
-        RouteTable { id: tx.new_id(), owner: tx.owner().clone(), vpc, routes: Vec::new(), associations: Vec::new(), propagating: Vec::new(), tags };
+    let table = RouteTable {
+        id: tx.new_id(),
+        owner: tx.owner().clone(),
+        vpc,
+        routes: Vec::new(),
+        associations: Vec::new(),
+        propagating: Vec::new(),
+        tags,
+    };
     let id = table.id;
     tx.put(table);
     Ok(id)

@@ -150,7 +150,15 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
         network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
     };
     let endpoint = || endpoints::in_vpc(tx, id).map(|endpoint| endpoint.to_string());
-    subnet().or_else(endpoint).or_else(gateway).or_else(egress_only).or_else(vpn_gateway).or_else(eni).or_else(group).or_else(nacl).or_else(table)
+    subnet()
+        .or_else(endpoint)
+        .or_else(gateway)
+        .or_else(egress_only)
+        .or_else(vpn_gateway)
+        .or_else(eni)
+        .or_else(group)
+        .or_else(nacl)
+        .or_else(table)
 }
 
 /// The set that the region started with, unless it was deleted since.

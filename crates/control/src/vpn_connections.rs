@@ -223,7 +223,9 @@ fn check_quotas(tx: &Tx, gateway: Option<Gateway>) -> Result<(), ControlError> {
     let limit = tx.quotas().vpn_connections_per_gateway;
     match gateway {
         Some(Gateway::VpnGateway(id)) if tx.owned::<VpnConnection>().filter(|other| other.is_at(id)).count() >= limit => {
-            exceeded(format!("The maximum number of VPN connections of the virtual private gateway '{id}' has been reached ({limit})."))
+            exceeded(format!(
+                "The maximum number of VPN connections of the virtual private gateway '{id}' has been reached ({limit})."
+            ))
         }
         _ => Ok(()),
     }
@@ -257,11 +259,7 @@ fn static_connection(tx: &Tx, id: VpnConnectionId) -> Result<Arc<VpnConnection>,
     Err(ControlError::new("InvalidVpnConnection.InvalidType", message))
 }
 
-fn make_tunnels(
-    tx: &Tx,
-    request: &CreateVpnConnection,
-    customer: &CustomerGateway,
-) -> Result<[VpnTunnel; 2], ControlError> {
+fn make_tunnels(tx: &Tx, request: &CreateVpnConnection, customer: &CustomerGateway) -> Result<[VpnTunnel; 2], ControlError> {
     let mut taken = InsideCidrs::taken(tx, None, request.gateway);
     let [first, second] = &request.tunnels;
     // Those that are asked for go first, so that none of them is drawn for the other tunnel.

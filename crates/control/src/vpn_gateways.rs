@@ -62,7 +62,8 @@ pub fn detach(tx: &mut Tx, id: VpnGatewayId, vpc: VpcId) -> Result<(), ControlEr
         return Err(ControlError::new("InvalidVpnGatewayAttachment.NotFound", message));
     }
     let user = TableUser::VpnGateway(id);
-    let concerned = |table: &&Arc<RouteTable>| table.propagating.contains(&id) || table.associations.iter().any(|a| a.user == user);
+    let concerned =
+        |table: &&Arc<RouteTable>| table.propagating.contains(&id) || table.associations.iter().any(|a| a.user == user);
     let tables: Vec<_> = tx.owned::<RouteTable>().filter(concerned).map(|table| table.id).collect();
     for table in tables {
         tx.update::<RouteTable, _>(&table, |table| {
@@ -79,7 +80,8 @@ pub fn detach(tx: &mut Tx, id: VpnGatewayId, vpc: VpcId) -> Result<(), ControlEr
 /// `IncorrectState` while it is attached, has connections or is used by Direct Connect.
 pub fn delete(tx: &mut Tx, id: VpnGatewayId) -> Result<(), ControlError> {
     let gateway = find(tx, id)?;
-    let connection = tx.owned::<VpnConnection>().find(|connection| connection.is_at(id)).map(|connection| connection.id.to_string());
+    let connection =
+        tx.owned::<VpnConnection>().find(|connection| connection.is_at(id)).map(|connection| connection.id.to_string());
     let direct = direct_connect::user_of(tx.network(), id);
     if let Some(user) = gateway.vpc.map(|vpc| vpc.to_string()).or(connection).or(direct) {
         let message = format!("The vpnGateway '{id}' is in use by {user} and cannot be deleted.");
@@ -145,6 +147,7 @@ fn check_attached(gateway: &VpnGateway, table: &RouteTable) -> Result<(), Contro
     if gateway.vpc == Some(table.vpc) {
         return Ok(());
     }
-    let message = format!("The gateway {} is not attached to the vpc '{}' of the route table {}", gateway.id, table.vpc, table.id);
+    let message =
+        format!("The gateway {} is not attached to the vpc '{}' of the route table {}", gateway.id, table.vpc, table.id);
     Err(ControlError::new("Gateway.NotAttached", message))
 }

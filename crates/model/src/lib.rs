@@ -47,10 +47,6 @@ pub use client_vpn::{
     ClientVpnAssociation, ClientVpnAuthentication, ClientVpnEndpoint, ClientVpnFamily, ClientVpnRoute, ClientVpnRouteOrigin,
     ClientVpnRule, ClientVpnSettings, ClientVpnTarget, ClientVpnTransport, ConnectionLog,
 };
-pub use endpoint::{
-    Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointInterface, EndpointPermission, EndpointService,
-    EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
-};
 pub use direct_connect::ids::{
     BgpPeerId, DirectConnectAssociationId, DirectConnectConnectionId, DirectConnectGatewayId, DirectConnectProposalId,
     FailoverTestId, LagId, VirtualInterfaceId,
@@ -58,6 +54,10 @@ pub use direct_connect::ids::{
 pub use direct_connect::{
     DirectConnectAssociation, DirectConnectConnection, DirectConnectGateway, DirectConnectProposal, FailoverTest, Lag,
     VirtualInterface,
+};
+pub use endpoint::{
+    Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointInterface, EndpointPermission, EndpointService,
+    EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
 };
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{EgressOnlyGateway, InternetGateway};

@@ -18,17 +18,17 @@ use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
     EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
 };
-use crate::{
-    DirectConnectAssociation, DirectConnectAssociationId, DirectConnectConnection, DirectConnectConnectionId,
-    DirectConnectGateway, DirectConnectGatewayId, DirectConnectProposal, DirectConnectProposalId, FailoverTest, FailoverTestId,
-    Lag, LagId, VirtualInterface, VirtualInterfaceId,
-};
 use crate::{CustomerGateway, CustomerGatewayId, VpnConnection, VpnConnectionId, VpnGateway, VpnGatewayId};
 use crate::{
     DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
     Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, PrefixList,
     PrefixListId, PrefixListVersion, RegionState, RouteTable, RouteTableId, SecurityGroup, SecurityGroupId, Subnet, SubnetId,
     Vpc, VpcId,
+};
+use crate::{
+    DirectConnectAssociation, DirectConnectAssociationId, DirectConnectConnection, DirectConnectConnectionId,
+    DirectConnectGateway, DirectConnectGatewayId, DirectConnectProposal, DirectConnectProposalId, FailoverTest, FailoverTestId,
+    Lag, LagId, VirtualInterface, VirtualInterfaceId,
 };
 use crate::{EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{

@@ -134,7 +134,8 @@ mod tests {
         assert_eq!(made["CustomerGateway"]["State"], "pending");
         assert_eq!(made["CustomerGateway"]["BgpAsn"], "65000");
         let id = made["CustomerGateway"]["CustomerGatewayId"].as_str().unwrap().to_owned();
-        let describe = || api.call("DescribeCustomerGateways", &[("CustomerGatewayId.1", &id)]).unwrap()["CustomerGateways"][0].clone();
+        let describe =
+            || api.call("DescribeCustomerGateways", &[("CustomerGatewayId.1", &id)]).unwrap()["CustomerGateways"][0].clone();
         assert_eq!(describe()["State"], "available");
         assert_eq!(describe()["IpAddress"], "198.51.100.7");
         api.call("DeleteCustomerGateway", &[("CustomerGatewayId", &id)]).unwrap();
@@ -193,7 +194,9 @@ mod tests {
     #[test]
     fn fifty_gateways_are_the_most() {
         let api = api();
-        let make = |asn: i32| api.call("CreateCustomerGateway", &[("Type", "ipsec.1"), ("IpAddress", "198.51.100.7"), ("BgpAsn", &asn.to_string())]);
+        let make = |asn: i32| {
+            api.call("CreateCustomerGateway", &[("Type", "ipsec.1"), ("IpAddress", "198.51.100.7"), ("BgpAsn", &asn.to_string())])
+        };
         for asn in 1..=50 {
             make(asn).unwrap();
         }

@@ -121,19 +121,13 @@ fn modify_vpn_tunnel_options(
     Ok(shapes::ModifyVpnTunnelOptionsResult { vpn_connection })
 }
 
-fn create_vpn_connection_route(
-    ctx: &Ctx<'_>,
-    request: shapes::CreateVpnConnectionRouteRequest,
-) -> Result<Done, ApiError> {
+fn create_vpn_connection_route(ctx: &Ctx<'_>, request: shapes::CreateVpnConnectionRouteRequest) -> Result<Done, ApiError> {
     let (id, destination) = route(&request.vpn_connection_id, &request.destination_cidr_block)?;
     ctx.mutate(|tx| vpn_connections::create_route(tx, id, destination))?;
     Ok(Done)
 }
 
-fn delete_vpn_connection_route(
-    ctx: &Ctx<'_>,
-    request: shapes::DeleteVpnConnectionRouteRequest,
-) -> Result<Done, ApiError> {
+fn delete_vpn_connection_route(ctx: &Ctx<'_>, request: shapes::DeleteVpnConnectionRouteRequest) -> Result<Done, ApiError> {
     let (id, destination) = route(&request.vpn_connection_id, &request.destination_cidr_block)?;
     ctx.mutate(|tx| vpn_connections::delete_route(tx, id, destination))?;
     Ok(Done)
@@ -250,10 +244,7 @@ fn in_state(state: &str, connection: shapes::VpnConnection) -> shapes::VpnConnec
 }
 
 /// A connection that wasn't deleted, for an action that only reads.
-fn existing(
-    ctx: &Ctx<'_>,
-    id: &Option<String>,
-) -> Result<(std::sync::Arc<Network>, std::sync::Arc<VpnConnection>), ApiError> {
+fn existing(ctx: &Ctx<'_>, id: &Option<String>) -> Result<(std::sync::Arc<Network>, std::sync::Arc<VpnConnection>), ApiError> {
     let id: VpnConnectionId = ids::parse_required(id, "VpnConnectionId")?;
     let network = ctx.network()?;
     let found = ctx.pick::<VpnConnection>(&network, &[id.to_string()])?;
@@ -276,8 +267,10 @@ fn gateway(vpn: &Option<String>, transit: &Option<String>) -> Result<Option<Gate
 fn options(given: &shapes::VpnConnectionOptionsSpecification) -> Result<VpnOptions, ApiError> {
     let default = vpn_connections::default_options();
     let (any_ipv4, any_ipv6) = (default.local_ipv4, default.local_ipv6);
-    let ipv4 = |text: &Option<String>, name| text.as_deref().map_or(Ok(any_ipv4), |text| ipv4_block(text, name).map(|b| b.trunc()));
-    let ipv6 = |text: &Option<String>, name| text.as_deref().map_or(Ok(any_ipv6), |text| ipv6_block(text, name).map(|b| b.trunc()));
+    let ipv4 =
+        |text: &Option<String>, name| text.as_deref().map_or(Ok(any_ipv4), |text| ipv4_block(text, name).map(|b| b.trunc()));
+    let ipv6 =
+        |text: &Option<String>, name| text.as_deref().map_or(Ok(any_ipv6), |text| ipv6_block(text, name).map(|b| b.trunc()));
     Ok(VpnOptions {
         static_routes_only: given.static_routes_only.unwrap_or_default(),
         enable_acceleration: given.enable_acceleration.unwrap_or_default(),

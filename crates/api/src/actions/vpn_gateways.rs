@@ -63,20 +63,14 @@ fn detach_vpn_gateway(ctx: &Ctx<'_>, request: shapes::DetachVpnGatewayRequest) -
     Ok(Done)
 }
 
-fn enable_vgw_route_propagation(
-    ctx: &Ctx<'_>,
-    request: shapes::EnableVgwRoutePropagationRequest,
-) -> Result<Done, ApiError> {
+fn enable_vgw_route_propagation(ctx: &Ctx<'_>, request: shapes::EnableVgwRoutePropagationRequest) -> Result<Done, ApiError> {
     let id: VpnGatewayId = ids::parse_required(&request.gateway_id, "GatewayId")?;
     let table: RouteTableId = ids::parse_required(&request.route_table_id, "RouteTableId")?;
     ctx.mutate(|tx| vpn_gateways::enable_propagation(tx, id, table))?;
     Ok(Done)
 }
 
-fn disable_vgw_route_propagation(
-    ctx: &Ctx<'_>,
-    request: shapes::DisableVgwRoutePropagationRequest,
-) -> Result<Done, ApiError> {
+fn disable_vgw_route_propagation(ctx: &Ctx<'_>, request: shapes::DisableVgwRoutePropagationRequest) -> Result<Done, ApiError> {
     let id: VpnGatewayId = ids::parse_required(&request.gateway_id, "GatewayId")?;
     let table: RouteTableId = ids::parse_required(&request.route_table_id, "RouteTableId")?;
     ctx.mutate(|tx| vpn_gateways::disable_propagation(tx, id, table))?;

@@ -65,12 +65,7 @@ pub(super) fn make(
 ///
 /// # Errors
 /// `DirectConnectClientException` as for [`create`], and for a transit gateway that would have none left.
-pub fn update(
-    tx: &mut Tx,
-    id: DirectConnectAssociationId,
-    add: &[IpNet],
-    remove: &[IpNet],
-) -> Result<(), ControlError> {
+pub fn update(tx: &mut Tx, id: DirectConnectAssociationId, add: &[IpNet], remove: &[IpNet]) -> Result<(), ControlError> {
     let found = find(tx, id)?;
     let mut association = (*found).clone();
     association.allowed_prefixes.retain(|prefix| !remove.contains(prefix));
@@ -179,7 +174,10 @@ fn check_vpn_gateway(
     allowed: Vec<IpNet>,
 ) -> Result<Vec<IpNet>, ControlError> {
     if let Some(other) = of_vpn_gateway(tx.network(), id) {
-        return Err(refused(format!("Virtual Gateway {id} is already associated with Direct Connect Gateway {}.", other.gateway)));
+        return Err(refused(format!(
+            "Virtual Gateway {id} is already associated with Direct Connect Gateway {}.",
+            other.gateway
+        )));
     }
     let vpc = vpc_of(tx.network(), id).ok_or_else(|| refused(format!("Virtual Gateway {id} is not attached to a VPC.")))?;
     let mut count = 0;
@@ -205,7 +203,10 @@ fn check_transit_gateway(
 ) -> Result<Vec<IpNet>, ControlError> {
     let asn = tx.network().get::<TransitGateway>(&id).map(|transit| transit.options.amazon_side_asn);
     if asn == Some(gateway.asn) {
-        return Err(refused(format!("Transit Gateway {id} has the ASN of Direct Connect Gateway {}: {}.", gateway.id, gateway.asn)));
+        return Err(refused(format!(
+            "Transit Gateway {id} has the ASN of Direct Connect Gateway {}: {}.",
+            gateway.id, gateway.asn
+        )));
     }
     let mut count = 0;
     for other in of_gateway(tx.network(), gateway.id) {

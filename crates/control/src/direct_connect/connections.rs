@@ -202,7 +202,8 @@ pub(super) fn check_place(tx: &Tx, location: &str, bandwidth: &str) -> Result<()
 
 /// Whether a port can be deleted.
 pub(super) fn check_carries_nothing(tx: &Tx, port: Port) -> Result<(), ControlError> {
-    let interface = tx.network().all::<VirtualInterface>().find(|interface| interface.deleted_at.is_none() && interface.port == port);
+    let interface =
+        tx.network().all::<VirtualInterface>().find(|interface| interface.deleted_at.is_none() && interface.port == port);
     if let Some(interface) = interface {
         return Err(refused(format!("{port} has the virtual interface {}; delete that first.", interface.id)));
     }
@@ -218,12 +219,7 @@ fn hosted_on(network: &Network, port: Port) -> impl Iterator<Item = &Arc<DirectC
     })
 }
 
-fn check_hosted_vlan(
-    tx: &Tx,
-    port: Port,
-    vlan: u16,
-    besides: Option<DirectConnectConnectionId>,
-) -> Result<(), ControlError> {
+fn check_hosted_vlan(tx: &Tx, port: Port, vlan: u16, besides: Option<DirectConnectConnectionId>) -> Result<(), ControlError> {
     super::interfaces::check_vlan_free(tx, port, vlan)?;
     let same = |other: &&Arc<DirectConnectConnection>| {
         Some(other.id) != besides && other.host.as_ref().is_some_and(|host| host.vlan == vlan)

@@ -19,9 +19,8 @@ pub const DEFAULT_ASN: u32 = 64_512;
 pub fn create(tx: &mut Tx, name: String, asn: i64, tags: Tags) -> Result<DirectConnectGatewayId, ControlError> {
     check_name(&name)?;
     let private = u32::try_from(asn).ok().filter(|asn| vpn_gateways::check_amazon_asn(*asn).is_ok());
-    let asn = private.ok_or_else(|| {
-        refused(format!("Amazon side ASN {asn} is not valid: use 64512 to 65534 or 4200000000 to 4294967294."))
-    })?;
+    let asn = private
+        .ok_or_else(|| refused(format!("Amazon side ASN {asn} is not valid: use 64512 to 65534 or 4200000000 to 4294967294.")))?;
     let limit = tx.quotas().direct_connect_gateways;
     if owned(tx.network(), tx.owner().account).count() >= limit {
         return Err(refused(format!("The limit of {limit} Direct Connect gateways has been reached.")));
@@ -54,7 +53,10 @@ pub fn delete(tx: &mut Tx, id: DirectConnectGatewayId) -> Result<Arc<DirectConne
         return Err(refused(format!("Direct Connect Gateway {id} has the association {}; delete that first.", association.id)));
     }
     if let Some(interface) = attached(tx.network(), id).next() {
-        return Err(refused(format!("Direct Connect Gateway {id} has the virtual interface {}; delete that first.", interface.id)));
+        return Err(refused(format!(
+            "Direct Connect Gateway {id} has the virtual interface {}; delete that first.",
+            interface.id
+        )));
     }
     tx.remove::<DirectConnectGateway>(&id);
     Ok(gateway)

@@ -282,7 +282,11 @@ fn check_kind(tx: &Tx, kind: &VirtualInterfaceKind, confirmed: bool) -> Result<(
     let gateway = match kind {
         VirtualInterfaceKind::Public { prefixes } => return check_public(prefixes),
         VirtualInterfaceKind::Private { to: None, .. } | VirtualInterfaceKind::Transit { to: None, .. } => {
-            return if confirmed { Err(refused("A virtual gateway ID or Direct Connect gateway ID is required.")) } else { Ok(()) };
+            return if confirmed {
+                Err(refused("A virtual gateway ID or Direct Connect gateway ID is required."))
+            } else {
+                Ok(())
+            };
         }
         VirtualInterfaceKind::Private { to: Some(PrivateTarget::VpnGateway(id)), .. } => {
             vpn_gateways::find(tx, *id).map_err(|_| refused(format!("Virtual Gateway {id} does not exist.")))?;

@@ -179,7 +179,9 @@ pub fn find(tx: &Tx, id: LagId) -> Result<Arc<Lag>, ControlError> {
 
 /// The connections of a group.
 pub fn members(network: &Network, id: LagId) -> impl Iterator<Item = &Arc<DirectConnectConnection>> {
-    network.all::<DirectConnectConnection>().filter(move |connection| connection.deleted_at.is_none() && connection.lag == Some(id))
+    network
+        .all::<DirectConnectConnection>()
+        .filter(move |connection| connection.deleted_at.is_none() && connection.lag == Some(id))
 }
 
 /// Whether so many of its connections are there that the group is up.

@@ -7,8 +7,8 @@ use openvpc_model::{
     NetworkInterface, PeeringId, RouteDestination, RouteTable, RouteTarget, TransitGatewayId, VpcEndpointId, VpnGatewayId,
 };
 
-use crate::{ControlError, Tx, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways};
 use crate::vpn_gateways;
+use crate::{ControlError, Tx, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways};
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,8 +98,15 @@ fn generic(text: &mut String, number: u32, tunnel: &VpnTunnel, customer: &str) -
     let options = &tunnel.options;
     let (amazon_inside, customer_inside) = tunnel.inside_ipv4_addresses();
     writeln!(text, "\nIPSec Tunnel #{number}")?;
-    writeln!(text, "Outside IP Addresses:\n  - Customer Gateway : {customer}\n  - Virtual Private Gateway : {}", tunnel.outside_address)?;
-    writeln!(text, "Inside IP Addresses:\n  - Customer Gateway : {customer_inside}/30\n  - Virtual Private Gateway : {amazon_inside}/30")?;
+    writeln!(
+        text,
+        "Outside IP Addresses:\n  - Customer Gateway : {customer}\n  - Virtual Private Gateway : {}",
+        tunnel.outside_address
+    )?;
+    writeln!(
+        text,
+        "Inside IP Addresses:\n  - Customer Gateway : {customer_inside}/30\n  - Virtual Private Gateway : {amazon_inside}/30"
+    )?;
     writeln!(text, "Internet Key Exchange:")?;
     if let Some(key) = &tunnel.pre_shared_key {
         writeln!(text, "  - Pre-Shared Key : {}", key.secret())?;
@@ -169,8 +176,17 @@ fn strongswan(
     writeln!(text, "\n# /etc/ipsec.conf\nconn Tunnel{number}")?;
     writeln!(text, "\tauto={auto}\n\tleft=%defaultroute\n\tleftid={customer}\n\tright={}", tunnel.outside_address)?;
     writeln!(text, "\ttype=tunnel\n\tleftauth=psk\n\trightauth=psk\n\tkeyexchange={}", version.as_str())?;
-    writeln!(text, "\tike={phase1}\n\tikelifetime={}s\n\tesp={phase2}\n\tlifetime={}s", options.phase1_lifetime(), options.phase2_lifetime())?;
-    writeln!(text, "\tkeyingtries=%forever\n\tleftsubnet={}\n\trightsubnet={}", connection.options.local_ipv4, connection.options.remote_ipv4)?;
+    writeln!(
+        text,
+        "\tike={phase1}\n\tikelifetime={}s\n\tesp={phase2}\n\tlifetime={}s",
+        options.phase1_lifetime(),
+        options.phase2_lifetime()
+    )?;
+    writeln!(
+        text,
+        "\tkeyingtries=%forever\n\tleftsubnet={}\n\trightsubnet={}",
+        connection.options.local_ipv4, connection.options.remote_ipv4
+    )?;
     writeln!(text, "\tdpddelay=10s\n\tdpdtimeout={}s\n\tdpdaction=restart\n\tmark={number}00", options.dpd_timeout())?;
     if let Some(key) = &tunnel.pre_shared_key {
         writeln!(text, "\n# /etc/ipsec.secrets\n{customer} {} : PSK \"{}\"", tunnel.outside_address, key.secret())?;

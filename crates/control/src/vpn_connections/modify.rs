@@ -45,7 +45,8 @@ pub fn modify(
     let mut target = connection.gateway;
     if wanted != present {
         if let (Some(Gateway::TransitGateway(_)), false) = (wanted, connection.static_routes.is_empty()) {
-            let message = format!("The VPN connection '{id}' has static routes; delete them before it goes to a transit gateway.");
+            let message =
+                format!("The VPN connection '{id}' has static routes; delete them before it goes to a transit gateway.");
             return Err(ControlError::new("IncorrectState", message));
         }
         let mut taken = InsideCidrs::taken(tx, Some(id), wanted);

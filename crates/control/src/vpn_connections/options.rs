@@ -104,7 +104,9 @@ impl LogRequest {
     fn check(&self, enabled: &str, group: &str) -> Result<(), ControlError> {
         let arn = self.group.as_deref().filter(|group| !group.is_empty());
         if let Some(arn) = arn.filter(|arn| !(arn.starts_with("arn:") && arn.contains(":log-group:"))) {
-            return Err(ControlError::invalid_value(format!("Value ({arn}) for parameter {group} is invalid: not a log group's ARN")));
+            return Err(ControlError::invalid_value(format!(
+                "Value ({arn}) for parameter {group} is invalid: not a log group's ARN"
+            )));
         }
         if self.enabled == Some(true) && arn.is_none() {
             return Err(ControlError::invalid_combination(format!("{enabled} needs {group}")));
@@ -244,9 +246,10 @@ impl InsideCidrs {
             Ipv4Net::new_assert(Ipv4Addr::from(LINK_LOCAL | at << 2), 30)
         };
         let free = |block: &Ipv4Net| !RESERVED.contains(&block.network()) && !self.ipv4.contains(block);
-        let found = (0..1 << 14).map(block).find(free).ok_or_else(|| {
-            ControlError::new("InvalidCidr.InUse", "All inside tunnel CIDRs of 169.254.0.0/16 are in use")
-        })?;
+        let found = (0..1 << 14)
+            .map(block)
+            .find(free)
+            .ok_or_else(|| ControlError::new("InvalidCidr.InUse", "All inside tunnel CIDRs of 169.254.0.0/16 are in use"))?;
         self.ipv4.insert(found);
         Ok(found)
     }
@@ -309,7 +312,9 @@ fn in_range(name: &str, value: u32, allowed: RangeInclusive<u32>) -> Result<(), 
 fn known_groups(name: &str, given: &BTreeSet<u8>, known: &[u8]) -> Result<(), ControlError> {
     match given.iter().find(|group| !known.contains(group)) {
         None => Ok(()),
-        Some(group) => Err(ControlError::invalid_value(format!("Value ({group}) for parameter {name} is invalid: use {known:?}."))),
+        Some(group) => {
+            Err(ControlError::invalid_value(format!("Value ({group}) for parameter {name} is invalid: use {known:?}.")))
+        }
     }
 }
 

@@ -303,7 +303,8 @@ impl PreSharedKey {
     /// A key of 32 characters made of 192 of those bits.
     pub fn from_random(bits: [u64; 4]) -> Self {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        let characters = bits.iter().flat_map(|bits| (0..8).map(move |place| char::from(ALPHABET[(bits >> (6 * place)) as usize & 63])));
+        let characters =
+            bits.iter().flat_map(|bits| (0..8).map(move |place| char::from(ALPHABET[(bits >> (6 * place)) as usize & 63])));
         let mut key: String = characters.collect();
         if key.starts_with('0') {
             key.replace_range(..1, "o");

@@ -203,7 +203,15 @@ impl World {
     /// A route table of a VPC, used by nobody yet.
     pub fn table(&mut self, vpc: VpcId) -> RouteTableId {
         let id = self.id();
-        self.add(RouteTable { id, owner: owner(), vpc, routes: Vec::new(), associations: Vec::new(), propagating: Vec::new(), tags: Tags::new() });
+        self.add(RouteTable {
+            id,
+            owner: owner(),
+            vpc,
+            routes: Vec::new(),
+            associations: Vec::new(),
+            propagating: Vec::new(),
+            tags: Tags::new(),
+        });
         id
     }
 

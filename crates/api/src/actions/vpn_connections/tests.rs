@@ -70,7 +70,8 @@ fn a_connection_is_pending_then_available_then_deleted() {
     assert_eq!(options["OutsideIpAddressType"], "PublicIpv4");
     assert_eq!(options["StaticRoutesOnly"], false);
     assert_eq!(shown["VgwTelemetry"].as_array().unwrap().len(), 2);
-    for (telemetry, tunnel) in shown["VgwTelemetry"].as_array().unwrap().iter().zip(options["TunnelOptions"].as_array().unwrap()) {
+    for (telemetry, tunnel) in shown["VgwTelemetry"].as_array().unwrap().iter().zip(options["TunnelOptions"].as_array().unwrap())
+    {
         assert_eq!(telemetry["Status"], "DOWN");
         assert_eq!(telemetry["AcceptedRouteCount"], 0);
         assert_eq!(telemetry["OutsideIpAddress"], tunnel["OutsideIpAddress"]);
@@ -95,7 +96,10 @@ fn a_connection_is_pending_then_available_then_deleted() {
 fn the_same_request_finds_the_same_connection_and_another_one_conflicts() {
     let lab = Lab::new();
     let first = lab.connect(&[("Options.TunnelOptions.1.TunnelInsideCidr", "169.254.10.0/30")]);
-    assert_eq!(lab.connect(&[("Options.TunnelOptions.1.TunnelInsideCidr", "169.254.10.0/30")])["VpnConnectionId"], first["VpnConnectionId"]);
+    assert_eq!(
+        lab.connect(&[("Options.TunnelOptions.1.TunnelInsideCidr", "169.254.10.0/30")])["VpnConnectionId"],
+        first["VpnConnectionId"]
+    );
     assert_eq!(lab.connect(&[])["VpnConnectionId"], first["VpnConnectionId"]);
     assert_eq!(lab.code(&[("Options.StaticRoutesOnly", "true")]), "InvalidOption.Conflict");
     assert_eq!(lab.code(&[("Options.TunnelOptions.2.Phase1LifetimeSeconds", "3601")]), "InvalidOption.Conflict");
@@ -160,7 +164,11 @@ fn every_tunnel_option_has_its_range() {
     assert_eq!(lab.code(&six), "InvalidParameterCombination");
     let log = [("Options.TunnelOptions.1.LogOptions.CloudWatchLogOptions.LogEnabled", "true")];
     assert_eq!(lab.code(&log), "InvalidParameterCombination");
-    let third = [("Options.TunnelOptions.3.StartupAction", "add"), ("Options.TunnelOptions.1.StartupAction", "add"), ("Options.TunnelOptions.2.StartupAction", "add")];
+    let third = [
+        ("Options.TunnelOptions.3.StartupAction", "add"),
+        ("Options.TunnelOptions.1.StartupAction", "add"),
+        ("Options.TunnelOptions.2.StartupAction", "add"),
+    ];
     assert_eq!(lab.code(&third), "InvalidParameterValue");
     assert_eq!(lab.api.call("DescribeVpnConnections", &[]).unwrap()["VpnConnections"], json!([]));
 }
@@ -329,7 +337,8 @@ fn one_tunnel_is_modified_and_the_other_stays() {
 fn connection_options_are_modified() {
     let lab = Lab::new();
     let id = text(&lab.connect(&[])["VpnConnectionId"]);
-    let modify = |more: &[(&str, &str)]| lab.api.call("ModifyVpnConnectionOptions", &[&[("VpnConnectionId", &*id)], more].concat());
+    let modify =
+        |more: &[(&str, &str)]| lab.api.call("ModifyVpnConnectionOptions", &[&[("VpnConnectionId", &*id)], more].concat());
     modify(&[("LocalIpv4NetworkCidr", "192.168.0.0/16")]).unwrap();
     assert_eq!(lab.shown(&id)["Options"]["LocalIpv4NetworkCidr"], "192.168.0.0/16");
     assert_eq!(lab.shown(&id)["Options"]["RemoteIpv4NetworkCidr"], "0.0.0.0/0");
@@ -342,9 +351,8 @@ fn connection_options_are_modified() {
 fn static_routes_are_for_static_connections() {
     let lab = Lab::new();
     let bgp = text(&lab.connect(&[])["VpnConnectionId"]);
-    let call = |action: &str, id: &str, block: &str| {
-        lab.api.call(action, &[("VpnConnectionId", id), ("DestinationCidrBlock", block)])
-    };
+    let call =
+        |action: &str, id: &str, block: &str| lab.api.call(action, &[("VpnConnectionId", id), ("DestinationCidrBlock", block)]);
     let code = call("CreateVpnConnectionRoute", &bgp, "192.168.0.0/16").unwrap_err().code;
     assert_eq!(code, "InvalidVpnConnection.InvalidType");
     let customer = lab.customer("198.51.100.2", "65001");
@@ -365,7 +373,10 @@ fn static_routes_are_for_static_connections() {
 #[test]
 fn the_configuration_holds_what_a_device_needs() {
     let lab = Lab::new();
-    let made = lab.connect(&[("Options.TunnelOptions.1.TunnelInsideCidr", "169.254.10.0/30"), ("Options.TunnelOptions.1.PreSharedKey", "abcdefgh")]);
+    let made = lab.connect(&[
+        ("Options.TunnelOptions.1.TunnelInsideCidr", "169.254.10.0/30"),
+        ("Options.TunnelOptions.1.PreSharedKey", "abcdefgh"),
+    ]);
     let xml = text(&made["CustomerGatewayConfiguration"]);
     assert!(xml.contains(&format!("<vpn_connection id=\"{}\">", text(&made["VpnConnectionId"]))));
     assert_eq!(xml.matches("<ipsec_tunnel>").count(), 2);
@@ -379,7 +390,10 @@ fn the_configuration_holds_what_a_device_needs() {
         inner.to_owned()
     };
     assert_eq!(at("customer_gateway/tunnel_outside_address/ip_address"), "198.51.100.1");
-    assert_eq!(at("vpn_gateway/tunnel_outside_address/ip_address"), text(&made["Options"]["TunnelOptions"][0]["OutsideIpAddress"]));
+    assert_eq!(
+        at("vpn_gateway/tunnel_outside_address/ip_address"),
+        text(&made["Options"]["TunnelOptions"][0]["OutsideIpAddress"])
+    );
     assert_eq!(at("vpn_gateway/tunnel_inside_address/ip_address"), "169.254.10.1");
     assert_eq!(at("customer_gateway/tunnel_inside_address/ip_address"), "169.254.10.2");
     assert_eq!(at("customer_gateway/tunnel_inside_address/network_mask"), "255.255.255.252");

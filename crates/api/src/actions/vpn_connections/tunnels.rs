@@ -31,13 +31,19 @@ macro_rules! tunnel {
             options: TunnelOptions {
                 ike_versions: words("IKEVersions", $given.ike_versions.iter().map(|v| &v.value))?,
                 phase1: Phase {
-                    encryption: words("Phase1EncryptionAlgorithms", $given.phase1_encryption_algorithms.iter().map(|v| &v.value))?,
+                    encryption: words(
+                        "Phase1EncryptionAlgorithms",
+                        $given.phase1_encryption_algorithms.iter().map(|v| &v.value),
+                    )?,
                     integrity: words("Phase1IntegrityAlgorithms", $given.phase1_integrity_algorithms.iter().map(|v| &v.value))?,
                     dh_groups: groups("Phase1DHGroupNumbers", $given.phase1_dh_group_numbers.iter().map(|v| v.value))?,
                     lifetime: number("Phase1LifetimeSeconds", $given.phase1_lifetime_seconds)?,
                 },
                 phase2: Phase {
-                    encryption: words("Phase2EncryptionAlgorithms", $given.phase2_encryption_algorithms.iter().map(|v| &v.value))?,
+                    encryption: words(
+                        "Phase2EncryptionAlgorithms",
+                        $given.phase2_encryption_algorithms.iter().map(|v| &v.value),
+                    )?,
                     integrity: words("Phase2IntegrityAlgorithms", $given.phase2_integrity_algorithms.iter().map(|v| &v.value))?,
                     dh_groups: groups("Phase2DHGroupNumbers", $given.phase2_dh_group_numbers.iter().map(|v| v.value))?,
                     lifetime: number("Phase2LifetimeSeconds", $given.phase2_lifetime_seconds)?,
@@ -69,7 +75,9 @@ pub(super) fn modified(given: &shapes::ModifyVpnTunnelOptionsSpecification) -> R
 
 fn block<B: FromStr>(text: &Option<String>, name: &str) -> Result<Option<B>, ApiError> {
     let parse = |text: &str| {
-        text.parse().map_err(|_| ApiError::invalid_value(format!("Value ({text}) for parameter {name} is invalid. This is not a valid CIDR block.")))
+        text.parse().map_err(|_| {
+            ApiError::invalid_value(format!("Value ({text}) for parameter {name} is invalid. This is not a valid CIDR block."))
+        })
     };
     text.as_deref().filter(|text| !text.is_empty()).map(parse).transpose()
 }

@@ -1,8 +1,8 @@
 //! VPN connections as answers show them.
 
 use openvpc_control::vpn_connections::configuration;
-use openvpc_model::vpn::tunnel::{LogStream, PreSharedKey, VpnTunnel};
 use openvpc_model::vpn::InsideIpVersion;
+use openvpc_model::vpn::tunnel::{LogStream, PreSharedKey, VpnTunnel};
 
 use super::super::customer_gateways::TYPE;
 use super::*;
@@ -103,9 +103,8 @@ fn groups(groups: &std::collections::BTreeSet<u8>) -> impl Iterator<Item = Optio
 }
 
 fn log_shape(log: openvpc_model::vpn::tunnel::TunnelLog) -> shapes::CloudWatchLogOptions {
-    let format = |stream: &LogStream| {
-        stream.group.as_ref().map(|_| stream.format.map_or("json", |format| format.as_str()).to_owned())
-    };
+    let format =
+        |stream: &LogStream| stream.group.as_ref().map(|_| stream.format.map_or("json", |format| format.as_str()).to_owned());
     shapes::CloudWatchLogOptions {
         log_enabled: Some(log.ike.enabled),
         log_output_format: format(&log.ike),

@@ -107,7 +107,9 @@ impl Lab {
     }
 
     fn add(&self, block: &str) {
-        self.api.call("CreateVpnConnectionRoute", &[("VpnConnectionId", &self.connection), ("DestinationCidrBlock", block)]).unwrap();
+        self.api
+            .call("CreateVpnConnectionRoute", &[("VpnConnectionId", &self.connection), ("DestinationCidrBlock", block)])
+            .unwrap();
     }
 
     fn propagation(&self) -> [(&str, &str); 2] {
@@ -182,10 +184,9 @@ fn a_table_takes_a_hundred_propagated_routes() {
     for third in 1..100 {
         lab.add(&format!("172.20.{third}.0/24"));
     }
-    let code = lab.api.code(
-        "CreateVpnConnectionRoute",
-        &[("VpnConnectionId", &lab.connection), ("DestinationCidrBlock", "172.20.200.0/24")],
-    );
+    let code = lab
+        .api
+        .code("CreateVpnConnectionRoute", &[("VpnConnectionId", &lab.connection), ("DestinationCidrBlock", "172.20.200.0/24")]);
     assert_eq!(code, "RouteLimitExceeded");
     assert_eq!(lab.shown()["Routes"].as_array().unwrap().len(), 101);
 }
