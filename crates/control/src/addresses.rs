@@ -161,6 +161,32 @@ pub fn disassociate(tx: &mut Tx, association: AddressAssociationId) -> Result<()
     unmap(tx, eni, private)
 }
 
+/// Sets the name that a reverse lookup of an address gives; none takes it away.
+///
+/// # Errors
+/// `InvalidAllocationID.NotFound`, `InvalidParameterValue` for what is no domain name.
+pub fn set_ptr_record(tx: &mut Tx, id: AllocationId, name: Option<&str>) -> Result<(), ControlError> {
+    tx.find::<ElasticIp>(&id)?;
+    let name = name.map(|name| name.strip_suffix('.').unwrap_or(name));
+    if let Some(name) = name.filter(|name| !is_domain_name(name)) {
+        return Err(ControlError::invalid_value(format!(
+            "Value ({name}) for parameter domainName is invalid: use a domain name"
+        )));
+    }
+    tx.update::<ElasticIp, _>(&id, |eip| eip.ptr_record = name.map(|name| format!("{name}.")))
+}
+
+/// Labels of letters, digits and dashes, at least two, as RFC 1035 has them.
+fn is_domain_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    name.len() <= 253 && name.contains('.') && name.split('.').all(is_label)
+}
+
 /// The caller's allocation of a public address.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! Egress-only internet gateways. See "Enable outbound IPv6 traffic using an egress-only internet gateway" in the VPC User
 //! Guide.
 
-use ipnet::IpNet;
+use openvpc_model::prefix_list::AddressFamily;
 use openvpc_model::{EgressOnlyGateway, EgressOnlyGatewayId, RouteDestination, RouteTable, RouteTarget, Tags, Vpc, VpcId};
 
-use crate::{ControlError, Tx, routes};
+use crate::{ControlError, Tx, prefix_lists, routes};
 
 /// Makes a gateway, which belongs to its VPC for life.
 ///
@@ -46,8 +46,13 @@ pub(crate) fn route_target(
     if tx.find::<EgressOnlyGateway>(&id)?.vpc != table.vpc {
         return Err(routes::other_network(table, format_args!("egress-only internet gateway {id}")));
     }
-    if let RouteDestination::Block(IpNet::V4(block)) = destination {
-        let message = format!("The egress-only internet gateway {id} carries IPv6 alone, but the destination {block} is IPv4.");
+    let family = match destination {
+        RouteDestination::Block(block) => AddressFamily::of(block),
+        RouteDestination::PrefixList(list) => prefix_lists::find(tx, list)?.family(),
+    };
+    if family == AddressFamily::Ipv4 {
+        let message =
+            format!("The egress-only internet gateway {id} carries IPv6 alone, but the destination {destination} is IPv4.");
         return Err(ControlError::invalid_value(message));
     }
     Ok(RouteTarget::EgressOnlyGateway(id))

@@ -70,6 +70,7 @@ missing! {
     DirectConnectConnection: "DirectConnectClientException", "Could not find Connection with ID {}";
     Lag: "DirectConnectClientException", "Could not find Lag with ID {}";
     VirtualInterface: "DirectConnectClientException", "Virtual Interface {} does not exist.";
+    CarrierGateway: "InvalidCarrierGatewayID.NotFound", "The carrierGateway ID '{}' does not exist";
     DhcpOptions: "InvalidDhcpOptionID.NotFound", "The dhcpOption ID '{}' does not exist";
     EgressOnlyGateway: "InvalidEgressOnlyInternetGatewayId.NotFound", "The egressOnlyInternetGateway ID '{}' does not exist";
     ElasticIp: "InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist";

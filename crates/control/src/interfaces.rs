@@ -4,6 +4,7 @@
 mod addressing;
 mod attachment;
 mod managed;
+mod prefixes;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use addressing::{AssignIpv4, AssignIpv6, assign_ipv4, assign_ipv6, unassign_
 pub use attachment::{attach, detach};
 pub(crate) use attachment::{attach_unchecked, detach_unchecked};
 pub(crate) use managed::{add_managed_ipv4, create_managed, delete_managed, remove_managed_ipv4};
+pub use prefixes::{Prefixes, assign_prefixes, unassign_prefixes};
 
 /// What CreateNetworkInterface is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +43,8 @@ pub struct CreateNetworkInterface {
     pub ipv6: Vec<Ipv6Addr>,
     /// How many IPv6 addresses to choose; none for what the subnet says.
     pub ipv6_count: Option<usize>,
+    /// Delegated prefixes.
+    pub prefixes: Prefixes,
     /// Connection-tracking timeouts.
     pub tracking: TrackingTimeouts,
     /// Tags.
@@ -59,6 +63,7 @@ impl CreateNetworkInterface {
             secondary_ipv4_count: 0,
             ipv6: Vec::new(),
             ipv6_count: None,
+            prefixes: Prefixes::default(),
             tracking: TrackingTimeouts::default(),
             tags: Tags::new(),
         }
@@ -119,15 +124,23 @@ pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, Con
         source_dest_check: true,
         associate_public_ip: false,
         attachment: None,
+        detached: None,
+        ipv4_prefixes: Vec::new(),
+        ipv6_prefixes: Vec::new(),
         tracking: request.tracking,
         tags: request.tags,
     });
     let ipv6_count = match request.ipv6_count {
         Some(count) => count,
-        None => usize::from(request.ipv6.is_empty() && subnet.assign_ipv6_address_on_creation),
+        None => {
+            let nothing = request.ipv6.is_empty() && request.prefixes.ipv6.is_empty() && request.prefixes.ipv6_count == 0;
+            usize::from(nothing && subnet.assign_ipv6_address_on_creation)
+        }
     };
     let ipv6 = AssignIpv6 { addresses: request.ipv6, count: ipv6_count };
     let placed = addressing::place_ipv4(tx, id, request.primary_ipv4, &request.secondary_ipv4, request.secondary_ipv4_count);
+    let prefixes = request.prefixes;
+    let placed = placed.and_then(|()| if prefixes.is_empty() { Ok(()) } else { assign_prefixes(tx, id, &prefixes).map(drop) });
     let placed = placed.and_then(|()| if ipv6.is_empty() { Ok(()) } else { assign_ipv6(tx, id, &ipv6).map(drop) });
     if let Err(error) = placed {
         // RunInstances goes on with fewer instances when a subnet is full.

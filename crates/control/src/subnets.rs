@@ -199,7 +199,11 @@ pub fn disassociate_ipv6(tx: &mut Tx, association: SubnetCidrAssociationId) -> R
         let message = format!("The subnet '{id}' has IPv6 only; its block can't be disassociated");
         return Err(ControlError::new("OperationNotPermitted", message));
     }
-    let uses = |eni: &NetworkInterface| eni.subnet == id && eni.ipv6_addresses.iter().any(|a| block.block.contains(a));
+    let uses = |eni: &NetworkInterface| {
+        eni.subnet == id
+            && (eni.ipv6_addresses.iter().any(|a| block.block.contains(a))
+                || eni.ipv6_prefixes.iter().any(|prefix| block.block.contains(prefix)))
+    };
     if tx.network().all::<NetworkInterface>().any(|eni| uses(eni)) {
         return Err(ControlError::dependency(format!("Addresses of the block {} are in use in the subnet '{id}'", block.block)));
     }
@@ -236,15 +240,12 @@ pub fn allocate_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Addr, ControlError>
     let Some(SubnetBlock { block, .. }) = subnet.ipv6_blocks.first() else {
         return Err(ControlError::invalid_value(format!("The subnet '{}' has no IPv6 CIDR block", subnet.id)));
     };
-    let taken: BTreeSet<_> = tx
-        .network()
-        .all::<NetworkInterface>()
-        .filter(|eni| eni.subnet == subnet.id)
-        .flat_map(|eni| eni.ipv6_addresses.clone())
-        .collect();
+    let enis: Vec<_> = tx.network().all::<NetworkInterface>().filter(|eni| eni.subnet == subnet.id).collect();
+    let taken: BTreeSet<_> = enis.iter().flat_map(|eni| eni.ipv6_addresses.iter().copied()).collect();
+    let delegated = |address: &Ipv6Addr| enis.iter().any(|eni| eni.ipv6_prefixes.iter().any(|prefix| prefix.contains(address)));
     loop {
         let address = Ipv6Addr::from(u128::from(block.network()) | u128::from(tx.random()) & u128::from(block.hostmask()));
-        if !taken.contains(&address) && !subnet.is_reserved(IpAddr::V6(address)) {
+        if !taken.contains(&address) && !delegated(&address) && !subnet.is_reserved(IpAddr::V6(address)) {
             return Ok(address);
         }
     }
@@ -262,7 +263,12 @@ pub fn available_ipv4_count(network: &Network, subnet: &Subnet) -> u32 {
 
 fn used_ipv4(network: &Network, subnet: SubnetId) -> BTreeSet<Ipv4Addr> {
     let enis = network.all::<NetworkInterface>().filter(|eni| eni.subnet == subnet);
-    enis.flat_map(|eni| eni.private_addresses.iter().map(|a| a.address)).collect()
+    let of_prefix = |prefix: &Ipv4Net| (u32::from(prefix.network())..=u32::from(prefix.broadcast())).map(Ipv4Addr::from);
+    let addresses = |eni: &std::sync::Arc<NetworkInterface>| {
+        let own: Vec<_> = eni.private_addresses.iter().map(|a| a.address).collect();
+        own.into_iter().chain(eni.ipv4_prefixes.iter().flat_map(of_prefix).collect::<Vec<_>>())
+    };
+    enis.flat_map(addresses).collect()
 }
 
 fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), ControlError> {

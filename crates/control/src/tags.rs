@@ -1,12 +1,12 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
 use openvpc_model::ClientVpnEndpoint;
-use openvpc_model::{CustomerGateway, VpnConnection, VpnGateway};
 use openvpc_model::{
-    DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance, InternetGateway,
-    NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup, SecurityGroupRuleId, Subnet,
-    Tags, Vpc,
+    CarrierGateway, DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance,
+    InternetGateway, NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup,
+    SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
+use openvpc_model::{CustomerGateway, VpnConnection, VpnGateway};
 use openvpc_model::{EndpointPermission, EndpointService, VpcEndpoint};
 use openvpc_model::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayRouteTable,
@@ -92,6 +92,7 @@ macro_rules! taggable {
 taggable! {
     ClientVpnEndpoint: "client-vpn-endpoint";
     CustomerGateway: "customer-gateway";
+    CarrierGateway: "carrier-gateway";
     DhcpOptions: "dhcp-options";
     EgressOnlyGateway: "egress-only-internet-gateway";
     ElasticIp: "elastic-ip";

@@ -11,7 +11,7 @@ use openvpc_model::{
     DhcpOptions, DhcpOptionsId, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc, VpcId,
 };
 
-use crate::{ControlError, Tx, endpoints, peerings};
+use crate::{ControlError, Tx, carrier_gateways, endpoints, peerings};
 
 pub use blocks::{Disassociated, associate_ipv4, associate_ipv6, disassociate};
 
@@ -136,6 +136,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
     let gateway = || network.internet_gateway_of(id).map(|gateway| gateway.id.to_string());
     let egress_only = || network.egress_only_gateway_of(id).map(|gateway| gateway.id.to_string());
     let vpn_gateway = || network.vpn_gateway_of(id).map(|gateway| gateway.id.to_string());
+    let carrier = || carrier_gateways::of(tx, id).map(|gateway| gateway.to_string());
     let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
     let group = || {
         let other = |group: &&Arc<SecurityGroup>| group.is_in(id) && group.id != vpc.default_security_group;
@@ -155,6 +156,7 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
         .or_else(gateway)
         .or_else(egress_only)
         .or_else(vpn_gateway)
+        .or_else(carrier)
         .or_else(eni)
         .or_else(group)
         .or_else(nacl)

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +36,12 @@ pub struct NetworkInterface {
     pub private_addresses: Vec<PrivateAddress>,
     /// IPv6 addresses.
     pub ipv6_addresses: Vec<Ipv6Addr>,
+    /// Delegated IPv4 prefixes: all their addresses are the interface's.
+    #[serde(default)]
+    pub ipv4_prefixes: Vec<Ipv4Net>,
+    /// Delegated IPv6 prefixes.
+    #[serde(default)]
+    pub ipv6_prefixes: Vec<Ipv6Net>,
     /// Security groups, in the order given; empty only for some that services made.
     pub groups: Vec<SecurityGroupId>,
     /// Whether packets with foreign addresses are dropped.
@@ -44,6 +51,9 @@ pub struct NetworkInterface {
     pub associate_public_ip: bool,
     /// The instance that carries it.
     pub attachment: Option<Attachment>,
+    /// How it was last in an instance, and when that ended; none while it is in one.
+    #[serde(default)]
+    pub detached: Option<(Attachment, UnixMillis)>,
     /// Connection-tracking timeouts, where they differ from the defaults.
     pub tracking: TrackingTimeouts,
     /// Tags.
@@ -56,15 +66,23 @@ impl NetworkInterface {
         self.private_addresses.first().map(|a| a.address)
     }
 
-    /// Whether the address is one of the interface's own private or IPv6 addresses.
+    /// Whether the address is one of the interface's own private or IPv6 addresses, those of delegated prefixes included.
     pub fn owns(&self, address: IpAddr) -> bool {
         match address {
-            IpAddr::V4(v4) => self.private_addresses.iter().any(|a| a.address == v4),
-            IpAddr::V6(v6) => self.ipv6_addresses.contains(&v6),
+            IpAddr::V4(v4) => {
+                self.private_addresses.iter().any(|a| a.address == v4) || self.ipv4_prefixes.iter().any(|p| p.contains(&v4))
+            }
+            IpAddr::V6(v6) => self.ipv6_addresses.contains(&v6) || self.ipv6_prefixes.iter().any(|p| p.contains(&v6)),
         }
     }
 
-    /// All private and IPv6 addresses.
+    /// All delegated prefixes.
+    pub fn prefixes(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let v4 = self.ipv4_prefixes.iter().copied().map(IpNet::V4);
+        v4.chain(self.ipv6_prefixes.iter().copied().map(IpNet::V6))
+    }
+
+    /// All private and IPv6 addresses, those of prefixes left out.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         let v4 = self.private_addresses.iter().map(|a| IpAddr::V4(a.address));
         v4.chain(self.ipv6_addresses.iter().copied().map(IpAddr::V6))

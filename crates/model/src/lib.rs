@@ -60,7 +60,7 @@ pub use endpoint::{
     EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
 };
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
-pub use gateway::{EgressOnlyGateway, InternetGateway};
+pub use gateway::{CarrierGateway, EgressOnlyGateway, InternetGateway};
 pub use idempotency::{ClientToken, ClientTokenKey};
 pub use ids::*;
 pub use insights::{InsightsAnalysis, InsightsPath};

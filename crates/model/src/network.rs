@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
+use crate::{CarrierGateway, CarrierGatewayId, EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
 use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
@@ -30,7 +31,6 @@ use crate::{
     DirectConnectGateway, DirectConnectGatewayId, DirectConnectProposal, DirectConnectProposalId, FailoverTest, FailoverTestId,
     Lag, LagId, VirtualInterface, VirtualInterfaceId,
 };
-use crate::{EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTable, TransitGatewayRouteTableId,
@@ -180,6 +180,8 @@ network! {
     internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string(), anchors_of::internet_gateway;
     /// Egress-only internet gateways.
     egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    /// Carrier gateways.
+    carrier_gateways: CarrierGateway[CarrierGatewayId] = "carrier-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// NAT gateways.
     nat_gateways: NatGateway[NatGatewayId] = "nat-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// Network interfaces.

@@ -9,6 +9,7 @@ use openvpc_model::{AddressAssociationId, AllocationId, ElasticIp, NetworkInterf
 use super::interfaces::ipv4;
 use super::prelude::*;
 
+mod attributes;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,11 @@ pub const ACTIONS: &[Action] = &[
     action!(AllocateAddress, allocate_address),
     action!(AssociateAddress, associate_address),
     action!(DescribeAddresses, describe_addresses),
-    action!(DescribeAddressesAttribute, describe_addresses_attribute),
+    action!(DescribeAddressesAttribute, attributes::describe_addresses_attribute),
     action!(DisassociateAddress, disassociate_address),
+    action!(ModifyAddressAttribute, attributes::modify_address_attribute),
     action!(ReleaseAddress, release_address),
+    action!(ResetAddressAttribute, attributes::reset_address_attribute),
 ];
 
 /// The pool that all public addresses come from.
@@ -111,26 +114,6 @@ fn describe_addresses(
     let addresses = eips.iter().map(|eip| address_shape(&network, eip)).collect();
     let addresses = filters::select(addresses, &request.filters, &ADDRESS_FIELDS)?;
     Ok(shapes::DescribeAddressesResult { addresses })
-}
-
-/// No address here has a reverse name of its own, so that there is only the address to show.
-fn describe_addresses_attribute(
-    ctx: &Ctx<'_>,
-    request: shapes::DescribeAddressesAttributeRequest,
-) -> Result<shapes::DescribeAddressesAttributeResult, ApiError> {
-    if let Some(attribute) = request.attribute.as_deref().filter(|attribute| *attribute != "domain-name") {
-        return Err(ApiError::invalid_value(format!("Value ({attribute}) for parameter attribute is invalid: use domain-name")));
-    }
-    let network = ctx.network()?;
-    let shape = |eip: &std::sync::Arc<ElasticIp>| shapes::AddressAttribute {
-        allocation_id: Some(eip.id.to_string()),
-        public_ip: Some(eip.address.to_string()),
-        ..Default::default()
-    };
-    let all = ctx.pick::<ElasticIp>(&network, &request.allocation_ids)?.iter().map(shape).collect();
-    let (addresses, next_token) =
-        page::cut(&request, !request.allocation_ids.is_empty(), all, |address| address.allocation_id.as_deref())?;
-    Ok(shapes::DescribeAddressesAttributeResult { addresses, next_token })
 }
 
 static ADDRESS_FIELDS: Fields<shapes::Address> = Fields {

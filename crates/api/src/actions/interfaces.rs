@@ -11,7 +11,7 @@ mod addressing;
 mod tests;
 pub(super) mod view;
 
-pub(super) use addressing::{AddressList, count, ipv4, ipv6_list, refuse_prefixes, tracking};
+pub(super) use addressing::{AddressList, count, ipv4, ipv6_list, prefixes, specified_prefixes, tracking};
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
@@ -33,8 +33,6 @@ fn create_network_interface(
     ctx: &Ctx<'_>,
     request: shapes::CreateNetworkInterfaceRequest,
 ) -> Result<shapes::CreateNetworkInterfaceResult, ApiError> {
-    let prefixes = !request.ipv4_prefixes.is_empty() || !request.ipv6_prefixes.is_empty();
-    refuse_prefixes(prefixes || request.ipv4_prefix_count.is_some() || request.ipv6_prefix_count.is_some())?;
     if let Some(kind) = request.interface_type.as_deref().filter(|kind| *kind != "interface") {
         return Err(ApiError::unsupported(format!("openvpc makes interfaces of type interface only, not {kind}")));
     }
@@ -48,6 +46,7 @@ fn create_network_interface(
         secondary_ipv4_count: count("SecondaryPrivateIpAddressCount", request.secondary_private_ip_address_count)?.unwrap_or(0),
         ipv6: ipv6_list(&request.ipv6_addresses)?,
         ipv6_count: count("Ipv6AddressCount", request.ipv6_address_count)?,
+        prefixes: specified_prefixes!(request)?,
         tracking: tracking(request.connection_tracking_specification.as_ref())?,
         tags: tagging::on_create(&request.tag_specifications, "network-interface")?,
         ..CreateNetworkInterface::new(subnet)
@@ -158,13 +157,29 @@ fn describe_network_interface_attribute(
     Ok(answer)
 }
 
+/// Whether filters name an attachment.
+fn asks_for(filters: &[shapes::Filter], attachment: &shapes::NetworkInterfaceAttachment) -> bool {
+    let names = |value: &String| Some(value) == attachment.attachment_id.as_ref();
+    let by_id = |filter: &&shapes::Filter| filter.name.as_deref() == Some("attachment.attachment-id");
+    filters.iter().filter(by_id).any(|filter| filter.values.iter().any(names))
+}
+
 fn describe_network_interfaces(
     ctx: &Ctx<'_>,
     request: shapes::DescribeNetworkInterfacesRequest,
 ) -> Result<shapes::DescribeNetworkInterfacesResult, ApiError> {
     let network = ctx.network()?;
     let enis = ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)?;
-    let enis = enis.iter().map(|eni| view::interface(&network, eni)).collect();
+    let now = ctx.control().now();
+    let shape = |eni: &std::sync::Arc<NetworkInterface>| {
+        let mut shape = view::interface(&network, eni);
+        // Clients that detached an interface ask for it by the attachment until they see that this has ended.
+        if let Some(ended) = view::just_ended(eni, now).filter(|ended| asks_for(&request.filters, ended)) {
+            shape.attachment = Some(ended);
+        }
+        shape
+    };
+    let enis = enis.iter().map(shape).collect();
     let enis = filters::select(enis, &request.filters, &view::INTERFACE_FIELDS)?;
     let explicit = !request.network_interface_ids.is_empty();
     let (network_interfaces, next_token) = page::cut(&request, explicit, enis, |eni| eni.network_interface_id.as_deref())?;

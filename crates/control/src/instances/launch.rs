@@ -9,7 +9,7 @@ use openvpc_model::{
 };
 use serde::Serialize;
 
-use crate::interfaces::{self, CreateNetworkInterface};
+use crate::interfaces::{self, CreateNetworkInterface, Prefixes};
 use crate::{ControlError, Tx, addresses, idempotency, security_groups};
 
 /// The largest user data, decoded.
@@ -78,6 +78,8 @@ pub struct LaunchInterface {
     pub ipv6: Vec<Ipv6Addr>,
     /// How many IPv6 addresses to choose; none for what the subnet says.
     pub ipv6_count: Option<usize>,
+    /// Delegated prefixes.
+    pub prefixes: Prefixes,
     /// Whether the primary interface gets a public address; none for what the subnet says.
     pub associate_public_ip: Option<bool>,
     /// Whether the interface goes with the instance; none for: when it was made for it.
@@ -88,7 +90,8 @@ pub struct LaunchInterface {
 
 impl LaunchInterface {
     fn names_addresses(&self) -> bool {
-        self.primary_ipv4.is_some() || !self.secondary_ipv4.is_empty() || !self.ipv6.is_empty()
+        let prefixes = !self.prefixes.ipv4.is_empty() || !self.prefixes.ipv6.is_empty();
+        prefixes || self.primary_ipv4.is_some() || !self.secondary_ipv4.is_empty() || !self.ipv6.is_empty()
     }
 }
 
@@ -227,6 +230,7 @@ impl<'a> Launch<'a> {
                     secondary_ipv4_count: wanted.secondary_ipv4_count,
                     ipv6: wanted.ipv6,
                     ipv6_count: wanted.ipv6_count,
+                    prefixes: wanted.prefixes,
                     tracking: wanted.tracking,
                     tags: self.request.interface_tags.clone(),
                 },

@@ -75,7 +75,7 @@ pub fn unassign_ipv4(tx: &mut Tx, id: EniId, doomed: &[Ipv4Addr]) -> Result<(), 
                 "The primary private address {address} of {id} can't be unassigned"
             )));
         }
-        if !eni.owns(IpAddr::V4(*address)) {
+        if !eni.private_addresses.iter().any(|slot| slot.address == *address) {
             return Err(not_assigned(id, IpAddr::V4(*address)));
         }
         addresses::unmap(tx, id, *address)?;
@@ -172,7 +172,7 @@ fn add_ipv6(tx: &mut Tx, id: EniId, address: Ipv6Addr) -> Result<(), ControlErro
     let limit = tx.quotas().ipv6_addresses_per_interface;
     let count = tx.update::<NetworkInterface, _>(&id, |eni| {
         eni.ipv6_addresses.push(address);
-        eni.ipv6_addresses.len()
+        eni.ipv6_addresses.len() + eni.ipv6_prefixes.len()
     })?;
     if count > limit {
         return Err(ControlError::new(
@@ -226,9 +226,11 @@ fn holder(tx: &Tx, subnet: &Subnet, address: IpAddr) -> Option<Arc<NetworkInterf
     tx.network().all::<NetworkInterface>().find(|eni| eni.subnet == subnet.id && eni.owns(address)).cloned()
 }
 
-fn check_ipv4_limit(tx: &Tx, id: EniId) -> Result<(), ControlError> {
+/// An interface has so many private addresses; a prefix takes the place of one.
+pub(super) fn check_ipv4_limit(tx: &Tx, id: EniId) -> Result<(), ControlError> {
     let limit = tx.quotas().ipv4_addresses_per_interface;
-    if tx.find::<NetworkInterface>(&id)?.private_addresses.len() > limit {
+    let eni = tx.find::<NetworkInterface>(&id)?;
+    if eni.private_addresses.len() + eni.ipv4_prefixes.len() > limit {
         return Err(ControlError::new(
             "PrivateIpAddressLimitExceeded",
             format!("Number of private addresses of {id} will exceed the limit of {limit}."),

@@ -68,6 +68,7 @@ pub(crate) fn attach_unchecked(
     let id = tx.new_id();
     let attached_at = tx.now();
     tx.update::<NetworkInterface, _>(&eni, |eni| {
+        eni.detached = None;
         eni.attachment = Some(Attachment { id, instance, device_index, delete_on_termination, attached_at });
     })?;
     Ok(id)
@@ -75,7 +76,8 @@ pub(crate) fn attach_unchecked(
 
 /// Detaches whatever the device index.
 pub(crate) fn detach_unchecked(tx: &mut Tx, eni: EniId) -> Result<(), ControlError> {
-    tx.update::<NetworkInterface, _>(&eni, |eni| eni.attachment = None)
+    let now = tx.now();
+    tx.update::<NetworkInterface, _>(&eni, |eni| eni.detached = eni.attachment.take().map(|attachment| (attachment, now)))
 }
 
 pub(super) fn no_such_attachment(id: EniAttachmentId) -> ControlError {

@@ -8,7 +8,9 @@ use openvpc_model::{
 };
 
 use crate::vpn_gateways;
-use crate::{ControlError, Tx, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways};
+use crate::{
+    ControlError, Tx, carrier_gateways, egress_only_gateways, endpoints, instances, nat_gateways, peerings, transit_gateways,
+};
 
 /// The target that a caller names for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub(super) fn resolve(
     target: Target,
 ) -> Result<RouteTarget, ControlError> {
     match target {
-        Target::CarrierGateway(id) => Err(unknown("InvalidCarrierGatewayID.NotFound", "carrierGateway", id)),
+        Target::CarrierGateway(id) => carrier_gateways::route_target(tx, table, id),
         Target::EgressOnlyGateway(id) => egress_only_gateways::route_target(tx, table, destination, id),
         Target::Endpoint(id) => endpoints::route_target(tx, table, id),
         Target::Instance(id) => instance(tx, table, id),

@@ -7,6 +7,7 @@ use openvpc_model::route::TableUser;
 use openvpc_model::{InternetGatewayId, Network, NetworkInterface, RouteTableId, Subnet, Vpc, VpcId};
 
 use super::{ClassId, EniIndex, Routes, Tables};
+use crate::matching::PrefixMap;
 use crate::{Map, Set};
 
 /// A VPC compiled.
@@ -19,6 +20,8 @@ pub(crate) struct VpcTable {
     pub edge: Option<Arc<Routes>>,
     /// Everything that has an address in the VPC.
     places: Map<IpAddr, Place>,
+    /// Prefixes that interfaces were given as a whole, for the addresses that have no place of their own.
+    delegated: PrefixMap<Place>,
 }
 
 /// What is at an address of a VPC.
@@ -58,6 +61,7 @@ impl VpcTable {
         members: &Members<'_>,
     ) -> Self {
         let mut places = Map::default();
+        let mut delegated = Vec::new();
         for subnet in &members.subnets {
             for address in reserved(subnet) {
                 places.insert(address, Place::Reserved);
@@ -73,8 +77,12 @@ impl VpcTable {
                 let host = Host { eni: *index, public: None, classes: Arc::clone(classes) };
                 places.insert(IpAddr::V6(*address), Place::Host(host));
             }
+            for prefix in eni.prefixes() {
+                let host = Host { eni: *index, public: None, classes: Arc::clone(classes) };
+                delegated.push((prefix, Place::Host(host)));
+            }
         }
-        Self { vpc: vpc.clone(), gateway, edge, places }
+        Self { vpc: vpc.clone(), gateway, edge, places, delegated: PrefixMap::new(delegated) }
     }
 
     /// Whether a table made of these would be the same, given that none of the VPC's interfaces and subnets was written.
@@ -90,13 +98,13 @@ impl VpcTable {
     /// What is at an address.
     #[inline]
     pub fn place(&self, address: IpAddr) -> Option<&Place> {
-        self.places.get(&address)
+        self.places.get(&address).or_else(|| Some(self.delegated.lookup(address)?.1))
     }
 
     /// The interface address, if it is one.
     #[inline]
     pub fn host(&self, address: IpAddr) -> Option<&Host> {
-        match self.places.get(&address)? {
+        match self.place(address)? {
             Place::Host(host) => Some(host),
             Place::Reserved => None,
         }

@@ -360,6 +360,9 @@ impl World {
             source_dest_check: true,
             associate_public_ip: false,
             attachment: None,
+            detached: None,
+            ipv4_prefixes: Vec::new(),
+            ipv6_prefixes: Vec::new(),
             tracking: TrackingTimeouts::default(),
             tags: Tags::new(),
         });

@@ -250,3 +250,29 @@ fn filters_find_addresses() {
     assert_eq!(find("public-ip", &text(&lab.address(&free)["PublicIp"])), [free]);
     assert!(find("instance-id", "*").is_empty());
 }
+
+#[test]
+fn a_reverse_name_is_set_shown_and_taken_away() {
+    let lab = Fixture::new();
+    let eip = lab.allocate();
+    let id = ("AllocationId", &*eip);
+    let described = || {
+        let answer = lab.api.call("DescribeAddressesAttribute", &[("AllocationId.1", &eip)]).unwrap();
+        answer["Addresses"][0].clone()
+    };
+    let set = lab.api.call("ModifyAddressAttribute", &[id, ("DomainName", "mail.example.com")]).unwrap();
+    assert_eq!(set["Address"]["PtrRecordUpdate"], serde_json::json!({"Value": "mail.example.com.", "Status": "PENDING"}));
+    assert_eq!(described()["PtrRecord"], "mail.example.com.");
+    assert!(described().get("PtrRecordUpdate").is_none());
+    for name in ["mail", "mail..com", "-a.com", "a b.com", ".", "mail.example.com.."] {
+        assert_eq!(lab.api.code("ModifyAddressAttribute", &[id, ("DomainName", name)]), "InvalidParameterValue", "{name}");
+    }
+    assert_eq!(lab.api.code("ModifyAddressAttribute", &[id]), "MissingParameter");
+    let reset = lab.api.call("ResetAddressAttribute", &[id, ("Attribute", "domain-name")]).unwrap();
+    assert_eq!(reset["Address"]["PtrRecordUpdate"]["Status"], "PENDING");
+    assert!(described().get("PtrRecord").is_none());
+    assert_eq!(lab.api.code("ResetAddressAttribute", &[id, ("Attribute", "colour")]), "InvalidParameterValue");
+    let unknown = ("AllocationId", "eipalloc-1a2b3c4d");
+    assert_eq!(lab.api.code("ModifyAddressAttribute", &[unknown, ("DomainName", "a.b")]), "InvalidAllocationID.NotFound");
+    assert_eq!(lab.api.code("ResetAddressAttribute", &[unknown, ("Attribute", "domain-name")]), "InvalidAllocationID.NotFound");
+}

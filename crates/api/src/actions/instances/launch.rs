@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use openvpc_control::instances::{self, LaunchInterface, MetadataOptions, RunInstances};
 use openvpc_model::{Instance, InstanceOptions, Owner, Zone};
 
-use super::super::interfaces::{AddressList, count, ipv6_list, refuse_prefixes, tracking};
+use super::super::interfaces::{AddressList, count, ipv6_list, specified_prefixes, tracking};
 use super::super::prelude::*;
 use super::view;
 
@@ -72,8 +72,6 @@ fn parse(owner: &Owner, request: &shapes::RunInstancesRequest) -> Result<RunInst
 }
 
 fn launch_interface(specification: &shapes::InstanceNetworkInterfaceSpecification) -> Result<LaunchInterface, ApiError> {
-    let prefixes = !specification.ipv4_prefixes.is_empty() || !specification.ipv6_prefixes.is_empty();
-    refuse_prefixes(prefixes || specification.ipv4_prefix_count.is_some() || specification.ipv6_prefix_count.is_some())?;
     let list = AddressList::parse(&specification.private_ip_address, &specification.private_ip_addresses)?;
     Ok(LaunchInterface {
         device_index: specification.device_index.ok_or_else(|| ApiError::missing("NetworkInterface.DeviceIndex"))?,
@@ -90,6 +88,7 @@ fn launch_interface(specification: &shapes::InstanceNetworkInterfaceSpecificatio
         ipv6_count: count("Ipv6AddressCount", specification.ipv6_address_count)?,
         associate_public_ip: specification.associate_public_ip_address,
         delete_on_termination: specification.delete_on_termination,
+        prefixes: specified_prefixes!(specification)?,
         tracking: tracking(specification.connection_tracking_specification.as_ref())?,
     })
 }

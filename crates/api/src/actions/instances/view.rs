@@ -228,13 +228,17 @@ fn interface(network: &Network, eni: &NetworkInterface) -> shapes::InstanceNetwo
         ipv6_address: Some(address.to_string()),
         is_primary_ipv6: Some(false),
     };
+    let ipv4_prefix = |prefix: &ipnet::Ipv4Net| shapes::InstanceIpv4Prefix { ipv4_prefix: Some(prefix.to_string()) };
+    let ipv6_prefix = |prefix: &ipnet::Ipv6Net| shapes::InstanceIpv6Prefix { ipv6_prefix: Some(prefix.to_string()) };
     shapes::InstanceNetworkInterface {
         association: primary.association,
         attachment: eni.attachment.as_ref().map(attachment),
         description: Some(eni.description.clone()),
         groups: interfaces::groups(network, eni),
         interface_type: Some(eni.interface_type.clone()),
+        ipv4_prefixes: eni.ipv4_prefixes.iter().map(ipv4_prefix).collect(),
         ipv6_addresses: eni.ipv6_addresses.iter().map(ipv6).collect(),
+        ipv6_prefixes: eni.ipv6_prefixes.iter().map(ipv6_prefix).collect(),
         mac_address: Some(eni.mac.to_string()),
         network_interface_id: Some(eni.id.to_string()),
         operator: Some(unmanaged()),

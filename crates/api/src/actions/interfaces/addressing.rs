@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use openvpc_control::interfaces::{self, AssignIpv4, AssignIpv6};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_control::interfaces::{self, AssignIpv4, AssignIpv6, Prefixes};
 use openvpc_model::{EniId, TrackingTimeouts};
 
 use super::super::prelude::*;
@@ -11,7 +12,7 @@ pub(super) fn assign_private_ip_addresses(
     ctx: &Ctx<'_>,
     request: shapes::AssignPrivateIpAddressesRequest,
 ) -> Result<shapes::AssignPrivateIpAddressesResult, ApiError> {
-    refuse_prefixes(!request.ipv4_prefixes.is_empty() || request.ipv4_prefix_count.is_some())?;
+    let prefixes = prefixes(texts(&request.ipv4_prefixes), request.ipv4_prefix_count, [], None)?;
     let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
     let wanted = AssignIpv4 {
         addresses: request.private_ip_addresses.iter().map(|text| ipv4(text)).collect::<Result<_, _>>()?,
@@ -21,12 +22,17 @@ pub(super) fn assign_private_ip_addresses(
     if !wanted.addresses.is_empty() && wanted.count > 0 {
         return Err(ApiError::invalid_combination("Specify PrivateIpAddresses or SecondaryPrivateIpAddressCount, not both"));
     }
-    let assigned = ctx.mutate(|tx| interfaces::assign_ipv4(tx, id, &wanted))?;
+    let only_prefixes = !prefixes.is_empty() && wanted.addresses.is_empty() && wanted.count == 0;
+    let (assigned, (prefixes, _)) = ctx.mutate(|tx| {
+        let assigned = if only_prefixes { Vec::new() } else { interfaces::assign_ipv4(tx, id, &wanted)? };
+        Ok((assigned, interfaces::assign_prefixes(tx, id, &prefixes)?))
+    })?;
+    let prefix = |prefix: Ipv4Net| shapes::Ipv4PrefixSpecification { ipv4_prefix: Some(prefix.to_string()) };
     let shape = |address: Ipv4Addr| shapes::AssignedPrivateIpAddress { private_ip_address: Some(address.to_string()) };
     Ok(shapes::AssignPrivateIpAddressesResult {
         network_interface_id: Some(id.to_string()),
         assigned_private_ip_addresses: assigned.into_iter().map(shape).collect(),
-        assigned_ipv4_prefixes: Vec::new(),
+        assigned_ipv4_prefixes: prefixes.into_iter().map(prefix).collect(),
     })
 }
 
@@ -34,13 +40,17 @@ pub(super) fn unassign_private_ip_addresses(
     ctx: &Ctx<'_>,
     request: shapes::UnassignPrivateIpAddressesRequest,
 ) -> Result<Done, ApiError> {
-    refuse_prefixes(!request.ipv4_prefixes.is_empty())?;
+    let prefixes: Vec<Ipv4Net> = texts(&request.ipv4_prefixes).map(prefix).collect::<Result<_, _>>()?;
     let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
     let doomed: Vec<_> = request.private_ip_addresses.iter().map(|text| ipv4(text)).collect::<Result<_, _>>()?;
-    if doomed.is_empty() {
+    if doomed.is_empty() && prefixes.is_empty() {
         return Err(ApiError::missing("PrivateIpAddresses"));
     }
-    ctx.mutate(|tx| interfaces::unassign_ipv4(tx, id, &doomed))?;
+    let prefixes: Vec<_> = prefixes.into_iter().map(IpNet::V4).collect();
+    ctx.mutate(|tx| {
+        interfaces::unassign_ipv4(tx, id, &doomed)?;
+        interfaces::unassign_prefixes(tx, id, &prefixes)
+    })?;
     Ok(Done)
 }
 
@@ -48,22 +58,25 @@ pub(super) fn assign_ipv6_addresses(
     ctx: &Ctx<'_>,
     request: shapes::AssignIpv6AddressesRequest,
 ) -> Result<shapes::AssignIpv6AddressesResult, ApiError> {
-    refuse_prefixes(!request.ipv6_prefixes.is_empty() || request.ipv6_prefix_count.is_some())?;
+    let prefixes = prefixes([], None, texts(&request.ipv6_prefixes), request.ipv6_prefix_count)?;
     let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
     let wanted = AssignIpv6 {
         addresses: request.ipv6_addresses.iter().map(|text| ipv6(text)).collect::<Result<_, _>>()?,
         count: count("Ipv6AddressCount", request.ipv6_address_count)?.unwrap_or(0),
     };
     match (wanted.addresses.is_empty(), wanted.count) {
-        (true, 0) => return Err(ApiError::missing("Ipv6AddressCount")),
+        (true, 0) if prefixes.is_empty() => return Err(ApiError::missing("Ipv6AddressCount")),
         (false, 1..) => return Err(ApiError::invalid_combination("Specify Ipv6Addresses or Ipv6AddressCount, not both")),
         _ => {}
     }
-    let assigned = ctx.mutate(|tx| interfaces::assign_ipv6(tx, id, &wanted))?;
+    let (assigned, (_, prefixes)) = ctx.mutate(|tx| {
+        let assigned = if wanted.is_empty() { Vec::new() } else { interfaces::assign_ipv6(tx, id, &wanted)? };
+        Ok((assigned, interfaces::assign_prefixes(tx, id, &prefixes)?))
+    })?;
     Ok(shapes::AssignIpv6AddressesResult {
         network_interface_id: Some(id.to_string()),
         assigned_ipv6_addresses: assigned.iter().map(Ipv6Addr::to_string).collect(),
-        assigned_ipv6_prefixes: Vec::new(),
+        assigned_ipv6_prefixes: prefixes.iter().map(Ipv6Net::to_string).collect(),
     })
 }
 
@@ -71,17 +84,21 @@ pub(super) fn unassign_ipv6_addresses(
     ctx: &Ctx<'_>,
     request: shapes::UnassignIpv6AddressesRequest,
 ) -> Result<shapes::UnassignIpv6AddressesResult, ApiError> {
-    refuse_prefixes(!request.ipv6_prefixes.is_empty())?;
+    let prefixes: Vec<Ipv6Net> = texts(&request.ipv6_prefixes).map(prefix).collect::<Result<_, _>>()?;
     let id: EniId = ids::parse_required(&request.network_interface_id, "NetworkInterfaceId")?;
     let doomed: Vec<_> = request.ipv6_addresses.iter().map(|text| ipv6(text)).collect::<Result<_, _>>()?;
-    if doomed.is_empty() {
+    if doomed.is_empty() && prefixes.is_empty() {
         return Err(ApiError::missing("Ipv6Addresses"));
     }
-    ctx.mutate(|tx| interfaces::unassign_ipv6(tx, id, &doomed))?;
+    let doomed_prefixes: Vec<_> = prefixes.iter().copied().map(IpNet::V6).collect();
+    ctx.mutate(|tx| {
+        interfaces::unassign_ipv6(tx, id, &doomed)?;
+        interfaces::unassign_prefixes(tx, id, &doomed_prefixes)
+    })?;
     Ok(shapes::UnassignIpv6AddressesResult {
         network_interface_id: Some(id.to_string()),
         unassigned_ipv6_addresses: doomed.iter().map(Ipv6Addr::to_string).collect(),
-        unassigned_ipv6_prefixes: Vec::new(),
+        unassigned_ipv6_prefixes: prefixes.iter().map(Ipv6Net::to_string).collect(),
     })
 }
 
@@ -172,13 +189,48 @@ pub fn tracking(specification: Option<&shapes::ConnectionTrackingSpecificationRe
     })
 }
 
-/// Interfaces here carry addresses, no delegated prefixes.
+/// Reads the prefixes that a request names, or the number of them to choose; per family not both.
 ///
 /// # Errors
-/// `UnsupportedOperation`.
-pub fn refuse_prefixes(asked: bool) -> Result<(), ApiError> {
-    if asked {
-        return Err(ApiError::unsupported("openvpc doesn't delegate prefixes to interfaces; assign addresses instead"));
+/// `InvalidParameterValue`, `InvalidParameterCombination`.
+pub fn prefixes<'a>(
+    ipv4: impl IntoIterator<Item = &'a str>,
+    ipv4_count: Option<i32>,
+    ipv6: impl IntoIterator<Item = &'a str>,
+    ipv6_count: Option<i32>,
+) -> Result<Prefixes, ApiError> {
+    let prefixes = Prefixes {
+        ipv4: ipv4.into_iter().map(prefix).collect::<Result<_, _>>()?,
+        ipv4_count: count("Ipv4PrefixCount", ipv4_count)?.unwrap_or(0),
+        ipv6: ipv6.into_iter().map(prefix).collect::<Result<_, _>>()?,
+        ipv6_count: count("Ipv6PrefixCount", ipv6_count)?.unwrap_or(0),
+    };
+    if !prefixes.ipv4.is_empty() && prefixes.ipv4_count > 0 {
+        return Err(ApiError::invalid_combination("Specify Ipv4Prefixes or Ipv4PrefixCount, not both"));
     }
-    Ok(())
+    if !prefixes.ipv6.is_empty() && prefixes.ipv6_count > 0 {
+        return Err(ApiError::invalid_combination("Specify Ipv6Prefixes or Ipv6PrefixCount, not both"));
+    }
+    Ok(prefixes)
+}
+
+/// The prefixes of a request that makes an interface, for CreateNetworkInterface and RunInstances alike.
+macro_rules! specified_prefixes {
+    ($request:expr) => {
+        $crate::actions::interfaces::prefixes(
+            $request.ipv4_prefixes.iter().map(|one| one.ipv4_prefix.as_deref().unwrap_or_default()),
+            $request.ipv4_prefix_count,
+            $request.ipv6_prefixes.iter().map(|one| one.ipv6_prefix.as_deref().unwrap_or_default()),
+            $request.ipv6_prefix_count,
+        )
+    };
+}
+pub(in super::super) use specified_prefixes;
+
+fn prefix<N: std::str::FromStr>(text: &str) -> Result<N, ApiError> {
+    text.parse().map_err(|_| ApiError::invalid_value(format!("Invalid prefix: '{text}'")))
+}
+
+fn texts(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(String::as_str)
 }

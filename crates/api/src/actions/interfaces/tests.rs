@@ -6,10 +6,12 @@ use std::sync::Arc;
 use openvpc_control::instances::{self, Observed};
 use openvpc_control::{Caller, Control};
 use openvpc_model::{NetworkInterface, Owner};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Api;
 use crate::testing::control;
+
+mod prefixes;
 
 type Parameters<'a> = &'a [(&'a str, &'a str)];
 
@@ -23,6 +25,10 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::with_subnet("10.0.1.0/28")
+    }
+
+    fn with_subnet(ipv4: &str) -> Self {
         let control = Arc::new(control());
         let api = Api::new(Arc::clone(&control), Arc::new(crate::testing::NoInstances), crate::testing::gate());
         let vpc = api.call("CreateVpc", &[("CidrBlock", "10.0.0.0/16"), ("AmazonProvidedIpv6CidrBlock", "true")]).unwrap();
@@ -31,7 +37,7 @@ impl Fixture {
         let block = text(&seen["Vpcs"][0]["Ipv6CidrBlockAssociationSet"][0]["Ipv6CidrBlock"]);
         let ipv6 = block.replace("/56", "/64");
         let zone = ("AvailabilityZone", "us-east-1a");
-        let subnet = [("VpcId", vpc.as_str()), ("CidrBlock", "10.0.1.0/28"), ("Ipv6CidrBlock", &ipv6), zone];
+        let subnet = [("VpcId", vpc.as_str()), ("CidrBlock", ipv4), ("Ipv6CidrBlock", &ipv6), zone];
         let subnet = text(&api.call("CreateSubnet", &subnet).unwrap()["Subnet"]["SubnetId"]);
         Self { api, control, vpc, subnet }
     }
@@ -229,7 +235,7 @@ fn secondary_addresses_come_and_go() {
     call("UnassignPrivateIpAddresses", &[("PrivateIpAddress.1", "10.0.1.11")]).unwrap();
     assert!(!lab.addresses(&eni).contains(&"10.0.1.11".to_owned()));
     assert_eq!(call("AssignPrivateIpAddresses", &[]).unwrap_err(), "MissingParameter");
-    assert_eq!(call("AssignPrivateIpAddresses", &[("Ipv4PrefixCount", "1")]).unwrap_err(), "UnsupportedOperation");
+    assert_eq!(call("AssignPrivateIpAddresses", &[("Ipv4PrefixCount", "1")]).unwrap_err(), "InsufficientCidrBlocks");
 
     let assigned = call("AssignIpv6Addresses", &[("Ipv6AddressCount", "1")]).unwrap();
     let address = text(&assigned["AssignedIpv6Addresses"][0]);
@@ -293,6 +299,11 @@ fn an_interface_is_attached_once_and_in_its_own_zone() {
     assert_eq!(lab.describe(&eni)["Attachment"]["DeleteOnTermination"], true);
     lab.api.call("DetachNetworkInterface", &[("AttachmentId", &attachment)]).unwrap();
     assert_eq!(lab.api.code("DetachNetworkInterface", &[("AttachmentId", &attachment)]), "InvalidAttachmentID.NotFound");
+    let ended = [("Filter.1.Name", "attachment.attachment-id"), ("Filter.1.Value.1", &*attachment)];
+    let ended = lab.api.call("DescribeNetworkInterfaces", &ended).unwrap()["NetworkInterfaces"][0].clone();
+    assert_eq!((&ended["Attachment"]["Status"], &ended["Status"]), (&json!("detached"), &json!("available")));
+    let all = lab.api.call("DescribeNetworkInterfaces", &[]).unwrap()["NetworkInterfaces"].clone();
+    assert!(all.as_array().unwrap().iter().all(|eni| eni["Attachment"]["Status"] != "detached"));
     assert_eq!(lab.describe(&eni)["Status"], "available");
     lab.api.call("DeleteNetworkInterface", &[("NetworkInterfaceId", &eni)]).unwrap();
     assert_eq!(lab.api.code("DeleteNetworkInterface", &[("NetworkInterfaceId", &eni)]), "InvalidNetworkInterfaceID.NotFound");

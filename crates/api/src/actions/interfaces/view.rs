@@ -2,7 +2,7 @@
 
 use openvpc_model::{
     Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, SecurityGroup,
-    Subnet, Vpc, dns,
+    Subnet, UnixMillis, Vpc, dns,
 };
 
 use super::super::prelude::*;
@@ -75,6 +75,8 @@ pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::Ne
     };
     let addresses: Vec<_> = eni.private_addresses.iter().map(address).collect();
     let primary = addresses.first().cloned().unwrap_or_default();
+    let ipv4_prefix = |prefix: &ipnet::Ipv4Net| shapes::Ipv4PrefixSpecification { ipv4_prefix: Some(prefix.to_string()) };
+    let ipv6_prefix = |prefix: &ipnet::Ipv6Net| shapes::Ipv6PrefixSpecification { ipv6_prefix: Some(prefix.to_string()) };
     let has_timeouts = eni.tracking != openvpc_model::TrackingTimeouts::default();
     shapes::NetworkInterface {
         association: primary.association,
@@ -85,7 +87,9 @@ pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::Ne
         description: Some(eni.description.clone()),
         groups: groups(network, eni),
         interface_type: Some(eni.interface_type.clone()),
+        ipv4_prefixes: eni.ipv4_prefixes.iter().map(ipv4_prefix).collect(),
         ipv6_addresses: eni.ipv6_addresses.iter().map(ipv6_address).collect(),
+        ipv6_prefixes: eni.ipv6_prefixes.iter().map(ipv6_prefix).collect(),
         ipv6_native: subnet.is_some_and(|subnet| subnet.ipv4_block.is_none()).then_some(true),
         mac_address: Some(eni.mac.to_string()),
         network_interface_id: Some(eni.id.to_string()),
@@ -169,7 +173,18 @@ fn attachment(network: &Network, eni: &NetworkInterface) -> Option<shapes::Netwo
         });
     }
     let present = eni.attachment.as_ref()?;
-    Some(shapes::NetworkInterfaceAttachment {
+    Some(attachment_shape(eni, present, attachment_status(network, present)))
+}
+
+/// The attachment of an interface that was detached within the last minute.
+pub(super) fn just_ended(eni: &NetworkInterface, now: UnixMillis) -> Option<shapes::NetworkInterfaceAttachment> {
+    let (attachment, ended_at) = eni.detached.as_ref()?;
+    let just = now.0.saturating_sub(ended_at.0) < 60_000;
+    just.then(|| attachment_shape(eni, attachment, "detached"))
+}
+
+fn attachment_shape(eni: &NetworkInterface, present: &Attachment, status: &str) -> shapes::NetworkInterfaceAttachment {
+    shapes::NetworkInterfaceAttachment {
         attach_time: Some(present.attached_at),
         attachment_id: Some(present.id.to_string()),
         delete_on_termination: Some(present.delete_on_termination),
@@ -177,9 +192,9 @@ fn attachment(network: &Network, eni: &NetworkInterface) -> Option<shapes::Netwo
         network_card_index: Some(0),
         instance_id: Some(present.instance.to_string()),
         instance_owner_id: Some(eni.owner.account.to_string()),
-        status: Some(attachment_status(network, present).to_owned()),
+        status: Some(status.to_owned()),
         ..Default::default()
-    })
+    }
 }
 
 fn ipv6_address(address: &std::net::Ipv6Addr) -> shapes::NetworkInterfaceIpv6Address {
