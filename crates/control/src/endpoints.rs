@@ -163,7 +163,7 @@ fn delete_one(tx: &mut Tx, id: VpcEndpointId) -> Result<(), ControlError> {
         gateway::withdraw(tx, &endpoint, table)?;
     }
     for interface in std::mem::take(&mut endpoint.interfaces) {
-        interfaces::delete_unchecked(tx, interface.eni)?;
+        interfaces::delete_managed(tx, interface.eni)?;
     }
     let is_about = |notification: &ConnectionNotification| notification.subject == NotificationSubject::Endpoint(id);
     let notifications: Vec<_> =

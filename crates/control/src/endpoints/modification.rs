@@ -75,7 +75,7 @@ pub fn modify(tx: &mut Tx, id: VpcEndpointId, request: &ModifyEndpoint) -> Resul
     for subnet in &request.remove_subnets {
         let message = || invalid(format!("The subnet {subnet} is not one of the endpoint {id}"));
         let interface = take(&mut endpoint.interfaces, *subnet).ok_or_else(message)?;
-        interfaces::delete_unchecked(tx, interface.eni)?;
+        interfaces::delete_managed(tx, interface.eni)?;
     }
     change_groups(tx, &mut endpoint, request)?;
     if let Some(wanted) = request.address_type.filter(|wanted| *wanted != endpoint.address_type) {
@@ -155,7 +155,7 @@ fn change_subnets(
     places.retain(|place| *place != Place::anywhere(place.subnet) || !present(place));
     for place in &places {
         if let Some(interface) = take(&mut endpoint.interfaces, place.subnet) {
-            interfaces::delete_unchecked(tx, interface.eni)?;
+            interfaces::delete_managed(tx, interface.eni)?;
         }
     }
     placement::check(tx, endpoint, service, &places)?;

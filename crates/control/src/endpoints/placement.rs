@@ -117,12 +117,7 @@ pub(super) fn make(tx: &mut Tx, endpoint: &VpcEndpoint, place: &Place) -> Result
         EndpointType::GatewayLoadBalancer => "gateway_load_balancer_endpoint",
         EndpointType::Gateway | EndpointType::Interface => "vpc_endpoint",
     };
-    let eni = interfaces::create(tx, request)?;
-    tx.update::<NetworkInterface, _>(&eni, |interface| {
-        interface.requester_managed = true;
-        interface.interface_type = kind.to_owned();
-        interface.groups.clone_from(&endpoint.groups);
-    })?;
+    let eni = interfaces::create_managed(tx, request, kind)?;
     Ok(EndpointInterface { subnet: place.subnet, eni })
 }
 
