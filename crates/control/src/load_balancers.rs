@@ -206,11 +206,7 @@ fn is_same(present: &LoadBalancer, request: &CreateLoadBalancer) -> bool {
         && present.tags == request.tags
 }
 
-fn checked_groups(
-    tx: &Tx,
-    vpc: openvpc_model::VpcId,
-    groups: &[SecurityGroupId],
-) -> Result<Vec<SecurityGroupId>, ControlError> {
+fn checked_groups(tx: &Tx, vpc: openvpc_model::VpcId, groups: &[SecurityGroupId]) -> Result<Vec<SecurityGroupId>, ControlError> {
     interfaces::check_groups(tx, vpc, groups).map_err(|error| ControlError::new("InvalidSecurityGroup", error.message))
 }
 

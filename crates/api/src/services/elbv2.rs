@@ -113,7 +113,8 @@ fn describe_load_balancers(
     let found = owned.into_iter().filter(|b| all || arns.contains(&b.arn) || names.contains(&b.name));
     let found = found.map(|balancer| shape(&network, balancer)).collect();
     let asked = Pages { size: request.page_size, marker: request.marker };
-    let (load_balancers, next_marker) = asked.cut(found, |balancer: &shapes::LoadBalancer| balancer.load_balancer_arn.as_deref())?;
+    let (load_balancers, next_marker) =
+        asked.cut(found, |balancer: &shapes::LoadBalancer| balancer.load_balancer_arn.as_deref())?;
     Ok(shapes::DescribeLoadBalancersOutput { load_balancers, next_marker })
 }
 
@@ -213,9 +214,9 @@ fn zone(network: &Network, balancer: &LoadBalancer, node: &LoadBalancerNode) -> 
         allocation_id: Some(allocation.to_string()),
         ..Default::default()
     });
-    let private = slot.filter(|_| balancer.internal && balancer.kind == LoadBalancerKind::Network).map(|slot| {
-        shapes::LoadBalancerAddress { private_i_pv4_address: Some(slot.address.to_string()), ..Default::default() }
-    });
+    let private = slot
+        .filter(|_| balancer.internal && balancer.kind == LoadBalancerKind::Network)
+        .map(|slot| shapes::LoadBalancerAddress { private_i_pv4_address: Some(slot.address.to_string()), ..Default::default() });
     shapes::AvailabilityZone {
         zone_name: Some(node.zone.name(&balancer.owner.region)),
         subnet_id: Some(node.subnet.to_string()),

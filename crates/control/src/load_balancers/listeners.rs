@@ -53,8 +53,8 @@ pub fn create(tx: &mut Tx, load_balancer: &str, request: &ListenerRequest) -> Re
     let listener = checked(tx, &balancer, listener)?;
     let present = tx.owned::<Listener>().find(|present| present.load_balancer == load_balancer && present.port == listener.port);
     if let Some(present) = present {
-        let is_same = **present
-            == Listener { arn: present.arn.clone(), attributes: present.attributes.clone(), ..listener.clone() };
+        let is_same =
+            **present == Listener { arn: present.arn.clone(), attributes: present.attributes.clone(), ..listener.clone() };
         if is_same {
             return Ok(present.arn.clone());
         }
@@ -192,8 +192,7 @@ fn check_group(tx: &Tx, balancer: &LoadBalancer, listener: &Listener, group: &Ta
     }
     let others = super::target_groups::balancers(tx.network(), group);
     if others.iter().any(|other| *other != balancer.arn) {
-        let message =
-            format!("The following target groups cannot be associated with more than one load balancer: {}", group.arn);
+        let message = format!("The following target groups cannot be associated with more than one load balancer: {}", group.arn);
         return Err(ControlError::new("TargetGroupAssociationLimit", message));
     }
     Ok(())

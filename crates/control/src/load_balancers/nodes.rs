@@ -3,8 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use openvpc_model::{
-    AllocationId, ElasticIp, LoadBalancer, LoadBalancerKind, LoadBalancerNode, NetworkInterface, Subnet, SubnetId,
-    VpcId, Zone,
+    AllocationId, ElasticIp, LoadBalancer, LoadBalancerKind, LoadBalancerNode, NetworkInterface, Subnet, SubnetId, VpcId, Zone,
 };
 
 use super::invalid;

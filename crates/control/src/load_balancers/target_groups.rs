@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use openvpc_model::{
-    AddressType, HealthCheck, Instance, InstanceId, InstanceState, Listener, LoadBalancer, Network, Tags, Target, TargetGroup, Vpc,
-    VpcId,
+    AddressType, HealthCheck, Instance, InstanceId, InstanceState, Listener, LoadBalancer, Network, Tags, Target, TargetGroup,
+    Vpc, VpcId,
 };
 
 use super::{check_name, invalid, new_arn, tags};
@@ -156,7 +156,8 @@ pub fn register(tx: &mut Tx, arn: &str, targets: &[TargetSpec]) -> Result<(), Co
 /// `TargetGroupNotFound`.
 pub fn deregister(tx: &mut Tx, arn: &str, targets: &[TargetSpec]) -> Result<(), ControlError> {
     let mut group = find(tx, arn)?;
-    let goes = |target: &Target| targets.iter().any(|spec| spec.id == target.id && spec.port.is_none_or(|port| port == target.port));
+    let goes =
+        |target: &Target| targets.iter().any(|spec| spec.id == target.id && spec.port.is_none_or(|port| port == target.port));
     group.targets.retain(|target| !goes(target));
     tx.put(group);
     Ok(())

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 use serde_json::Value;
 
+use crate::Api;
 use crate::client::{self, ClientError};
 use crate::testing::api;
-use crate::Api;
 
 const PROVIDER: &str = "111111111111";
 const CONSUMER: &str = "222222222222";

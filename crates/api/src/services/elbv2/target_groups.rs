@@ -103,9 +103,8 @@ pub fn describe_target_groups(
         let wanted = request.load_balancer_arn.as_ref();
         wanted.is_none_or(|wanted| target_groups::balancers(&network, group).contains(wanted))
     };
-    let named = |group: &TargetGroup| {
-        (arns.is_empty() && names.is_empty()) || arns.contains(&group.arn) || names.contains(&group.name)
-    };
+    let named =
+        |group: &TargetGroup| (arns.is_empty() && names.is_empty()) || arns.contains(&group.arn) || names.contains(&group.name);
     let found = all.into_iter().filter(|group| named(group) && of_balancer(group));
     let found = found.map(|group| shape(&network, group)).collect();
     let asked = Pages { size: request.page_size, marker: request.marker };

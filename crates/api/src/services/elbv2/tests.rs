@@ -87,7 +87,10 @@ fn a_network_load_balancer_has_an_interface_per_subnet_and_a_name() {
 
     lab.call("SetSubnets", &[("LoadBalancerArn", &arn), ("Subnets.member.1", &lab.subnets[1])]).unwrap();
     assert_eq!(lab.interfaces().len(), 1);
-    assert_eq!(lab.code("SetSecurityGroups", &[("LoadBalancerArn", &arn), ("SecurityGroups.member.1", "sg-12345678")]), "InvalidConfigurationRequest");
+    assert_eq!(
+        lab.code("SetSecurityGroups", &[("LoadBalancerArn", &arn), ("SecurityGroups.member.1", "sg-12345678")]),
+        "InvalidConfigurationRequest"
+    );
     lab.call("DeleteLoadBalancer", &[("LoadBalancerArn", &arn)]).unwrap();
     lab.call("DeleteLoadBalancer", &[("LoadBalancerArn", &arn)]).unwrap();
     assert_eq!(lab.interfaces().len(), 0);
@@ -278,7 +281,8 @@ fn attributes_and_tags_are_kept() {
     ];
     lab.call("ModifyTargetGroupAttributes", &attribute).unwrap();
     let kept = lab.call("DescribeTargetGroupAttributes", &[("TargetGroupArn", &group)]).unwrap();
-    let kept = kept["Attributes"].as_array().unwrap().iter().find(|a| a["Key"] == "deregistration_delay.timeout_seconds").cloned();
+    let kept =
+        kept["Attributes"].as_array().unwrap().iter().find(|a| a["Key"] == "deregistration_delay.timeout_seconds").cloned();
     assert_eq!(kept.unwrap()["Value"], "60");
     lab.call("DescribeCapacityReservation", &[("LoadBalancerArn", &arn)]).unwrap();
 }
