@@ -61,11 +61,11 @@ pub struct TransitGatewayOptions {
 /// Something attached to a transit gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransitGatewayAttachment {
-    /// The attachment's id, for a peering the same on both gateways.
+    /// The attachment's id.
     pub id: TransitGatewayAttachmentId,
-    /// The owner of what is attached; of a peering, the requester.
+    /// The owner of what is attached; of a peering, that of the gateway.
     pub owner: Owner,
-    /// The gateway; of a peering, the requester's.
+    /// The gateway; of a peering between regions, the requester's.
     pub transit_gateway: TransitGatewayId,
     /// The gateway's owner.
     pub transit_gateway_owner: Owner,
@@ -152,12 +152,19 @@ impl Default for VpcAttachmentOptions {
 }
 
 /// The other end of a peering attachment.
+///
+/// Between regions one attachment stands for both ends, under one id, and is the requester's. In one region each end has
+/// an attachment, which is its owner's alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeeringAttachment {
-    /// The accepter's gateway.
+    /// The gateway at the other end.
     pub transit_gateway: TransitGatewayId,
-    /// The accepter.
+    /// The other end's owner.
     pub owner: Owner,
+    /// The attachment of the other end, in one region.
+    pub twin: Option<TransitGatewayAttachmentId>,
+    /// Whether this end was asked, and the other one asked.
+    pub is_accepter: bool,
     /// `DynamicRouting`, as it was asked for.
     pub dynamic_routing: Option<bool>,
 }
@@ -189,7 +196,12 @@ impl TransitGatewayAttachment {
 
     /// Whether it is on that gateway.
     pub fn is_on(&self, gateway: TransitGatewayId) -> bool {
-        self.transit_gateway == gateway || self.peering().is_some_and(|peering| peering.transit_gateway == gateway)
+        self.transit_gateway == gateway || self.far_end().is_some_and(|peering| peering.transit_gateway == gateway)
+    }
+
+    /// The other end of a peering, if the attachment stands for it as well.
+    pub fn far_end(&self) -> Option<&PeeringAttachment> {
+        self.peering().filter(|peering| peering.twin.is_none())
     }
 
     /// The VPC, if that is what is attached.
@@ -241,7 +253,7 @@ impl TransitGatewayAttachment {
 
     /// The other account and region that sees the attachment, when it isn't all one.
     pub fn far_owner(&self) -> Option<&Owner> {
-        let far = self.peering().map_or(&self.transit_gateway_owner, |peering| &peering.owner);
+        let far = self.far_end().map_or(&self.transit_gateway_owner, |peering| &peering.owner);
         (*far != self.owner).then_some(far)
     }
 }

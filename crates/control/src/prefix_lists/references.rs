@@ -2,7 +2,7 @@
 
 use openvpc_model::{AccountId, Network, Peer, PrefixListId, RouteDestination, RouteTable, SecurityGroup, SecurityGroupRule};
 
-use crate::{Tx, routes, security_groups};
+use crate::{Tx, routes, security_groups, transit_gateways};
 
 /// A resource that refers to a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,9 @@ pub fn references(network: &Network, list: PrefixListId) -> Vec<Reference> {
     let groups = groups.map(|group| Reference { resource: group.id.to_string(), owner: group.owner.account });
     let tables = network.all::<RouteTable>().filter(|table| has_route(table, list));
     let tables = tables.map(|table| Reference { resource: table.id.to_string(), owner: table.owner.account });
-    groups.chain(tables).collect()
+    let gateways = transit_gateways::routes::naming_prefix_list(network, list);
+    let gateways = gateways.map(|table| Reference { resource: table.id.to_string(), owner: table.owner.account });
+    groups.chain(tables).chain(gateways).collect()
 }
 
 /// The ids of the first ten resources that refer to a list and hold too much with the size that it has now.

@@ -41,12 +41,29 @@ pub(super) fn attach_as(
     tags: Tags,
 ) -> Result<(), ControlError> {
     let gateway = of_region(tx, gateway)?;
+    let owner = tx.owner().clone();
+    let accepted = gateway.owner == owner || gateway.options.auto_accept_shared_attachments;
+    let mut attachment = waiting(tx, id, &gateway, owner, resource, tags)?;
+    if accepted {
+        open(tx, &mut attachment);
+    }
+    tx.put(attachment);
+    Ok(())
+}
+
+/// An attachment that waits to be accepted.
+pub(super) fn waiting(
+    tx: &Tx,
+    id: TransitGatewayAttachmentId,
+    gateway: &TransitGateway,
+    owner: Owner,
+    resource: AttachedResource,
+    tags: Tags,
+) -> Result<TransitGatewayAttachment, ControlError> {
     check_count(tx, gateway.id)?;
-    let is_peering = matches!(resource, AttachedResource::Peering(_));
-    let accepted = gateway.owner == *tx.owner() || gateway.options.auto_accept_shared_attachments;
-    let mut attachment = TransitGatewayAttachment {
+    Ok(TransitGatewayAttachment {
         id,
-        owner: tx.owner().clone(),
+        owner,
         transit_gateway: gateway.id,
         transit_gateway_owner: gateway.owner.clone(),
         resource,
@@ -59,12 +76,7 @@ pub(super) fn attach_as(
         ended_at: None,
         tags,
         far_tags: Tags::new(),
-    };
-    if accepted && !is_peering {
-        open(tx, &mut attachment);
-    }
-    tx.put(attachment);
-    Ok(())
+    })
 }
 
 /// Says which blocks an attachment other than a VPC's propagates, in the place of those before.
@@ -104,7 +116,7 @@ pub fn is_visible(attachment: &TransitGatewayAttachment, viewer: &Owner, now: Un
 
 /// The gateway of an attachment that is the viewer's: of a peering, the one at its end.
 pub fn gateway_of(attachment: &TransitGatewayAttachment, viewer: &Owner) -> TransitGatewayId {
-    let far = attachment.peering().filter(|_| attachment.owner != *viewer);
+    let far = attachment.far_end().filter(|_| attachment.owner != *viewer);
     far.map_or(attachment.transit_gateway, |peering| peering.transit_gateway)
 }
 
@@ -164,12 +176,13 @@ pub(super) fn check_state(attachment: &TransitGatewayAttachment, wanted: State) 
 pub(super) fn open(tx: &Tx, attachment: &mut TransitGatewayAttachment) {
     attachment.state = State::Available;
     attachment.opened_at = Some(tx.now());
-    let far = attachment.peering().map(|peering| peering.transit_gateway);
+    let far = attachment.far_end().map(|peering| peering.transit_gateway);
+    let propagates = attachment.peering().is_none();
     for gateway in [Some(attachment.transit_gateway), far].into_iter().flatten() {
         let Some(gateway) = tx.network().get::<TransitGateway>(&gateway) else { continue };
         attachment.associations.extend(gateway.options.association_default_table.map(|table| (gateway.id, table)));
         // A peering's routes are static ones only.
-        if far.is_none() {
+        if propagates {
             attachment.propagations.extend(gateway.options.propagation_default_table);
         }
     }

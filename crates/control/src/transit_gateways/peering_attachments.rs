@@ -25,7 +25,7 @@ pub struct CreatePeering {
     pub tags: Tags,
 }
 
-/// Asks the owner of another gateway to have it attached to the caller's. One id stands for both ends.
+/// Asks the owner of another gateway to have it attached to the caller's; gives the id of the caller's end.
 ///
 /// # Errors
 /// `InvalidTransitGatewayID.NotFound` for either gateway, `InvalidParameterValue` for a gateway with itself,
@@ -36,45 +36,61 @@ pub fn create(tx: &mut Tx, request: CreatePeering) -> Result<TransitGatewayAttac
         return Err(ControlError::invalid_value(format!("A transit gateway can't be peered with itself: {}", gateway.id)));
     }
     let owner = Owner { account: request.peer_account, region: request.peer_region };
-    let peer = tx.network().get::<TransitGateway>(&request.peer);
-    if peer.is_none_or(|peer| peer.owner != owner || peer.deleted_at.is_some()) {
-        return Err(TransitGateway::missing(&request.peer));
-    }
+    let peer = tx.network().get::<TransitGateway>(&request.peer).cloned();
+    let peer = peer.filter(|peer| peer.owner == owner && peer.deleted_at.is_none());
+    let peer = peer.ok_or_else(|| TransitGateway::missing(&request.peer))?;
     let peerings = |id: TransitGatewayId| attachments::living_on(tx.network(), id).filter(|a| a.peering().is_some());
-    if let Some(other) = peerings(gateway.id).find(|attachment| attachment.is_on(request.peer)) {
-        let message = format!("{} has the non-deleted peering attachment {} with {}.", gateway.id, other.id, request.peer);
+    let joins = |attachment: &TransitGatewayAttachment| {
+        let far = attachment.peering().map(|peering| peering.transit_gateway);
+        attachment.transit_gateway == peer.id || far == Some(peer.id)
+    };
+    if let Some(other) = peerings(gateway.id).find(|attachment| joins(attachment)) {
+        let message = format!("{} has the non-deleted peering attachment {} with {}.", gateway.id, other.id, peer.id);
         return Err(ControlError::new("DuplicateTransitGatewayAttachment", message));
     }
     let limit = tx.quotas().peerings_per_transit_gateway;
-    for id in [gateway.id, request.peer] {
+    for id in [gateway.id, peer.id] {
         if peerings(id).count() >= limit {
             let message = format!("The maximum number of peering attachments of {id} has been reached: {limit}");
             return Err(ControlError::new("TransitGatewayAttachmentLimitExceeded", message));
         }
     }
-    let peer = PeeringAttachment { transit_gateway: request.peer, owner, dynamic_routing: request.dynamic_routing };
-    attachments::attach(tx, gateway.id, AttachedResource::Peering(peer), request.tags)
+    let one_region = gateway.owner.region == peer.owner.region;
+    let (id, twin) = (tx.new_id(), one_region.then(|| tx.new_id()));
+    let end = |far: &TransitGateway, twin, is_accepter| {
+        let (transit_gateway, owner, dynamic_routing) = (far.id, far.owner.clone(), request.dynamic_routing);
+        AttachedResource::Peering(PeeringAttachment { transit_gateway, owner, twin, is_accepter, dynamic_routing })
+    };
+    let near = attachments::waiting(tx, id, &gateway, gateway.owner.clone(), end(&peer, twin, false), request.tags)?;
+    tx.put(near);
+    if let Some(twin) = twin {
+        let far = attachments::waiting(tx, twin, &peer, peer.owner.clone(), end(&gateway, Some(id), true), Tags::new())?;
+        tx.put(far);
+    }
+    Ok(id)
 }
 
-/// Accepts a peering that the caller's gateway is asked for.
+/// Accepts a peering that the caller's gateway is asked for, by the id of the caller's end.
 ///
 /// # Errors
-/// `InvalidTransitGatewayAttachmentID.NotFound`, `IncorrectState` unless it waits, `OperationNotPermitted` for anyone but
-/// the accepter in the accepter's region.
+/// `InvalidTransitGatewayAttachmentID.NotFound`, `IncorrectState` unless it waits, `InvalidParameterValue` for the end that
+/// asked.
 pub fn accept(tx: &mut Tx, id: TransitGatewayAttachmentId) -> Result<(), ControlError> {
-    let mut attachment = waiting(tx, id)?;
-    attachments::open(tx, &mut attachment);
-    tx.put(attachment);
+    for mut attachment in both_ends(tx, asked(tx, id, "accept")?) {
+        attachments::open(tx, &mut attachment);
+        tx.put(attachment);
+    }
     Ok(())
 }
 
-/// Refuses a peering that the caller's gateway is asked for.
+/// Refuses a peering that the caller's gateway is asked for, by the id of the caller's end.
 ///
 /// # Errors
 /// As [`accept`].
 pub fn reject(tx: &mut Tx, id: TransitGatewayAttachmentId) -> Result<(), ControlError> {
-    let attachment = waiting(tx, id)?;
-    attachments::end(tx, attachment, State::Rejected);
+    for attachment in both_ends(tx, asked(tx, id, "reject")?) {
+        attachments::end(tx, attachment, State::Rejected);
+    }
     Ok(())
 }
 
@@ -87,20 +103,29 @@ pub fn delete(tx: &mut Tx, id: TransitGatewayAttachmentId) -> Result<(), Control
     if attachment.peering().is_none() {
         return Err(TransitGatewayAttachment::missing(&id));
     }
-    attachments::end(tx, attachment, State::Deleted);
+    for attachment in both_ends(tx, attachment) {
+        attachments::end(tx, attachment, State::Deleted);
+    }
     Ok(())
 }
 
-fn waiting(tx: &Tx, id: TransitGatewayAttachmentId) -> Result<TransitGatewayAttachment, ControlError> {
+/// A peering that waits for the caller's answer.
+fn asked(tx: &Tx, id: TransitGatewayAttachmentId, verb: &str) -> Result<TransitGatewayAttachment, ControlError> {
     let attachment = attachments::living(tx, id)?;
     let Some(peering) = attachment.peering() else { return Err(TransitGatewayAttachment::missing(&id)) };
-    attachments::check_state(&attachment, State::PendingAcceptance)?;
-    if peering.owner != *tx.owner() {
-        let message = format!(
-            "{id} may only be accepted or rejected by account {} in region {}",
-            peering.owner.account, peering.owner.region
-        );
-        return Err(ControlError::new("OperationNotPermitted", message));
+    let is_accepter = if peering.twin.is_some() { peering.is_accepter } else { peering.owner == *tx.owner() };
+    if !is_accepter {
+        let message = format!("Cannot {verb} {id} as the source of the peering request.");
+        return Err(ControlError::invalid_value(message));
     }
+    attachments::check_state(&attachment, State::PendingAcceptance)?;
     Ok(attachment)
+}
+
+/// A peering with its other end, where that has an attachment of its own.
+fn both_ends(tx: &Tx, attachment: TransitGatewayAttachment) -> Vec<TransitGatewayAttachment> {
+    let twin = attachment.peering().and_then(|peering| peering.twin);
+    let twin = twin.and_then(|twin| tx.network().get::<TransitGatewayAttachment>(&twin));
+    let twin = twin.map(|twin| TransitGatewayAttachment::clone(twin));
+    [attachment].into_iter().chain(twin).collect()
 }

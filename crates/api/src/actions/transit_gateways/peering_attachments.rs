@@ -86,8 +86,10 @@ struct Seen {
 
 impl Seen {
     fn by(viewer: &Owner, attachment: &TransitGatewayAttachment) -> Self {
-        let far = attachment.peering().map(|peering| &peering.owner);
-        let remote = if attachment.owner == *viewer { far.unwrap_or(viewer) } else { &attachment.owner };
+        // Of an attachment that stands for both ends, the viewer may be at the far one.
+        let is_far = attachment.far_end().is_some() && attachment.owner != *viewer;
+        let far = attachment.peering().map(|peering| &peering.owner).filter(|_| !is_far);
+        let remote = far.unwrap_or(&attachment.owner);
         Self {
             item: shape(attachment, viewer, state_name(attachment.state)),
             local_owner: viewer.account.to_string(),
@@ -131,11 +133,21 @@ fn shape(attachment: &TransitGatewayAttachment, viewer: &Owner, state: &str) -> 
         region: Some(owner.region.to_string()),
     };
     let peering = attachment.peering();
+    let mut ends = [
+        Some(end(attachment.transit_gateway, &attachment.owner)),
+        peering.map(|peering| end(peering.transit_gateway, &peering.owner)),
+    ];
+    let mut accepter_attachment = peering.and_then(|peering| peering.twin);
+    if peering.is_some_and(|peering| peering.is_accepter) {
+        ends.reverse();
+        accepter_attachment = Some(attachment.id);
+    }
+    let [requester_tgw_info, accepter_tgw_info] = ends;
     shapes::TransitGatewayPeeringAttachment {
         transit_gateway_attachment_id: Some(attachment.id.to_string()),
-        accepter_transit_gateway_attachment_id: None,
-        requester_tgw_info: Some(end(attachment.transit_gateway, &attachment.owner)),
-        accepter_tgw_info: peering.map(|peering| end(peering.transit_gateway, &peering.owner)),
+        accepter_transit_gateway_attachment_id: accepter_attachment.map(|id| id.to_string()),
+        requester_tgw_info,
+        accepter_tgw_info,
         options: peering
             .and_then(|peering| peering.dynamic_routing)
             .map(|on| shapes::TransitGatewayPeeringAttachmentOptions { dynamic_routing: word(on) }),

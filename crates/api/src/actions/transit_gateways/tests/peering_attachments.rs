@@ -34,7 +34,7 @@ fn gateways_of_two_accounts_and_regions_are_peered_by_acceptance() {
         assert_eq!(seen["State"], "pendingAcceptance");
         assert_eq!(seen["Status"], json!({"Code": "pendingAcceptance", "Message": "Pending Acceptance"}));
     }
-    assert_eq!(api.code_as(ALICE, "AcceptTransitGatewayPeeringAttachment", &named), "OperationNotPermitted");
+    assert_eq!(api.code_as(ALICE, "AcceptTransitGatewayPeeringAttachment", &named), "InvalidParameterValue");
     assert_eq!(api.code_as(BOB, "AcceptTransitGatewayPeeringAttachment", &named), "InvalidTransitGatewayAttachmentID.NotFound");
     let accepted = api.call_as(BOB_WEST, "AcceptTransitGatewayPeeringAttachment", &named).unwrap();
     assert_eq!(accepted["TransitGatewayPeeringAttachment"]["State"], "pending");
@@ -97,12 +97,64 @@ fn two_gateways_have_one_peering_until_it_is_rejected() {
     assert_eq!(ask(&api, ALICE, &here, BOB_WEST, &there).unwrap_err(), "InvalidTransitGatewayID.NotFound");
     assert_eq!(ask(&api, BOB, &here, BOB, &there).unwrap_err(), "InvalidTransitGatewayID.NotFound");
     assert_eq!(ask(&api, ALICE, &here, ("bob", "us-east-1"), &there).unwrap_err(), "InvalidParameterValue");
-    let named = [("TransitGatewayAttachmentId", &*id)];
+    // In one region each end has an id of its own.
+    let twin = text(&described(&api, BOB)["TransitGatewayAttachmentId"]);
+    assert_ne!(twin, id);
+    let named = [("TransitGatewayAttachmentId", &*twin)];
+    let source = [("TransitGatewayAttachmentId", &*id)];
+    assert_eq!(api.code_as(ALICE, "RejectTransitGatewayPeeringAttachment", &source), "InvalidParameterValue");
+    let foreign = api.code_as(ALICE, "RejectTransitGatewayPeeringAttachment", &named);
+    assert_eq!(foreign, "InvalidTransitGatewayAttachmentID.NotFound");
     let rejected = api.call_as(BOB, "RejectTransitGatewayPeeringAttachment", &named).unwrap();
     assert_eq!(rejected["TransitGatewayPeeringAttachment"]["State"], "rejecting");
     assert_eq!(described(&api, ALICE)["State"], "rejected");
     ask(&api, ALICE, &here, BOB, &there).unwrap();
-    api.call_as(ALICE, "CreateTransitGateway", &[]).unwrap();
+}
+
+#[test]
+fn in_one_region_each_end_has_an_attachment() {
+    let api = api();
+    let (here, there) = (gateway(&api, ALICE, &[]), gateway(&api, ALICE, &[]));
+    let asked = ask(&api, ALICE, &here, ALICE, &there).unwrap();
+    let id = text(&asked["TransitGatewayAttachmentId"]);
+    let twin = text(&asked["AccepterTransitGatewayAttachmentId"]);
+    let both = || {
+        let found = api.call_as(ALICE, "DescribeTransitGatewayPeeringAttachments", &[]).unwrap();
+        let found = found["TransitGatewayPeeringAttachments"].as_array().unwrap().clone();
+        found.iter().for_each(|item| {
+            assert_eq!(item["RequesterTgwInfo"]["TransitGatewayId"], here);
+            assert_eq!(item["AccepterTgwInfo"]["TransitGatewayId"], there);
+            assert_eq!(item["AccepterTransitGatewayAttachmentId"], twin);
+        });
+        found.iter().map(|item| (text(&item["TransitGatewayAttachmentId"]), text(&item["State"]))).collect::<Vec<_>>()
+    };
+    let are = |state: &str| [(id.clone(), state.to_owned()), (twin.clone(), state.to_owned())];
+    assert_eq!(both(), are("pendingAcceptance"));
+    let source = [("TransitGatewayAttachmentId", &*id)];
+    assert_eq!(api.code_as(ALICE, "AcceptTransitGatewayPeeringAttachment", &source), "InvalidParameterValue");
+    api.call_as(ALICE, "AcceptTransitGatewayPeeringAttachment", &[("TransitGatewayAttachmentId", &twin)]).unwrap();
+    assert_eq!(both(), are("available"));
+    let all = api.call_as(ALICE, "DescribeTransitGatewayAttachments", &[]).unwrap()["TransitGatewayAttachments"].clone();
+    assert_eq!(ids(&all, "TransitGatewayId"), [here.clone(), there.clone()]);
+    assert_eq!(ids(&all, "ResourceId"), [there.clone(), here.clone()]);
+    for item in all.as_array().unwrap() {
+        assert_eq!(item["Association"]["State"], "associated");
+    }
+    // An end is an attachment of its own gateway only.
+    let table = api.call_as(ALICE, "CreateTransitGatewayRouteTable", &[("TransitGatewayId", &there)]).unwrap();
+    let table = text(&table["TransitGatewayRouteTable"]["TransitGatewayRouteTableId"]);
+    let route = |attachment: &str| {
+        let route = [
+            ("TransitGatewayRouteTableId", &*table),
+            ("DestinationCidrBlock", "10.0.0.0/8"),
+            ("TransitGatewayAttachmentId", attachment),
+        ];
+        api.call_as(ALICE, "CreateTransitGatewayRoute", &route).map_err(|error| error.code)
+    };
+    assert_eq!(route(&id).unwrap_err(), "InvalidTransitGatewayAttachmentID.NotFound");
+    route(&twin).unwrap();
+    api.call_as(ALICE, "DeleteTransitGatewayPeeringAttachment", &source).unwrap();
+    assert_eq!(both(), are("deleted"));
 }
 
 #[test]

@@ -171,25 +171,10 @@ fn routes_are_found_by_address_attachment_type_and_state() {
 
 /// A prefix list of these blocks.
 fn prefix_list(lab: &Lab, blocks: &[&str]) -> String {
-    let owner = Owner { account: ALICE.0.parse().unwrap(), region: ALICE.1.parse().unwrap() };
-    let list = lab.api.control.transact(&Caller { owner: owner.clone() }, |tx| {
-        let entry = |block: &&str| openvpc_model::PrefixListEntry { cidr: block.parse().unwrap(), description: String::new() };
-        let list = openvpc_model::PrefixList {
-            id: tx.new_id(),
-            owner,
-            name: "list".into(),
-            family: openvpc_model::AddressFamily::Ipv4,
-            max_entries: blocks.len(),
-            version: 1,
-            entries: blocks.iter().map(entry).collect(),
-            state: openvpc_model::PrefixListState::CreateComplete,
-            tags: Tags::new(),
-        };
-        let id = list.id;
-        tx.put(list);
-        Ok(id)
-    });
-    list.unwrap().to_string()
+    let names: Vec<String> = (1..=blocks.len()).map(|n| format!("Entry.{n}.Cidr")).collect();
+    let mut parameters = vec![("PrefixListName", "list"), ("AddressFamily", "IPv4"), ("MaxEntries", "5")];
+    parameters.extend(names.iter().zip(blocks).map(|(name, block)| (&**name, *block)));
+    text(&lab.call("CreateManagedPrefixList", &parameters)["PrefixList"]["PrefixListId"])
 }
 
 #[test]
@@ -247,6 +232,9 @@ fn the_entries_of_a_prefix_list_are_routes() {
         lab.search(&table, "route-search.exact-match", "10.40.0.0/16"),
         found(&[("10.40.0.0/16", &[], "static blackhole")])
     );
+    assert_eq!(lab.code("DeleteManagedPrefixList", &[b]), "DependencyViolation");
+    let associations = lab.call("GetManagedPrefixListAssociations", &[b]);
+    assert_eq!(ids(&associations["PrefixListAssociations"], "ResourceId"), std::slice::from_ref(&table));
     let gone = lab.call("DeleteTransitGatewayPrefixListReference", &place);
     assert_eq!(gone["TransitGatewayPrefixListReference"]["State"], "deleting");
     assert_eq!(lab.code("DeleteTransitGatewayPrefixListReference", &place), "InvalidPrefixListID.NotFound");
