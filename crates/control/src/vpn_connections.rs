@@ -87,11 +87,12 @@ pub fn default_options() -> VpnOptions {
 /// # Errors
 /// `InvalidOption.Conflict` when the two ends have a connection with other options, `AsnConflict`, `InvalidCidr.InUse`,
 /// `InvalidCustomerGateway.DuplicateIpAddress`, `InvalidParameterValue`, `InvalidParameterCombination`,
-/// `VpnConnectionLimitExceeded`, `InsufficientAddressCapacity`, and the ends' not-found errors.
+/// `VpnConnectionLimitExceeded`, `InsufficientAddressCapacity`, `InvalidTransitGatewayAttachmentID.NotFound`, and the ends' not-found errors.
 pub fn create(tx: &mut Tx, request: CreateVpnConnection) -> Result<VpnConnectionId, ControlError> {
     let customer = customer_gateways::find(tx, request.customer_gateway)?;
     check_ends(tx, None, &customer, request.gateway)?;
     options::check_connection(&request.options, &customer, request.gateway)?;
+    transit::check_transport(tx, &request.options, request.gateway)?;
     for tunnel in &request.tunnels {
         tunnel.check(&request.options, &customer)?;
     }

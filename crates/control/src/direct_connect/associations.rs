@@ -52,7 +52,7 @@ pub(super) fn make(
     let with = match with {
         AssociableGateway::VpnGateway(id) => AssociatedGateway::VpnGateway(id),
         AssociableGateway::TransitGateway(transit_gateway) => {
-            let attachment = transit::attach(tx, transit_gateway, gateway.id, &allowed)?;
+            let attachment = transit::attach(tx, transit_gateway, gateway.id)?;
             AssociatedGateway::TransitGateway(transit_gateway, attachment)
         }
     };
@@ -79,9 +79,8 @@ pub fn update(tx: &mut Tx, id: DirectConnectAssociationId, add: &[IpNet], remove
             association.allowed_prefixes = vpc_of(tx.network(), id).map(|vpc| blocks(&vpc)).unwrap_or_default();
         }
         AssociatedGateway::VpnGateway(_) => {}
-        AssociatedGateway::TransitGateway(_, attachment) => {
+        AssociatedGateway::TransitGateway(..) => {
             check_prefixes(tx, association.gateway, Some(id), &association.allowed_prefixes)?;
-            transit::announce(tx, attachment, &association.allowed_prefixes)?;
         }
     }
     tx.put(association);

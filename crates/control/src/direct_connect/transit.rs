@@ -1,27 +1,41 @@
-//! Direct Connect gateways on transit gateways: what an association needs of one.
+//! Direct Connect gateways on transit gateways: an association is an attachment there.
 
-use ipnet::IpNet;
-use openvpc_model::{DirectConnectGatewayId, TransitGatewayAttachmentId, TransitGatewayId};
+use openvpc_model::transit_gateway::AttachedResource;
+use openvpc_model::{
+    DirectConnectGatewayId, Tags, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
+};
 
 use super::refused;
+use crate::transit_gateways::attachments;
 use crate::{ControlError, Tx};
 
-/// Attaches a Direct Connect gateway.
+/// Attaches a Direct Connect gateway to a transit gateway of the region. Both owners have agreed when there is an
+/// association, so nobody has to accept the attachment.
 pub(super) fn attach(
-    _tx: &mut Tx,
+    tx: &mut Tx,
     id: TransitGatewayId,
-    _gateway: DirectConnectGatewayId,
-    _prefixes: &[IpNet],
+    gateway: DirectConnectGatewayId,
 ) -> Result<TransitGatewayAttachmentId, ControlError> {
-    Err(refused(format!("Gateway {id} does not exist.")))
+    let region = &tx.owner().region;
+    if tx.network().get::<TransitGateway>(&id).is_some_and(|transit| transit.owner.region != *region) {
+        return Err(refused(format!("Transit Gateway {id} is not in {region}; call Direct Connect in its region.")));
+    }
+    let resource = AttachedResource::DirectConnectGateway(gateway.to_string());
+    let made = attachments::attach(tx, id, resource, Tags::new()).map_err(ours)?;
+    let attachment = tx.network().get::<TransitGatewayAttachment>(&made).filter(|attachment| !attachment.is_available());
+    if let Some(mut attachment) = attachment.map(|attachment| TransitGatewayAttachment::clone(attachment)) {
+        attachments::open(tx, &mut attachment);
+        tx.put(attachment);
+    }
+    Ok(made)
 }
 
-/// Nothing.
-pub(super) fn announce(_tx: &mut Tx, _id: TransitGatewayAttachmentId, _prefixes: &[IpNet]) -> Result<(), ControlError> {
-    Ok(())
+/// Takes the attachment away, whichever side asks and from whatever region.
+pub(super) fn detach(tx: &mut Tx, id: TransitGatewayAttachmentId) -> Result<(), ControlError> {
+    attachments::detach(tx, id).map_err(ours)
 }
 
-/// Takes the attachment away.
-pub(super) fn detach(_tx: &mut Tx, _id: TransitGatewayAttachmentId) -> Result<(), ControlError> {
-    Ok(())
+/// Direct Connect has one code.
+fn ours(error: ControlError) -> ControlError {
+    refused(error.message)
 }

@@ -173,7 +173,7 @@ pub(super) fn check_state(attachment: &TransitGatewayAttachment, wanted: State) 
 }
 
 /// Makes an attachment available: from now on it has its gateways' default tables.
-pub(super) fn open(tx: &Tx, attachment: &mut TransitGatewayAttachment) {
+pub(crate) fn open(tx: &Tx, attachment: &mut TransitGatewayAttachment) {
     attachment.state = State::Available;
     attachment.opened_at = Some(tx.now());
     let far = attachment.far_end().map(|peering| peering.transit_gateway);

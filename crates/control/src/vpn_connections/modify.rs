@@ -7,7 +7,7 @@ use openvpc_model::vpn::TunnelBandwidth;
 use openvpc_model::{CustomerGatewayId, VpnConnection, VpnConnectionId};
 
 use super::options::{self, InsideCidrs, TunnelRequest};
-use super::transit::{join, leave};
+use super::transit::{self, join, leave};
 use super::{Gateway, between, check_ends, find};
 use crate::{ControlError, Tx, customer_gateways};
 
@@ -31,6 +31,7 @@ pub fn modify(
     let wanted = gateway.or(present);
     check_ends(tx, Some(id), &customer, wanted)?;
     options::check_connection(&connection.options, &customer, wanted)?;
+    transit::check_transport(tx, &connection.options, wanted)?;
     for tunnel in &connection.tunnels {
         options::check(&tunnel.options, customer.address)?;
     }

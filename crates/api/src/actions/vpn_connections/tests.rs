@@ -473,3 +473,85 @@ fn ids_are_checked_and_filters_known() {
     let by_asn = [("Filter.1.Name", "bgp-asn"), ("Filter.1.Value.1", "65000")];
     assert_eq!(lab.api.call("DescribeVpnConnections", &by_asn).unwrap()["VpnConnections"].as_array().unwrap().len(), 1);
 }
+
+fn transit_gateway(api: &Api, asn: &str) -> String {
+    let made = api.call("CreateTransitGateway", &[("Options.AmazonSideAsn", asn)]).unwrap();
+    text(&made["TransitGateway"]["TransitGatewayId"])
+}
+
+#[test]
+fn a_connection_of_a_transit_gateway_is_an_attachment_there() {
+    let lab = Lab::new();
+    let transit = transit_gateway(&lab.api, "64513");
+    let ends = [("Type", "ipsec.1"), ("CustomerGatewayId", &*lab.customer), ("TransitGatewayId", &*transit)];
+    let ipv6 = [
+        ("Options.TunnelInsideIpVersion", "ipv6"),
+        ("Options.EnableAcceleration", "true"),
+        ("Options.TunnelBandwidth", "large"),
+        ("Options.TunnelOptions.1.TunnelInsideIpv6Cidr", "fd00:1::/126"),
+    ];
+    let made = lab.api.call("CreateVpnConnection", &[&ends[..], &ipv6].concat()).unwrap()["VpnConnection"].clone();
+    assert_eq!(made["TransitGatewayId"], *transit);
+    let tunnels = &made["Options"]["TunnelOptions"];
+    assert_eq!(tunnels[0]["TunnelInsideIpv6Cidr"], "fd00:1::/126");
+    assert!(text(&tunnels[1]["TunnelInsideIpv6Cidr"]).starts_with("fd"));
+    assert_eq!(made["Options"]["LocalIpv6NetworkCidr"], "::/0");
+    assert!(text(&made["CustomerGatewayConfiguration"]).contains(&format!("<transit_gateway_id>{transit}<")));
+    let id = text(&made["VpnConnectionId"]);
+    let attached = [("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", &*id)];
+    let attachment = || lab.api.call("DescribeTransitGatewayAttachments", &attached).unwrap()["TransitGatewayAttachments"][0].clone();
+    assert_eq!((&attachment()["ResourceType"], &attachment()["State"]), (&json!("vpn"), &json!("available")));
+    let route = [("VpnConnectionId", &*id), ("DestinationCidrBlock", "192.168.0.0/16")];
+    assert_eq!(lab.api.code("CreateVpnConnectionRoute", &route), "InvalidVpnConnection.InvalidType");
+    assert_eq!(lab.api.code("DeleteTransitGateway", &[("TransitGatewayId", &transit)]), "IncorrectState");
+    let to_vpn = [("VpnConnectionId", &*id), ("VpnGatewayId", &*lab.gateway)];
+    assert_eq!(lab.api.code("ModifyVpnConnection", &to_vpn), "InvalidParameterCombination");
+    let other = transit_gateway(&lab.api, "64514");
+    lab.api.call("ModifyVpnConnection", &[("VpnConnectionId", &id), ("TransitGatewayId", &other)]).unwrap();
+    assert_eq!(lab.shown(&id)["TransitGatewayId"], *other);
+    lab.api.call("DeleteTransitGateway", &[("TransitGatewayId", &transit)]).unwrap();
+    lab.api.call("DeleteVpnConnection", &[("VpnConnectionId", &id)]).unwrap();
+    lab.api.call("DeleteTransitGateway", &[("TransitGatewayId", &other)]).unwrap();
+}
+
+#[test]
+fn inside_ipv6_blocks_are_checked_as_well() {
+    let lab = Lab::new();
+    let transit = transit_gateway(&lab.api, "64513");
+    let ends = [
+        ("Type", "ipsec.1"),
+        ("CustomerGatewayId", &*lab.customer),
+        ("TransitGatewayId", &*transit),
+        ("Options.TunnelInsideIpVersion", "ipv6"),
+    ];
+    let code = |more: &[(&str, &str)]| lab.api.code("CreateVpnConnection", &[&ends, more].concat());
+    for block in ["2001:db8::/126", "fd00::/125", "fd00::1/126", "nonsense"] {
+        assert_eq!(code(&[("Options.TunnelOptions.1.TunnelInsideIpv6Cidr", block)]), "InvalidParameterValue", "{block}");
+    }
+    let twice = ["1", "2"].map(|n| (format!("Options.TunnelOptions.{n}.TunnelInsideIpv6Cidr"), "fd00::/126"));
+    assert_eq!(code(&[(&twice[0].0, twice[0].1), (&twice[1].0, twice[1].1)]), "InvalidCidr.InUse");
+    assert_eq!(code(&[("Options.OutsideIpAddressType", "PrivateIpv4")]), "MissingParameter");
+    let transport = [
+        ("Options.OutsideIpAddressType", "PrivateIpv4"),
+        ("Options.TransportTransitGatewayAttachmentId", "tgw-attach-12345678"),
+    ];
+    assert_eq!(code(&transport), "InvalidTransitGatewayAttachmentID.NotFound");
+    assert_eq!(code(&transport[1..]), "InvalidParameterCombination");
+    let own = transit_gateway(&lab.api, "65000");
+    let same_asn = [("Type", "ipsec.1"), ("CustomerGatewayId", &*lab.customer), ("TransitGatewayId", &*own)];
+    assert_eq!(lab.api.code("CreateVpnConnection", &same_asn), "AsnConflict");
+}
+
+#[test]
+fn static_routes_stay_behind_when_a_connection_goes_to_a_transit_gateway() {
+    let lab = Lab::new();
+    let id = text(&lab.connect(&[("Options.StaticRoutesOnly", "true")])["VpnConnectionId"]);
+    let route = [("VpnConnectionId", &*id), ("DestinationCidrBlock", "192.168.0.0/16")];
+    lab.api.call("CreateVpnConnectionRoute", &route).unwrap();
+    let transit = transit_gateway(&lab.api, "64513");
+    let moved = [("VpnConnectionId", &*id), ("TransitGatewayId", &*transit)];
+    assert_eq!(lab.api.code("ModifyVpnConnection", &moved), "IncorrectState");
+    lab.api.call("DeleteVpnConnectionRoute", &route).unwrap();
+    lab.api.call("ModifyVpnConnection", &moved).unwrap();
+    assert!(lab.shown(&id).get("VpnGatewayId").is_none());
+}
