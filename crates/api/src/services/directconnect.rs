@@ -343,7 +343,9 @@ fn cut<T>(items: Vec<T>, most: Option<i32>, token: &Option<String>) -> Result<(V
     };
     let most = match most {
         None => usize::MAX,
-        Some(most) => usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| refused("maxResults is not valid."))?.min(100),
+        Some(most) => {
+            usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| refused("maxResults is not valid."))?.min(100)
+        }
     };
     let next = from.saturating_add(most);
     let more = next < items.len();

@@ -2,9 +2,7 @@
 
 use openvpc_model::transit_gateway::AttachedResource;
 use openvpc_model::vpn::VpnOptions;
-use openvpc_model::{
-    Network, Tags, TransitGateway, TransitGatewayAttachment, TransitGatewayId, VpnConnectionId, VpnTarget,
-};
+use openvpc_model::{Network, Tags, TransitGateway, TransitGatewayAttachment, TransitGatewayId, VpnConnectionId, VpnTarget};
 
 use super::Gateway;
 use crate::transit_gateways::{self, attachments};

@@ -499,7 +499,8 @@ fn a_connection_of_a_transit_gateway_is_an_attachment_there() {
     assert!(text(&made["CustomerGatewayConfiguration"]).contains(&format!("<transit_gateway_id>{transit}<")));
     let id = text(&made["VpnConnectionId"]);
     let attached = [("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", &*id)];
-    let attachment = || lab.api.call("DescribeTransitGatewayAttachments", &attached).unwrap()["TransitGatewayAttachments"][0].clone();
+    let attachment =
+        || lab.api.call("DescribeTransitGatewayAttachments", &attached).unwrap()["TransitGatewayAttachments"][0].clone();
     assert_eq!((&attachment()["ResourceType"], &attachment()["State"]), (&json!("vpn"), &json!("available")));
     let route = [("VpnConnectionId", &*id), ("DestinationCidrBlock", "192.168.0.0/16")];
     assert_eq!(lab.api.code("CreateVpnConnectionRoute", &route), "InvalidVpnConnection.InvalidType");
@@ -531,10 +532,8 @@ fn inside_ipv6_blocks_are_checked_as_well() {
     let twice = ["1", "2"].map(|n| (format!("Options.TunnelOptions.{n}.TunnelInsideIpv6Cidr"), "fd00::/126"));
     assert_eq!(code(&[(&twice[0].0, twice[0].1), (&twice[1].0, twice[1].1)]), "InvalidCidr.InUse");
     assert_eq!(code(&[("Options.OutsideIpAddressType", "PrivateIpv4")]), "MissingParameter");
-    let transport = [
-        ("Options.OutsideIpAddressType", "PrivateIpv4"),
-        ("Options.TransportTransitGatewayAttachmentId", "tgw-attach-12345678"),
-    ];
+    let transport =
+        [("Options.OutsideIpAddressType", "PrivateIpv4"), ("Options.TransportTransitGatewayAttachmentId", "tgw-attach-12345678")];
     assert_eq!(code(&transport), "InvalidTransitGatewayAttachmentID.NotFound");
     assert_eq!(code(&transport[1..]), "InvalidParameterCombination");
     let own = transit_gateway(&lab.api, "65000");

@@ -109,10 +109,7 @@ pub(super) fn describe_tags(
     Ok(shapes::DescribeTagsResponse { resource_tags: request.resource_arns.iter().map(of).collect::<Result<_, _>>()? })
 }
 
-pub(super) fn tag_resource(
-    ctx: &Ctx<'_>,
-    request: shapes::TagResourceRequest,
-) -> Result<shapes::TagResourceResponse, ApiError> {
+pub(super) fn tag_resource(ctx: &Ctx<'_>, request: shapes::TagResourceRequest) -> Result<shapes::TagResourceResponse, ApiError> {
     let added = new_tags(&request.tags)?;
     ctx.mutate(|tx| tags::change(tx, request.resource_arn.as_deref().unwrap_or_default(), |tags| tags.extend(added)))?;
     Ok(shapes::TagResourceResponse {})
@@ -223,7 +220,8 @@ fn pdf(line: &str) -> Vec<u8> {
     let objects = [
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_owned(),
         format!("<< /Length {} >>\nstream\n{text}\nendstream", text.len()),
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
     ];

@@ -217,7 +217,10 @@ pub(super) fn describe_proposals(
         .map(|proposal| proposal_shape(&network, proposal))
         .collect();
     let (direct_connect_gateway_association_proposals, next_token) = cut(found, request.max_results, &request.next_token)?;
-    Ok(shapes::DescribeDirectConnectGatewayAssociationProposalsResult { direct_connect_gateway_association_proposals, next_token })
+    Ok(shapes::DescribeDirectConnectGatewayAssociationProposalsResult {
+        direct_connect_gateway_association_proposals,
+        next_token,
+    })
 }
 
 fn gateway_shape(gateway: &DirectConnectGateway, state: &str) -> shapes::DirectConnectGateway {
@@ -232,11 +235,7 @@ fn gateway_shape(gateway: &DirectConnectGateway, state: &str) -> shapes::DirectC
     }
 }
 
-fn shape_of(
-    network: &Network,
-    id: DirectConnectAssociationId,
-    state: &str,
-) -> Option<shapes::DirectConnectGatewayAssociation> {
+fn shape_of(network: &Network, id: DirectConnectAssociationId, state: &str) -> Option<shapes::DirectConnectGatewayAssociation> {
     network.get::<DirectConnectAssociation>(&id).map(|association| association_shape(association, state))
 }
 

@@ -1,12 +1,14 @@
 //! Virtual interfaces, their BGP sessions and failover tests.
 
 use ipnet::IpNet;
+use openvpc_control::direct_connect::failover;
 use openvpc_control::direct_connect::interfaces::{self, Confirmation, CreateInterface, UpdateInterface};
 use openvpc_control::direct_connect::peers::{self, PeerQuery, PeerRequest};
-use openvpc_control::direct_connect::failover;
 use openvpc_control::{ControlError, Tx};
 use openvpc_model::direct_connect::{PrivateTarget, VirtualInterfaceKind};
-use openvpc_model::{DirectConnectGatewayId, FailoverTest, FailoverTestId, UnixMillis, VirtualInterface, VirtualInterfaceId, VpnGatewayId};
+use openvpc_model::{
+    DirectConnectGatewayId, FailoverTest, FailoverTestId, UnixMillis, VirtualInterface, VirtualInterfaceId, VpnGatewayId,
+};
 
 use super::view::interface_shape;
 use super::*;

@@ -85,7 +85,11 @@ fn connections_are_made_where_there_are_ports() {
     refusal(&api, "CreateConnection", make("Nowhere", "1Gbps"));
     refusal(&api, "CreateConnection", make("EqDC2", "2Gbps"));
     refusal(&api, "CreateConnection", json!({"location": "EqDC2", "bandwidth": "1Gbps"}));
-    refusal(&api, "CreateConnection", json!({"location": "EqDC2", "bandwidth": "1Gbps", "connectionName": "c", "requestMACSec": true}));
+    refusal(
+        &api,
+        "CreateConnection",
+        json!({"location": "EqDC2", "bandwidth": "1Gbps", "connectionName": "c", "requestMACSec": true}),
+    );
 }
 
 #[test]
@@ -143,7 +147,8 @@ fn a_private_interface_leads_to_a_gateway() {
     assert_eq!(shown()["tags"], json!([{"key": "a", "value": "b"}]));
     assert_eq!(api.code("DeleteVpnGateway", &[("VpnGatewayId", &vpn)]), "IncorrectState");
     refusal(&api, "DeleteConnection", json!({"connectionId": port}));
-    let changed = call(&api, "UpdateVirtualInterfaceAttributes", json!({"virtualInterfaceId": id, "mtu": 1500, "enableSiteLink": true}));
+    let changed =
+        call(&api, "UpdateVirtualInterfaceAttributes", json!({"virtualInterfaceId": id, "mtu": 1500, "enableSiteLink": true}));
     assert_eq!((&changed["mtu"], &changed["siteLinkEnabled"]), (&json!(1500), &json!(true)));
     refusal(&api, "UpdateVirtualInterfaceAttributes", json!({"virtualInterfaceId": id, "mtu": 1400}));
     assert_eq!(call(&api, "DeleteVirtualInterface", json!({"virtualInterfaceId": id}))["virtualInterfaceState"], "deleting");
@@ -203,7 +208,11 @@ fn an_interface_has_a_session_of_each_family_and_keeps_the_last() {
     assert_eq!(both["bgpPeers"][0]["bgpPeerState"], "available");
     refusal(&api, "DeleteBGPPeer", json!({"virtualInterfaceId": id, "bgpPeerId": "dxpeer-ffffffff"}));
     refusal(&api, "DeleteBGPPeer", json!({"virtualInterfaceId": id}));
-    let one = call(&api, "DeleteBGPPeer", json!({"virtualInterfaceId": id, "asn": 65001, "customerAddress": both["bgpPeers"][1]["customerAddress"]}));
+    let one = call(
+        &api,
+        "DeleteBGPPeer",
+        json!({"virtualInterfaceId": id, "asn": 65001, "customerAddress": both["bgpPeers"][1]["customerAddress"]}),
+    );
     assert_eq!(one["virtualInterface"]["bgpPeers"][1]["bgpPeerState"], "deleting");
     let shown = call(&api, "DescribeVirtualInterfaces", json!({"virtualInterfaceId": id}));
     assert_eq!(shown["virtualInterfaces"][0]["bgpPeers"].as_array().unwrap().len(), 1);
@@ -263,9 +272,7 @@ fn a_transit_interface_is_wrapped_and_there_are_four() {
 #[test]
 fn a_group_has_four_equal_connections() {
     let api = api();
-    let make = |number: i64, bandwidth: &str| {
-        json!({"numberOfConnections": number, "location": "EqDC2", "connectionsBandwidth": bandwidth, "lagName": "l"})
-    };
+    let make = |number: i64, bandwidth: &str| json!({"numberOfConnections": number, "location": "EqDC2", "connectionsBandwidth": bandwidth, "lagName": "l"});
     refusal(&api, "CreateLag", make(5, "10Gbps"));
     refusal(&api, "CreateLag", make(3, "100Gbps"));
     refusal(&api, "CreateLag", make(1, "2Gbps"));
@@ -325,7 +332,8 @@ fn a_gateway_is_seen_from_every_region() {
     for asn in [0, 64511, 65535, 4_294_967_295_i64] {
         refusal(&api, "CreateDirectConnectGateway", json!({"directConnectGatewayName": "g", "amazonSideAsn": asn}));
     }
-    let renamed = call(&api, "UpdateDirectConnectGateway", json!({"directConnectGatewayId": id, "newDirectConnectGatewayName": "h"}));
+    let renamed =
+        call(&api, "UpdateDirectConnectGateway", json!({"directConnectGatewayId": id, "newDirectConnectGatewayName": "h"}));
     assert_eq!(renamed["directConnectGateway"]["directConnectGatewayName"], "h");
     let gone = call(&api, "DeleteDirectConnectGateway", json!({"directConnectGatewayId": id}));
     assert_eq!(gone["directConnectGateway"]["directConnectGatewayState"], "deleting");
@@ -403,7 +411,10 @@ fn an_allocated_interface_waits_for_its_owner() {
     assert_eq!((&theirs()["virtualInterfaceState"], &theirs()["directConnectGatewayId"]), (&json!("down"), &json!(gateway)));
     assert!(call_as(&api, OTHER, "ConfirmPrivateVirtualInterface", confirm).is_err());
     // The owner of the connection sees it too, and may end it.
-    assert_eq!(call(&api, "DescribeVirtualInterfaces", json!({"connectionId": port}))["virtualInterfaces"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        call(&api, "DescribeVirtualInterfaces", json!({"connectionId": port}))["virtualInterfaces"].as_array().unwrap().len(),
+        1
+    );
     call(&api, "DeleteVirtualInterface", json!({"virtualInterfaceId": id}));
     assert_eq!(theirs()["virtualInterfaceState"], "deleted");
 }
@@ -412,9 +423,7 @@ fn an_allocated_interface_waits_for_its_owner() {
 fn a_hosted_connection_waits_for_its_owner_and_carries_one_interface() {
     let api = api();
     let port = connection(&api);
-    let allocate = |vlan: i64, bandwidth: &str| {
-        json!({"connectionId": port, "ownerAccount": OTHER, "bandwidth": bandwidth, "connectionName": "h", "vlan": vlan})
-    };
+    let allocate = |vlan: i64, bandwidth: &str| json!({"connectionId": port, "ownerAccount": OTHER, "bandwidth": bandwidth, "connectionName": "h", "vlan": vlan});
     refusal(&api, "AllocateHostedConnection", allocate(0, "50Mbps"));
     refusal(&api, "AllocateHostedConnection", allocate(5, "3Gbps"));
     let made = call(&api, "AllocateHostedConnection", allocate(5, "50Mbps"));
@@ -541,7 +550,11 @@ fn what_never_changes_is_described() {
         let answer = call(&api, "DescribeRouterConfiguration", body);
         assert!(text(&answer["customerRouterConfig"]).contains(&text(&made["authKey"])));
     }
-    refusal(&api, "DescribeRouterConfiguration", json!({"virtualInterfaceId": made["virtualInterfaceId"], "routerTypeIdentifier": "x"}));
+    refusal(
+        &api,
+        "DescribeRouterConfiguration",
+        json!({"virtualInterfaceId": made["virtualInterfaceId"], "routerTypeIdentifier": "x"}),
+    );
     assert_eq!(call(&api, "DescribeInterconnects", json!({}))["interconnects"], json!([]));
     refusal(&api, "DescribeInterconnects", json!({"interconnectId": "dxcon-ffffffff"}));
     assert_eq!(call(&api, "DescribeCustomerMetadata", json!({}))["nniPartnerType"], "nonPartner");
@@ -557,12 +570,15 @@ fn allowed_prefixes_filter_for_vpcs_and_are_announced_for_transit_gateways() {
     let control = std::sync::Arc::new(crate::testing::control());
     let api = Api::new(control.clone(), std::sync::Arc::new(crate::testing::NoInstances), crate::testing::gate());
     let with = vpn_gateway(&api, "10.0.0.0/16");
-    call(&api, "CreateDirectConnectGatewayAssociation", json!({"directConnectGatewayId": gateway(&api, 64512), "gatewayId": with}));
+    call(
+        &api,
+        "CreateDirectConnectGatewayAssociation",
+        json!({"directConnectGatewayId": gateway(&api, 64512), "gatewayId": with}),
+    );
     let network = control.snapshot();
     let by_vpn = DirectConnectAssociation::clone(network.all::<DirectConnectAssociation>().next().unwrap());
     let (transit, attachment) = (TransitGatewayId::from_random(1), TransitGatewayAttachmentId::from_random(2));
-    let by_transit =
-        DirectConnectAssociation { with: AssociatedGateway::TransitGateway(transit, attachment), ..by_vpn.clone() };
+    let by_transit = DirectConnectAssociation { with: AssociatedGateway::TransitGateway(transit, attachment), ..by_vpn.clone() };
     for (allowed, vpc, transit) in [
         ("22.0.0.0/24", None, "22.0.0.0/24"),
         ("10.0.0.0/24", None, "10.0.0.0/24"),
@@ -616,9 +632,13 @@ fn a_transit_gateway_has_another_number_and_its_own_prefixes() {
         })
     };
     refusal(&api, "UpdateDirectConnectGatewayAssociation", update("172.16.0.0/16", "10.0.0.0/8"));
-    refusal(&api, "UpdateDirectConnectGatewayAssociation", json!({
-        "associationId": association, "removeAllowedPrefixesToDirectConnectGateway": [{"cidr": "10.0.0.0/8"}],
-    }));
+    refusal(
+        &api,
+        "UpdateDirectConnectGatewayAssociation",
+        json!({
+            "associationId": association, "removeAllowedPrefixesToDirectConnectGateway": [{"cidr": "10.0.0.0/8"}],
+        }),
+    );
     call(&api, "UpdateDirectConnectGatewayAssociation", update("10.0.0.0/9", "10.0.0.0/8"));
     assert_eq!(api.code("DeleteTransitGateway", &[("TransitGatewayId", &one)]), "IncorrectState");
     call(&api, "DeleteDirectConnectGatewayAssociation", json!({"associationId": association}));
