@@ -13,6 +13,12 @@ pub trait Host: Send + Sync {
     /// Whether the S3 store has that bucket.
     fn bucket_exists(&self, bucket: &str) -> bool;
 
+    /// Puts an object into a bucket of the S3 store.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn put_object(&self, bucket: &str, key: &str, body: &[u8]) -> std::io::Result<()>;
+
     /// AWS's word for why a flow log's last files couldn't be written (`Access error`, …); none when all is well.
     fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str>;
 }

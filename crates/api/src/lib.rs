@@ -20,6 +20,7 @@ pub mod host;
 pub mod http;
 pub mod ids;
 pub mod json;
+pub mod keys;
 pub mod page;
 pub mod query;
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use openvpc_control::tags::LIMIT;
 use openvpc_model::Tags;
 
 use crate::error::ApiError;
 use crate::shapes::{Tag, TagSpecification};
 
-/// The most tags a resource may have.
-pub const MAX_TAGS: usize = 50;
 const MAX_KEY: usize = 128;
 const MAX_VALUE: usize = 256;
 
@@ -85,8 +84,8 @@ pub fn parse(tags: &[Tag]) -> Result<Tags, ApiError> {
 /// # Errors
 /// `TagLimitExceeded`.
 pub fn within_limit(tags: &Tags) -> Result<(), ApiError> {
-    if tags.len() > MAX_TAGS {
-        let message = format!("A resource may have {MAX_TAGS} tags; this would make {}.", tags.len());
+    if tags.len() > LIMIT {
+        let message = format!("A resource may have {LIMIT} tags; this would make {}.", tags.len());
         return Err(ApiError::new("TagLimitExceeded", message));
     }
     Ok(())

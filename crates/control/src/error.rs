@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+use openvpc_model::cidr_reservation::SubnetCidrReservation;
+use openvpc_model::interface_permission::InterfacePermission;
+use openvpc_model::public_access::PublicAccessExclusion;
 use openvpc_model::*;
 
 /// Why an action was refused: an EC2 error code and a sentence that a person can act on.
@@ -80,16 +83,20 @@ missing! {
     InsightsAnalysis: "InvalidNetworkInsightsAnalysisId.NotFound", "The network insights analysis ID '{}' does not exist";
     InsightsPath: "InvalidNetworkInsightsPathId.NotFound", "The network insights path ID '{}' does not exist";
     Instance: "InvalidInstanceID.NotFound", "The instance ID '{}' does not exist";
+    InterfacePermission: "InvalidNetworkInterfacePermissionID.NotFound", "The permission ID '{}' does not exist";
     InternetGateway: "InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist";
     NatGateway: "NatGatewayNotFound", "The Nat Gateway {} was not found";
     Listener: "ListenerNotFound", "Listeners '{}' not found";
     LoadBalancer: "LoadBalancerNotFound", "Load balancers '{}' not found";
     NetworkAcl: "InvalidNetworkAclID.NotFound", "The networkAcl ID '{}' does not exist";
     NetworkInterface: "InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist";
+    KeyPair: "InvalidKeyPair.NotFound", "The key pair '{}' does not exist";
     PrefixList: "InvalidPrefixListID.NotFound", "The prefix list ID '{}' does not exist";
     Peering: "InvalidVpcPeeringConnectionID.NotFound", "The vpcPeeringConnection ID '{}' does not exist";
+    PublicAccessExclusion: "InvalidVpcBlockPublicAccessExclusionId.NotFound", "The exclusion ID '{}' does not exist";
     RouteTable: "InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist";
     SecurityGroup: "InvalidGroup.NotFound", "The security group '{}' does not exist";
+    SubnetCidrReservation: "InvalidSubnetCidrReservationID.NotFound", "The subnet CIDR reservation ID '{}' does not exist";
     Subnet: "InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist";
     TransitGateway: "InvalidTransitGatewayID.NotFound", "Transit Gateway {} was deleted or does not exist.";
     TransitGatewayAttachment: "InvalidTransitGatewayAttachmentID.NotFound", "Transit Gateway Attachment {} was deleted or does not exist.";

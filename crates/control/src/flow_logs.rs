@@ -53,6 +53,15 @@ pub fn delete(tx: &mut Tx, ids: &[FlowLogId]) -> Result<(), ControlError> {
     Ok(())
 }
 
+/// Deletes the flow logs of a resource that goes.
+pub(crate) fn end_with(tx: &mut Tx, target: FlowLogTarget) {
+    let flow_logs = tx.network().all::<FlowLog>().filter(|flow_log| flow_log.target == target);
+    let flow_logs: Vec<_> = flow_logs.map(|flow_log| flow_log.id).collect();
+    for id in flow_logs {
+        tx.remove::<FlowLog>(&id);
+    }
+}
+
 /// The error for flow logs that don't exist.
 pub fn not_found(ids: &[String]) -> ControlError {
     let message = format!("These flow log ids in the input list are not found: [TotalCount: {}] {}", ids.len(), ids.join(" "));

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use openvpc_model::interface::MacAddress;
 use openvpc_model::{
-    EniAttachmentId, EniId, NetworkInterface, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Tags, TrackingTimeouts, Vpc,
-    VpcId,
+    EniAttachmentId, EniId, FlowLogTarget, NetworkInterface, SecurityGroup, SecurityGroupId, Subnet, SubnetId, Tags,
+    TrackingTimeouts, Vpc, VpcId,
 };
 use serde::Serialize;
 
-use crate::{ControlError, Tx, addresses, nat_gateways};
+use crate::{ControlError, Tx, addresses, flow_logs, interface_permissions, nat_gateways};
 
 pub use addressing::{AssignIpv4, AssignIpv6, assign_ipv4, assign_ipv6, unassign_ipv4, unassign_ipv6};
 pub use attachment::{attach, detach};
@@ -200,6 +200,8 @@ pub(crate) fn delete_unchecked(tx: &mut Tx, id: EniId) -> Result<(), ControlErro
     for slot in &eni.private_addresses {
         addresses::unmap(tx, id, slot.address)?;
     }
+    flow_logs::end_with(tx, FlowLogTarget::NetworkInterface(id));
+    interface_permissions::end_with_interface(tx, id);
     tx.remove::<NetworkInterface>(&id);
     Ok(())
 }

@@ -109,6 +109,12 @@ quotas! {
     target_groups = "target-groups", 3000;
     /// Listeners per load balancer.
     listeners_per_load_balancer = "listeners-per-load-balancer", 50;
+    /// Block Public Access exclusions per region.
+    public_access_exclusions = "public-access-exclusions", 50;
+    /// Key pairs per region.
+    key_pairs = "key-pairs", 5000;
+    /// Whether ranges that AWS restricts beside a VPC's blocks are refused as secondary blocks: 1, or 0 to allow them.
+    restrict_secondary_blocks = "restrict-secondary-blocks", 1;
     /// Flow logs per resource.
     flow_logs_per_resource = "flow-logs-per-resource", 250;
     /// Client VPN endpoints per region.

@@ -1,6 +1,7 @@
 //! What a region holds from the start: default DHCP options and the default VPC. See "Default VPCs" in the VPC User Guide.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_model::public_access::PublicAccessOptions;
 use openvpc_model::{
     DhcpOptions, RegionState, Route, RouteOrigin, RouteTable, RouteTarget, Subnet, SubnetId, Tags, Vpc, VpcId, Zone, dns,
 };
@@ -32,7 +33,7 @@ pub fn ensure(tx: &mut Tx) -> Result<(), ControlError> {
         ],
         tags: Tags::new(),
     };
-    tx.put(RegionState { owner, default_dhcp_options: options.id });
+    tx.put(RegionState { owner, default_dhcp_options: options.id, public_access: PublicAccessOptions::default() });
     tx.put(options);
     create_default_vpc(tx)?;
     Ok(())

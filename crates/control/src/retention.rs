@@ -2,7 +2,7 @@
 
 use openvpc_model::UnixMillis;
 
-use crate::{Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, transit_gateways};
+use crate::{Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, public_access, transit_gateways};
 use crate::{customer_gateways, direct_connect, vpn_connections, vpn_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
@@ -14,6 +14,7 @@ pub fn prune(tx: &mut Tx) {
     instances::prune(tx);
     nat_gateways::prune(tx);
     peerings::prune(tx);
+    public_access::prune(tx);
     transit_gateways::prune(tx);
     customer_gateways::prune(tx);
     direct_connect::prune(tx);

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::nacl::NaclAssociation;
+use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{
-    Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc, VpcId, Zone,
+    FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc,
+    VpcId, Zone,
 };
 
-use crate::{ControlError, Tx};
+use crate::{ControlError, Tx, cidr_reservations, flow_logs, public_access};
 
 /// How often a random address is tried before the free ones are counted through.
 const RANDOM_TRIES: usize = 8;
@@ -111,6 +113,9 @@ pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
     for table in tables {
         tx.update::<RouteTable, _>(&table, |table| table.associations.retain(|a| a.user != TableUser::Subnet(id)))?;
     }
+    cidr_reservations::end_with_subnet(tx, id);
+    flow_logs::end_with(tx, FlowLogTarget::Subnet(id));
+    public_access::end_with(tx, ExcludedResource::Subnet(id))?;
     tx.remove::<Subnet>(&id);
     Ok(())
 }
@@ -225,7 +230,8 @@ pub fn allocate_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Addr, ControlError>
     };
     let block = subnet.ipv4_block.ok_or_else(full)?;
     let used = used_ipv4(tx.network(), subnet.id);
-    let free = |address: &Ipv4Addr| !used.contains(address) && !subnet.is_reserved(IpAddr::V4(*address));
+    let kept = |address: IpAddr| subnet.is_reserved(address) || tx.network().reservation_of(subnet.id, address).is_some();
+    let free = |address: &Ipv4Addr| !used.contains(address) && !kept(IpAddr::V4(*address));
     let (base, size) = (u32::from(block.network()), 1u64 << (32 - block.prefix_len()));
     // The remainder is smaller than the block, which has at most 2^16 addresses.
     let random = |tx: &Tx| Ipv4Addr::from(base + (tx.random() % size) as u32);
@@ -235,20 +241,39 @@ pub fn allocate_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Addr, ControlError>
 /// A free IPv6 address of a subnet.
 ///
 /// # Errors
-/// `InvalidParameterValue` when the subnet has no IPv6 block.
+/// `InvalidParameterValue` when the subnet has no IPv6 block, `InsufficientFreeAddressesInSubnet` when all of it is reserved.
 pub fn allocate_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Addr, ControlError> {
     let Some(SubnetBlock { block, .. }) = subnet.ipv6_blocks.first() else {
         return Err(ControlError::invalid_value(format!("The subnet '{}' has no IPv6 CIDR block", subnet.id)));
     };
     let enis: Vec<_> = tx.network().all::<NetworkInterface>().filter(|eni| eni.subnet == subnet.id).collect();
     let taken: BTreeSet<_> = enis.iter().flat_map(|eni| eni.ipv6_addresses.iter().copied()).collect();
-    let delegated = |address: &Ipv6Addr| enis.iter().any(|eni| eni.ipv6_prefixes.iter().any(|prefix| prefix.contains(address)));
-    loop {
-        let address = Ipv6Addr::from(u128::from(block.network()) | u128::from(tx.random()) & u128::from(block.hostmask()));
-        if !taken.contains(&address) && !delegated(&address) && !subnet.is_reserved(IpAddr::V6(address)) {
-            return Ok(address);
+    let reserved = tx.network().reservations_of(subnet.id).filter_map(|range| match range {
+        IpNet::V6(range) => Some(range),
+        IpNet::V4(_) => None,
+    });
+    // Nothing is chosen from reservations and from prefixes that interfaces have.
+    let kept: Vec<Ipv6Net> = enis.iter().flat_map(|eni| eni.ipv6_prefixes.iter().copied()).chain(reserved).collect();
+    let (base, mask) = (u128::from(block.network()), u128::from(block.hostmask()));
+    let free = |address: &Ipv6Addr| !taken.contains(address) && !subnet.is_reserved(IpAddr::V6(*address));
+    let random = |tx: &Tx| Ipv6Addr::from(base | u128::from(tx.random()) & mask);
+    let is_kept = |address: &Ipv6Addr| kept.iter().any(|range| range.contains(address));
+    if let Some(address) = (0..RANDOM_TRIES).map(|_| random(tx)).find(|address| free(address) && !is_kept(address)) {
+        return Ok(address);
+    }
+    // Most of the block is kept: the first free address behind its start or a range.
+    let mut next = base;
+    while next <= base | mask {
+        let address = Ipv6Addr::from(next);
+        match kept.iter().find(|range| range.contains(&address)) {
+            None if free(&address) => return Ok(address),
+            None => next += 1,
+            // The last address of all isn't in any subnet.
+            Some(range) => next = u128::from(range.broadcast()).saturating_add(1),
         }
     }
+    let message = format!("The specified subnet '{}' does not have enough free addresses to satisfy the request.", subnet.id);
+    Err(ControlError::new("InsufficientFreeAddressesInSubnet", message))
 }
 
 /// How many private IPv4 addresses of a subnet are free: `AvailableIpAddressCount`.

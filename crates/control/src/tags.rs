@@ -1,9 +1,11 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
 use openvpc_model::ClientVpnEndpoint;
+use openvpc_model::cidr_reservation::SubnetCidrReservation;
+use openvpc_model::public_access::PublicAccessExclusion;
 use openvpc_model::{
     CarrierGateway, DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance,
-    InternetGateway, NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup,
+    InternetGateway, KeyPair, NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup,
     SecurityGroupRuleId, Subnet, Tags, Vpc,
 };
 use openvpc_model::{CustomerGateway, VpnConnection, VpnGateway};
@@ -15,7 +17,7 @@ use openvpc_model::{
 use crate::{ControlError, Missing, Tx};
 
 /// Most tags of a resource.
-const LIMIT: usize = 50;
+pub const LIMIT: usize = 50;
 
 /// A tag as DescribeTags lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,10 +108,13 @@ taggable! {
     NatGateway: "natgateway";
     NetworkAcl: "network-acl";
     NetworkInterface: "network-interface";
+    KeyPair: "key-pair";
     PrefixList: "prefix-list";
+    PublicAccessExclusion: "vpc-block-public-access-exclusion";
     RouteTable: "route-table";
     SecurityGroup: "security-group";
     Subnet: "subnet";
+    SubnetCidrReservation: "subnet-cidr-reservation";
     TransitGateway: "transit-gateway";
     TransitGatewayRouteTable: "transit-gateway-route-table";
     Vpc: "vpc";

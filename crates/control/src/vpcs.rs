@@ -6,12 +6,14 @@ mod parts;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
+use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{
-    DhcpOptions, DhcpOptionsId, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc, VpcId,
+    DhcpOptions, DhcpOptionsId, FlowLogTarget, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc,
+    VpcId,
 };
 
-use crate::{ControlError, Tx, carrier_gateways, endpoints, peerings};
+use crate::{ControlError, Tx, carrier_gateways, endpoints, flow_logs, peerings, public_access};
 
 pub use blocks::{Disassociated, associate_ipv4, associate_ipv6, disassociate};
 
@@ -85,6 +87,8 @@ pub fn delete(tx: &mut Tx, id: VpcId) -> Result<(), ControlError> {
         )));
     }
     peerings::end_with_vpc(tx, id)?;
+    flow_logs::end_with(tx, FlowLogTarget::Vpc(id));
+    public_access::end_with(tx, ExcludedResource::Vpc(id))?;
     tx.remove::<RouteTable>(&vpc.main_route_table);
     tx.remove::<NetworkAcl>(&vpc.default_nacl);
     tx.remove::<SecurityGroup>(&vpc.default_security_group);
@@ -115,6 +119,20 @@ pub fn modify(tx: &mut Tx, id: VpcId, attribute: Attribute) -> Result<(), Contro
         Attribute::EnableDnsSupport(on) => vpc.enable_dns_support = on,
         Attribute::EnableNetworkAddressUsageMetrics(on) => vpc.enable_network_address_usage_metrics = on,
     })
+}
+
+/// Lets instances be started on shared hardware: a dedicated VPC becomes a default one, and never the other way.
+///
+/// # Errors
+/// `InvalidVpcID.NotFound`; `InvalidParameterValue` for another tenancy than `default`.
+pub fn modify_tenancy(tx: &mut Tx, id: VpcId, tenancy: &str) -> Result<(), ControlError> {
+    tx.find::<Vpc>(&id)?;
+    if tenancy != "default" {
+        return Err(ControlError::invalid_value(format!(
+            "Value ({tenancy}) for parameter instanceTenancy is invalid. The tenancy of a VPC may only be changed to default."
+        )));
+    }
+    tx.update::<Vpc, _>(&id, |vpc| "default".clone_into(&mut vpc.tenancy))
 }
 
 /// Sets a VPC's DHCP options; none stands for the id `default`, which takes them away.

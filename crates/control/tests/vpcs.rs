@@ -251,3 +251,11 @@ fn the_default_vpc_can_be_deleted_part_by_part_and_made_again() {
     lab.run(regions::create_default_vpc);
     assert_eq!(lab.network().all::<Subnet>().count(), 3);
 }
+
+#[test]
+fn restricted_ranges_are_allowed_when_the_switch_is_off() {
+    let lab = Lab::with_quotas(&[("restrict-secondary-blocks", 0)]);
+    let vpc = lab.vpc("10.0.0.0/16");
+    lab.run(|tx| vpcs::associate_ipv4(tx, vpc, net("192.168.0.0/16")));
+    assert_eq!(lab.code(|tx| vpcs::associate_ipv4(tx, vpc, net("169.254.0.0/16"))), "InvalidVpc.Range");
+}

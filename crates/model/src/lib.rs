@@ -9,6 +9,7 @@
 pub mod access_key;
 pub mod address;
 pub mod certificate;
+pub mod cidr_reservation;
 pub mod client_vpn;
 pub mod direct_connect;
 pub mod dns;
@@ -20,7 +21,9 @@ pub mod ids;
 pub mod insights;
 pub mod instance;
 pub mod interface;
+pub mod interface_permission;
 pub mod internet;
+pub mod key_pair;
 pub mod load_balancer;
 pub mod nacl;
 pub mod nat;
@@ -28,6 +31,7 @@ pub mod network;
 pub mod owner;
 pub mod peering;
 pub mod prefix_list;
+pub mod public_access;
 pub mod route;
 pub mod rules;
 pub mod security_group;
@@ -66,6 +70,7 @@ pub use ids::*;
 pub use insights::{InsightsAnalysis, InsightsPath};
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use interface::{Attachment, NetworkInterface, PrivateAddress, PublicMapping, TrackingTimeouts};
+pub use key_pair::KeyPair;
 pub use load_balancer::{
     HealthCheck, Listener, LoadBalancer, LoadBalancerKind, LoadBalancerNode, Target, TargetGroup, WeightedTargetGroup,
 };

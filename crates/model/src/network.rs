@@ -7,6 +7,9 @@
 
 use std::sync::Arc;
 
+use crate::cidr_reservation::SubnetCidrReservation;
+use crate::interface_permission::InterfacePermission;
+use crate::public_access::PublicAccessExclusion;
 pub use crate::table::Table;
 use crate::table::{Anchor, anchors_of};
 use serde::Serialize;
@@ -14,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
 use crate::{CarrierGateway, CarrierGatewayId, EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
+use crate::{BlockPublicAccessExclusionId, InterfacePermissionId, KeyPair, KeyPairId, SubnetCidrReservationId};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
 use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
@@ -210,6 +214,15 @@ network! {
     prefix_lists: PrefixList[PrefixListId] = "prefix-list", |r| r.id, r.owner, |k| k.to_string();
     /// What managed prefix lists held in each of their versions.
     prefix_list_versions: PrefixListVersion[(PrefixListId, u64)] = "prefix-list-version", |r| r.key, r.owner, |k| format!("{}/{}", k.0, k.1);
+    /// Reservations of ranges in subnets.
+    cidr_reservations: SubnetCidrReservation[SubnetCidrReservationId] = "subnet-cidr-reservation", |r| r.id, r.owner, |k| k.to_string();
+    /// Exclusions from Block Public Access, deleted ones for a while.
+    public_access_exclusions: PublicAccessExclusion[BlockPublicAccessExclusionId] =
+        "vpc-block-public-access-exclusion", |r| r.id, r.owner, |k| k.to_string();
+    /// Permissions of other accounts on network interfaces.
+    interface_permissions: InterfacePermission[InterfacePermissionId] = "network-interface-permission", |r| r.id, r.owner, |k| k.to_string();
+    /// Key pairs.
+    key_pairs: KeyPair[KeyPairId] = "key-pair", |r| r.id, r.owner, |k| k.to_string();
     /// Network Insights paths.
     insights_paths: InsightsPath[InsightsPathId] = "network-insights-path", |r| r.id, r.owner, |k| k.to_string();
     /// Network Insights analyses.

@@ -92,4 +92,7 @@ pub struct RegionState {
     pub owner: Owner,
     /// The region's default DHCP option set for the account.
     pub default_dhcp_options: DhcpOptionsId,
+    /// Block Public Access.
+    #[serde(default)]
+    pub public_access: crate::public_access::PublicAccessOptions,
 }

@@ -1,4 +1,4 @@
-//! What AWS publishes and openvpc doesn't keep: instance types, images, key pairs, volumes.
+//! What AWS publishes and openvpc doesn't keep: instance types, images, volumes.
 //!
 //! Tools look these up before they start an instance or a firewall; the answers are static and say what is true here.
 
@@ -10,7 +10,6 @@ mod instance_types;
 pub const ACTIONS: &[Action] = &[
     action!(DescribeImages, describe_images),
     action!(DescribeInstanceTypes, instance_types::describe_instance_types),
-    action!(DescribeKeyPairs, describe_key_pairs),
     action!(DescribeVolumes, describe_volumes),
 ];
 
@@ -107,27 +106,6 @@ fn disks(image: &shapes::Image) -> impl Iterator<Item = &shapes::EbsBlockDevice>
     image.block_device_mappings.iter().filter_map(|mapping| mapping.ebs.as_ref())
 }
 
-/// There are none: a sandbox is entered with `openvpc exec`, not with a key.
-fn describe_key_pairs(
-    _ctx: &Ctx<'_>,
-    request: shapes::DescribeKeyPairsRequest,
-) -> Result<shapes::DescribeKeyPairsResult, ApiError> {
-    if let Some(name) = request.key_names.first().or(request.key_pair_ids.first()) {
-        return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
-    }
-    let key_pairs = filters::select(Vec::new(), &request.filters, &KEY_PAIR_FIELDS)?;
-    Ok(shapes::DescribeKeyPairsResult { key_pairs })
-}
-
-static KEY_PAIR_FIELDS: Fields<shapes::KeyPairInfo> = Fields {
-    tags: Some(|pair| &pair.tags),
-    fields: &[
-        ("fingerprint", |pair, m| m.offer(&pair.key_fingerprint)),
-        ("key-name", |pair, m| m.offer(&pair.key_name)),
-        ("key-pair-id", |pair, m| m.offer(&pair.key_pair_id)),
-    ],
-};
-
 /// There are none: a sandbox has the host's root file system.
 fn describe_volumes(_ctx: &Ctx<'_>, request: shapes::DescribeVolumesRequest) -> Result<shapes::DescribeVolumesResult, ApiError> {
     if let Some(id) = request.volume_ids.first() {
@@ -188,10 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_key_pairs_and_no_volumes() {
+    fn there_are_no_volumes() {
         let api = api();
-        assert_eq!(api.call("DescribeKeyPairs", &[]).unwrap(), serde_json::json!({"KeyPairs": []}));
-        assert_eq!(api.code("DescribeKeyPairs", &[("KeyName.1", "mine")]), "InvalidKeyPair.NotFound");
         assert_eq!(api.call("DescribeVolumes", &[]).unwrap(), serde_json::json!({"Volumes": []}));
         assert_eq!(api.code("DescribeVolumes", &[("VolumeId.1", "vol-1a2b3c4d")]), "InvalidVolume.NotFound");
         assert_eq!(api.code("DescribeVolumes", &[("VolumeId.1", "vol-x")]), "InvalidVolumeID.Malformed");

@@ -6,11 +6,14 @@ use openvpc_model::{FileFormat, FlowLog, FlowLogDestination, FlowLogId, FlowLogT
 
 use super::prelude::*;
 
+mod integration;
+
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
     action!(CreateFlowLogs, create_flow_logs),
     action!(DeleteFlowLogs, delete_flow_logs),
     action!(DescribeFlowLogs, describe_flow_logs),
+    action!(GetFlowLogsIntegrationTemplate, integration::get_flow_logs_integration_template),
 ];
 
 /// The most resources of one CreateFlowLogs.

@@ -6,7 +6,7 @@ use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{Region, Subnet, SubnetCidrAssociationId, SubnetId, VpcId, Zone};
 
 use super::prelude::*;
-use super::vpc::{ipv4_block, ipv6_block, public_access_allowed, refuse_pools, switch, the_one};
+use super::vpc::{ipv4_block, ipv6_block, public_access_states, refuse_lengths, refuse_pools, switch, the_one};
 
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
@@ -22,6 +22,7 @@ pub const ACTIONS: &[Action] = &[
 fn create_subnet(ctx: &Ctx<'_>, request: shapes::CreateSubnetRequest) -> Result<shapes::CreateSubnetResult, ApiError> {
     let tags = tagging::on_create(&request.tag_specifications, "subnet")?;
     refuse_pools(&[("Ipv4IpamPoolId", &request.ipv4_ipam_pool_id), ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
+    refuse_lengths(&[("Ipv4NetmaskLength", request.ipv4_netmask_length), ("Ipv6NetmaskLength", request.ipv6_netmask_length)])?;
     if request.outpost_arn.is_some() {
         return Err(ApiError::unsupported("openvpc has no Outposts"));
     }
@@ -97,6 +98,7 @@ fn associate_subnet_cidr_block(
 ) -> Result<shapes::AssociateSubnetCidrBlockResult, ApiError> {
     let id: SubnetId = ids::parse_required(&request.subnet_id, "SubnetId")?;
     refuse_pools(&[("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id)])?;
+    refuse_lengths(&[("Ipv6NetmaskLength", request.ipv6_netmask_length)])?;
     let block = ipv6_block(ids::required(&request.ipv6_cidr_block, "Ipv6CidrBlock")?, "ipv6CidrBlock")?;
     let block = ctx.mutate(|tx| subnets::associate_ipv6(tx, id, block))?;
     Ok(shapes::AssociateSubnetCidrBlockResult {
@@ -190,7 +192,7 @@ fn subnet_shape(network: &Network, subnet: &Subnet) -> shapes::Subnet {
             enable_resource_name_dns_a_record: Some(subnet.resource_name_dns_a_record),
             enable_resource_name_dns_aaaa_record: Some(subnet.resource_name_dns_aaaa_record),
         }),
-        block_public_access_states: public_access_allowed(),
+        block_public_access_states: public_access_states(network.public_access_of_subnet(subnet)),
         tags: tagging::shapes(&subnet.tags),
         ..Default::default()
     }

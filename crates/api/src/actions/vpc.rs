@@ -2,6 +2,7 @@
 
 use openvpc_control::vpcs::{self, Attribute, CreateVpc, Disassociated};
 use openvpc_control::{ControlError, Tx, regions};
+use openvpc_model::public_access::PublicAccessMode;
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{Owner, Vpc, VpcCidrAssociationId, VpcId};
 
@@ -17,6 +18,7 @@ pub const ACTIONS: &[Action] = &[
     action!(DescribeVpcs, describe_vpcs),
     action!(DisassociateVpcCidrBlock, disassociate_vpc_cidr_block),
     action!(ModifyVpcAttribute, modify_vpc_attribute),
+    action!(ModifyVpcTenancy, modify_vpc_tenancy),
 ];
 
 fn create_vpc(ctx: &Ctx<'_>, request: shapes::CreateVpcRequest) -> Result<shapes::CreateVpcResult, ApiError> {
@@ -26,6 +28,7 @@ fn create_vpc(ctx: &Ctx<'_>, request: shapes::CreateVpcRequest) -> Result<shapes
         ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id),
         ("Ipv6Pool", &request.ipv6_pool),
     ])?;
+    refuse_lengths(&[("Ipv4NetmaskLength", request.ipv4_netmask_length), ("Ipv6NetmaskLength", request.ipv6_netmask_length)])?;
     if request.ipv6_cidr_block.is_some() {
         return Err(ApiError::missing("Ipv6Pool"));
     }
@@ -58,7 +61,8 @@ fn made(ctx: &Ctx<'_>, make: impl FnOnce(&mut Tx<'_>) -> Result<VpcId, ControlEr
         let id = make(tx)?;
         tx.find::<Vpc>(&id)
     })?;
-    let mut shape = vpc_shape(&vpc);
+    let network = ctx.network()?;
+    let mut shape = vpc_shape(&network, &vpc);
     shape.state = Some("pending".to_owned());
     for association in &mut shape.ipv6_cidr_block_association_set {
         association.ipv6_cidr_block_state = state("associating");
@@ -74,7 +78,7 @@ fn delete_vpc(ctx: &Ctx<'_>, request: shapes::DeleteVpcRequest) -> Result<Done, 
 
 fn describe_vpcs(ctx: &Ctx<'_>, request: shapes::DescribeVpcsRequest) -> Result<shapes::DescribeVpcsResult, ApiError> {
     let network = ctx.network()?;
-    let vpcs = ctx.pick::<Vpc>(&network, &request.vpc_ids)?.iter().map(|vpc| vpc_shape(vpc)).collect();
+    let vpcs = ctx.pick::<Vpc>(&network, &request.vpc_ids)?.iter().map(|vpc| vpc_shape(&network, vpc)).collect();
     let vpcs = filters::select(vpcs, &request.filters, &VPC_FIELDS)?;
     let (vpcs, next_token) = page::cut(&request, !request.vpc_ids.is_empty(), vpcs, |vpc| vpc.vpc_id.as_deref())?;
     Ok(shapes::DescribeVpcsResult { vpcs, next_token })
@@ -119,6 +123,16 @@ fn modify_vpc_attribute(ctx: &Ctx<'_>, request: shapes::ModifyVpcAttributeReques
     Ok(Done)
 }
 
+fn modify_vpc_tenancy(
+    ctx: &Ctx<'_>,
+    request: shapes::ModifyVpcTenancyRequest,
+) -> Result<shapes::ModifyVpcTenancyResult, ApiError> {
+    let id: VpcId = ids::parse_required(&request.vpc_id, "VpcId")?;
+    let tenancy = ids::required(&request.instance_tenancy, "InstanceTenancy")?;
+    ctx.mutate(|tx| vpcs::modify_tenancy(tx, id, tenancy))?;
+    Ok(shapes::ModifyVpcTenancyResult { return_value: Some(true) })
+}
+
 fn associate_vpc_cidr_block(
     ctx: &Ctx<'_>,
     request: shapes::AssociateVpcCidrBlockRequest,
@@ -129,6 +143,7 @@ fn associate_vpc_cidr_block(
         ("Ipv6IpamPoolId", &request.ipv6_ipam_pool_id),
         ("Ipv6Pool", &request.ipv6_pool),
     ])?;
+    refuse_lengths(&[("Ipv4NetmaskLength", request.ipv4_netmask_length), ("Ipv6NetmaskLength", request.ipv6_netmask_length)])?;
     check_border_group(ctx, &request.ipv6_cidr_block_network_border_group)?;
     let mut result = shapes::AssociateVpcCidrBlockResult { vpc_id: Some(id.to_string()), ..Default::default() };
     match (&request.cidr_block, &request.ipv6_cidr_block, request.amazon_provided_ipv6_cidr_block.unwrap_or(false)) {
@@ -209,7 +224,7 @@ static VPC_FIELDS: Fields<shapes::Vpc> = Fields {
     ],
 };
 
-fn vpc_shape(vpc: &Vpc) -> shapes::Vpc {
+fn vpc_shape(network: &Network, vpc: &Vpc) -> shapes::Vpc {
     shapes::Vpc {
         vpc_id: Some(vpc.id.to_string()),
         owner_id: Some(vpc.owner.account.to_string()),
@@ -224,7 +239,7 @@ fn vpc_shape(vpc: &Vpc) -> shapes::Vpc {
         dhcp_options_id: Some(vpc.dhcp_options.map_or_else(|| "default".to_owned(), |id| id.to_string())),
         instance_tenancy: Some(vpc.tenancy.clone()),
         is_default: Some(vpc.is_default),
-        block_public_access_states: public_access_allowed(),
+        block_public_access_states: public_access_states(network.public_access_of_vpc(&vpc.owner, vpc.id)),
         tags: tagging::shapes(&vpc.tags),
         ..Default::default()
     }
@@ -254,9 +269,9 @@ fn state(is: &str) -> Option<shapes::VpcCidrBlockState> {
     Some(shapes::VpcCidrBlockState { state: Some(is.to_owned()), status_message: None })
 }
 
-/// What every VPC and subnet shows while Block Public Access is off.
-pub(super) fn public_access_allowed() -> Option<shapes::BlockPublicAccessStates> {
-    Some(shapes::BlockPublicAccessStates { internet_gateway_block_mode: Some("off".to_owned()) })
+/// What Block Public Access does to a VPC or subnet.
+pub(super) fn public_access_states(mode: PublicAccessMode) -> Option<shapes::BlockPublicAccessStates> {
+    Some(shapes::BlockPublicAccessStates { internet_gateway_block_mode: Some(mode.as_str().to_owned()) })
 }
 
 /// An attribute that is set to true or false, if the request has it.
@@ -283,6 +298,14 @@ pub(super) fn refuse_pools(pools: &[(&str, &Option<String>)]) -> Result<(), ApiE
             Err(ApiError::new("InvalidPoolID.NotFound", format!("The address pool ID '{pool}' does not exist")))
         }
         Some((_, pool)) => Err(ApiError::new("InvalidIpamPoolId.NotFound", format!("The IPAM pool ID '{pool}' does not exist"))),
+    }
+}
+
+/// The length of a block to take from a pool means nothing without the pool.
+pub(super) fn refuse_lengths(lengths: &[(&str, Option<i32>)]) -> Result<(), ApiError> {
+    match lengths.iter().find(|(_, length)| length.is_some()) {
+        None => Ok(()),
+        Some((name, _)) => Err(ApiError::invalid_combination(format!("The parameter {name} needs an IPAM pool."))),
     }
 }
 

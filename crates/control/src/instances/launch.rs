@@ -10,7 +10,7 @@ use openvpc_model::{
 use serde::Serialize;
 
 use crate::interfaces::{self, CreateNetworkInterface, Prefixes};
-use crate::{ControlError, Tx, addresses, idempotency, security_groups};
+use crate::{ControlError, Tx, addresses, idempotency, key_pairs, security_groups};
 
 /// The largest user data, decoded.
 const MAX_USER_DATA: usize = 16 * 1024;
@@ -106,6 +106,9 @@ pub fn run(tx: &mut Tx, request: &RunInstances) -> Result<ReservationId, Control
 }
 
 fn launch(tx: &mut Tx, request: &RunInstances) -> Result<ReservationId, ControlError> {
+    if let Some(name) = &request.key_name {
+        key_pairs::find(tx, name)?;
+    }
     let launch = Launch::prepare(tx, request)?;
     let (min, max) = counts(tx, request)?;
     let names_one = |plan: &Plan| plan.eni.is_some() || plan.wanted.names_addresses();

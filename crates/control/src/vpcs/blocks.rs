@@ -23,7 +23,8 @@ pub fn associate_ipv4(tx: &mut Tx, id: VpcId, block: Ipv4Net) -> Result<VpcBlock
     if let Some(other) = vpc.ipv4_blocks.iter().find(|b| b.block.contains(&block) || block.contains(&b.block)) {
         return Err(conflict(format!("The CIDR '{block}' overlaps the block {} of the vpc '{id}'", other.block)));
     }
-    if let Some(present) = restricting(&vpc, block) {
+    let restricted = tx.quotas().restrict_secondary_blocks != 0;
+    if let Some(present) = restricting(&vpc, block).filter(|_| restricted) {
         return Err(ControlError::new(
             "InvalidVpc.Range",
             format!(

@@ -44,6 +44,10 @@ impl Host for DaemonHost {
         self.objects.bucket_exists(bucket)
     }
 
+    fn put_object(&self, bucket: &str, key: &str, body: &[u8]) -> std::io::Result<()> {
+        self.objects.put(bucket, key, body, s3::Attributes::default()).map_err(std::io::Error::from)
+    }
+
     fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str> {
         self.enforcement.flow_logs().failure(flow_log)
     }

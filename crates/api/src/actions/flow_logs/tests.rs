@@ -282,3 +282,55 @@ fn no_more_than_the_limit_cover_a_resource() {
     let resources: Vec<(&str, &str)> = resources.iter().map(|(name, value)| (&**name, *value)).collect();
     assert_eq!(lab.refused(&resources).0, "InvalidParameterValue");
 }
+
+#[test]
+fn a_flow_log_goes_with_what_it_is_for() {
+    let lab = Lab::new();
+    let eni = lab.api.call("CreateNetworkInterface", &[("SubnetId", &*lab.subnet)]).unwrap();
+    let eni = eni["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap().to_owned();
+    let of_vpc = lab.created(&[]);
+    let of_subnet = lab.created(&[("ResourceType", "Subnet"), ("ResourceId.1", &lab.subnet)]);
+    lab.created(&[("ResourceType", "NetworkInterface"), ("ResourceId.1", &eni)]);
+    let mut left = [of_vpc.clone(), of_subnet];
+    left.sort();
+    lab.api.call("DeleteNetworkInterface", &[("NetworkInterfaceId", &*eni)]).unwrap();
+    assert_eq!(lab.described(&[]), left);
+    lab.api.call("DeleteSubnet", &[("SubnetId", &*lab.subnet)]).unwrap();
+    assert_eq!(lab.described(&[]), [of_vpc]);
+    lab.api.call("DeleteVpc", &[("VpcId", &*lab.vpc)]).unwrap();
+    assert!(lab.described(&[]).is_empty());
+}
+
+/// GetFlowLogsIntegrationTemplate with what works, changed by `with`; an empty value takes a parameter away.
+fn template(lab: &Lab, id: &str, with: &[(&str, &str)]) -> Result<Value, ApiError> {
+    let mut parameters = vec![
+        ("FlowLogId", id),
+        ("ConfigDeliveryS3DestinationArn", "arn:aws:s3:::logs/templates/"),
+        ("IntegrateService.AthenaIntegration.1.IntegrationResultS3DestinationArn", "arn:aws:s3:::results"),
+        ("IntegrateService.AthenaIntegration.1.PartitionLoadFrequency", "daily"),
+    ];
+    parameters.retain(|(name, _)| with.iter().all(|(other, _)| other != name));
+    parameters.extend(with.iter().filter(|(_, value)| !value.is_empty()));
+    lab.api.call("GetFlowLogsIntegrationTemplate", &parameters)
+}
+
+#[test]
+fn the_template_for_athena_is_put_into_the_bucket() {
+    let lab = Lab::new();
+    let id = lab.created(&[]);
+    let url = template(&lab, &id, &[]).unwrap()["Result"].as_str().unwrap().to_owned();
+    let start = format!("https://logs.s3.us-east-1.amazonaws.com/templates/VPCFlowLogsIntegrationTemplate_{id}_");
+    assert!(url.starts_with(&start) && url.ends_with(".yml"), "{url}");
+    let refused = |with: &[(&str, &str)]| template(&lab, &id, with).unwrap_err().code.into_owned();
+    let athena = "IntegrateService.AthenaIntegration.1.";
+    let (results, frequency) = (format!("{athena}IntegrationResultS3DestinationArn"), format!("{athena}PartitionLoadFrequency"));
+    assert_eq!(refused(&[("ConfigDeliveryS3DestinationArn", "arn:aws:s3:::elsewhere")]), "InvalidParameter");
+    assert_eq!(refused(&[("ConfigDeliveryS3DestinationArn", "logs")]), "InvalidParameter");
+    assert_eq!(refused(&[(&results, "results")]), "InvalidParameter");
+    assert_eq!(refused(&[(&frequency, "hourly")]), "InvalidParameterValue");
+    assert_eq!(refused(&[(&results, ""), (&frequency, "")]), "MissingParameter");
+    let (start, end) = (format!("{athena}PartitionStartDate"), format!("{athena}PartitionEndDate"));
+    assert_eq!(refused(&[(&start, "2026-09-02T00:00:00Z"), (&end, "2026-09-01T00:00:00Z")]), "InvalidParameter");
+    assert_eq!(template(&lab, "fl-x", &[]).unwrap_err().code, "InvalidFlowLogId.Malformed");
+    assert_eq!(template(&lab, "fl-1a2b3c4d", &[]).unwrap_err().code, "InvalidFlowLogId.NotFound");
+}

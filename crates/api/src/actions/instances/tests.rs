@@ -39,6 +39,10 @@ impl Host for Machine {
         false
     }
 
+    fn put_object(&self, _bucket: &str, _key: &str, _body: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn delivery_failure(&self, _flow_log: FlowLogId) -> Option<&'static str> {
         None
     }
@@ -50,6 +54,14 @@ impl Fixture {
         let host = Arc::clone(&machine) as Arc<dyn Host>;
         let api = Api::new(Arc::clone(&control), host, crate::testing::gate());
         Self { api, control, machine }
+    }
+
+    /// Imports a key pair.
+    fn key_pair(&self, name: &str) {
+        // "ssh-ed25519 …" in base64: a key of nobody.
+        let material =
+            "c3NoLWVkMjU1MTkgQUFBQUMzTnphQzFsWkRJMU5URTVBQUFBSUFBQkFnTUVCUVlIQ0FrS0N3d05EZzhRRVJJVEZCVVdGeGdaR2hzY0hSNGY=";
+        self.api.call("ImportKeyPair", &[("KeyName", name), ("PublicKeyMaterial", material)]).unwrap();
     }
 
     fn try_run(&self, parameters: Parameters<'_>) -> Result<Value, ApiError> {
@@ -288,6 +300,7 @@ fn what_can_t_be_launched_is_refused() {
 #[test]
 fn parameters_without_meaning_here_are_accepted_and_read_back_where_aws_shows_them() {
     let lab = Fixture::new();
+    lab.key_pair("mine");
     let id = lab.run(&[
         ("InstanceType", "t3.micro"),
         ("KeyName", "mine"),
@@ -595,6 +608,7 @@ fn terminated_instances_are_forgotten_only_after_an_hour() {
 #[test]
 fn filters_find_instances() {
     let lab = Fixture::new();
+    lab.key_pair("mine");
     let id = lab.run(&[("KeyName", "mine"), ("InstanceType", "t3.micro"), ("ClientToken", "a")]);
     lab.try_run(&[]).unwrap();
     let instance = lab.describe(&id);

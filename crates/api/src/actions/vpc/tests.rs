@@ -249,3 +249,29 @@ fn the_default_vpc_is_there_from_the_start_and_can_be_made_again() {
     assert_eq!(api.call("CreateDefaultVpc", &[]).unwrap()["Vpc"]["IsDefault"], true);
     assert_eq!(default()["CidrBlock"], "172.31.0.0/16");
 }
+
+#[test]
+fn a_dedicated_vpc_becomes_a_default_one_and_never_the_other_way() {
+    let api = api();
+    let made = api.call("CreateVpc", &[("CidrBlock", "10.0.0.0/16"), ("InstanceTenancy", "dedicated")]).unwrap();
+    let id = made["Vpc"]["VpcId"].as_str().unwrap();
+    let modify = |tenancy: &str| api.call("ModifyVpcTenancy", &[("VpcId", id), ("InstanceTenancy", tenancy)]);
+    assert_eq!(modify("dedicated").unwrap_err().code, "InvalidParameterValue");
+    assert_eq!(modify("default").unwrap()["ReturnValue"], true);
+    assert_eq!(api.call("DescribeVpcs", &[("VpcId.1", id)]).unwrap()["Vpcs"][0]["InstanceTenancy"], "default");
+    assert_eq!(modify("dedicated").unwrap_err().code, "InvalidParameterValue");
+    let unknown = [("VpcId", "vpc-1a2b3c4d"), ("InstanceTenancy", "default")];
+    assert_eq!(api.code("ModifyVpcTenancy", &unknown), "InvalidVpcID.NotFound");
+}
+
+#[test]
+fn the_length_of_a_block_means_nothing_without_a_pool() {
+    let api = api();
+    let made = api.call("CreateVpc", &[("CidrBlock", "10.0.0.0/16")]).unwrap();
+    let vpc = ("VpcId", made["Vpc"]["VpcId"].as_str().unwrap());
+    for length in [("Ipv4NetmaskLength", "24"), ("Ipv6NetmaskLength", "56")] {
+        assert_eq!(api.code("CreateVpc", &[length]), "InvalidParameterCombination");
+        assert_eq!(api.code("AssociateVpcCidrBlock", &[vpc, length]), "InvalidParameterCombination");
+        assert_eq!(api.code("CreateSubnet", &[vpc, length]), "InvalidParameterCombination");
+    }
+}
