@@ -2,7 +2,9 @@
 
 use openvpc_model::UnixMillis;
 
-use crate::{Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, public_access, transit_gateways};
+use crate::{
+    Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, public_access, transit_gateways,
+};
 use crate::{customer_gateways, direct_connect, vpn_connections, vpn_gateways};
 
 /// Forgets, in all accounts and regions, what went long enough ago. Writes nothing when there is nothing.
