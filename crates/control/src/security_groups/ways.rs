@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openvpc_model::table::Anchor;
 use openvpc_model::{Direction, Network, Peer, PeeringId, SecurityGroup, SecurityGroupId, SecurityGroupRule, TransitGatewayId};
 
-use crate::peerings;
+use crate::{peerings, transit_gateways};
 
 /// What lets the rules of one group name another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +20,15 @@ pub enum Way {
 
 /// What lets rules of `group` name `peer`; none when they may not, and such a rule is stale. See "Update your security
 /// groups to reference peer security groups" in the VPC Peering Guide.
-pub fn way(network: &Network, group: &SecurityGroup, peer: &SecurityGroup, _direction: Direction) -> Option<Way> {
+pub fn way(network: &Network, group: &SecurityGroup, peer: &SecurityGroup, direction: Direction) -> Option<Way> {
     if group.vpcs().any(|vpc| peer.is_in(vpc)) {
         return Some(Way::SameVpc);
     }
-    peerings::referencing(network, group.vpc, peer.vpc).map(|peering| Way::Peering(peering.id))
+    if let Some(peering) = peerings::referencing(network, group.vpc, peer.vpc) {
+        return Some(Way::Peering(peering.id));
+    }
+    let gateway = transit_gateways::referencing(network, group.vpc, peer.vpc);
+    gateway.filter(|_| direction == Direction::Ingress).map(Way::TransitGateway)
 }
 
 /// The groups of all accounts that have a rule which names the given one.

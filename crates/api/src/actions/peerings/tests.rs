@@ -204,8 +204,16 @@ fn an_unanswered_request_expires_after_a_week() {
         assert_eq!(try_do(&api, BOB, verb, &id), "InvalidStateTransition", "{verb}");
     }
     assert_eq!(try_do(&api, ALICE, "Delete", &id), "InvalidStateTransition");
+    // What nobody sees any more is forgotten, and not before.
+    let forget = || {
+        let owner = openvpc_model::Owner { account: ALICE.0.parse().unwrap(), region: ALICE.1.parse().unwrap() };
+        api.control.transact(&openvpc_control::Caller { owner }, |tx| Ok(openvpc_control::retention::prune(tx))).unwrap();
+        api.control.snapshot().peerings.size()
+    };
+    assert_eq!(forget(), 1);
     clock.fetch_add(48 * HOUR, Ordering::Relaxed);
     assert_eq!(try_do(&api, ALICE, "Accept", &id), "InvalidVpcPeeringConnectionID.NotFound");
+    assert_eq!(forget(), 0);
 }
 
 #[test]
@@ -434,4 +442,43 @@ fn every_filter_finds_its_connections() {
     assert_eq!(api.code_as(ALICE, "CreateVpcPeeringConnection", &bad), "InvalidParameterValue");
     let dry = [("VpcId", &*a), ("PeerVpcId", &*c), ("DryRun", "true")];
     assert_eq!(api.code_as(ALICE, "CreateVpcPeeringConnection", &dry), "DryRunOperation");
+}
+
+#[test]
+fn groups_are_named_across_accounts_with_their_owner_but_not_across_regions() {
+    let api = api();
+    let group = |caller: Caller, vpc: &str| {
+        let parameters = [("GroupName", "web"), ("GroupDescription", "web"), ("VpcId", vpc)];
+        api.call_as(caller, "CreateSecurityGroup", &parameters).unwrap()["GroupId"].as_str().unwrap().to_owned()
+    };
+    let name = |here: &str, there: &str, owner: Option<&str>| {
+        let mut parameters =
+            vec![("GroupId", here), ("IpPermissions.1.IpProtocol", "-1"), ("IpPermissions.1.Groups.1.GroupId", there)];
+        parameters.extend(owner.map(|owner| ("IpPermissions.1.Groups.1.UserId", owner)));
+        let done = api.call_as(ALICE, "AuthorizeSecurityGroupIngress", &parameters);
+        done.map_or_else(|error| error.code.into_owned(), |_| "done".to_owned())
+    };
+    let (a, b, id) = active(&api, ALICE, BOB);
+    let (here, there) = (group(ALICE, &a), group(BOB, &b));
+    assert_eq!(name(&here, &there, None), "InvalidGroup.NotFound", "Alice has no such group");
+    assert_eq!(name(&here, &there, Some(BOB.0)), "done");
+    let pair = || {
+        let found = api.call_as(ALICE, "DescribeSecurityGroups", &[("GroupId.1", &here)]).unwrap();
+        found["SecurityGroups"][0]["IpPermissions"][0]["UserIdGroupPairs"][0].clone()
+    };
+    let expected = |status: &str| {
+        json!({
+            "GroupId": there, "UserId": BOB.0, "VpcId": b, "VpcPeeringConnectionId": id, "PeeringStatus": status,
+        })
+    };
+    assert_eq!(pair(), expected("active"));
+    assert_eq!(try_do(&api, BOB, "Delete", &id), "done");
+    assert_eq!(pair(), expected("deleted"));
+    let stale = api.call_as(ALICE, "DescribeStaleSecurityGroups", &[("VpcId", &a)]).unwrap();
+    assert_eq!(stale["StaleSecurityGroupSet"][0]["GroupId"], here);
+    let (c, d) = (vpc(&api, ALICE, "10.5.0.0/16"), vpc(&api, ALICE_WEST, "10.6.0.0/16"));
+    let far = self::id(&ask(&api, ALICE, &c, ALICE_WEST, &d));
+    assert_eq!(try_do(&api, ALICE_WEST, "Accept", &far), "done");
+    let (here, there) = (group(ALICE, &c), group(ALICE_WEST, &d));
+    assert_eq!(name(&here, &there, Some(ALICE.0)), "InvalidGroup.NotFound");
 }

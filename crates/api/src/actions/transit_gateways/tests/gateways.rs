@@ -166,10 +166,19 @@ fn a_gateway_goes_when_nothing_is_attached_and_is_shown_for_two_hours() {
             one("DescribeTransitGatewayVpcAttachments", "TransitGatewayVpcAttachments"),
         ]
     };
+    let forget = || {
+        let owner = openvpc_model::Owner { account: ALICE.0.parse().unwrap(), region: ALICE.1.parse().unwrap() };
+        api.control.transact(&openvpc_control::Caller { owner }, |tx| Ok(openvpc_control::retention::prune(tx))).unwrap();
+        let network = api.control.snapshot();
+        let (gateways, tables) = (network.transit_gateways.size(), network.transit_gateway_route_tables.size());
+        [gateways, tables, network.transit_gateway_attachments.size()]
+    };
     clock.fetch_add(2 * 60 * 60 * 1000 - 1, Ordering::Relaxed);
     assert_eq!(states(), ["deleted"; 4]);
+    assert_eq!(forget(), [1; 3]);
     clock.fetch_add(1, Ordering::Relaxed);
     assert_eq!(states(), [""; 4]);
+    assert_eq!(forget(), [0; 3]);
     let named = [("TransitGatewayIds.1", &*id)];
     assert_eq!(api.code_as(ALICE, "DescribeTransitGateways", &named), "InvalidTransitGatewayID.NotFound");
 }

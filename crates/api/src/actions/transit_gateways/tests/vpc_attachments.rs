@@ -324,3 +324,47 @@ fn every_filter_finds_its_attachments() {
     let page = [("MaxResults", "5"), ("TransitGatewayAttachmentIds.1", &*one)];
     assert_eq!(lab.code("DescribeTransitGatewayAttachments", &page), "InvalidParameterCombination");
 }
+
+#[test]
+fn rules_for_inbound_packets_name_groups_over_a_gateway_that_allows_it() {
+    let lab = Lab::new();
+    let (one, two) = (lab.attach(&lab.one), lab.attach(&lab.two));
+    let group = |vpc: &str| {
+        let parameters = [("GroupName", "web"), ("GroupDescription", "web"), ("VpcId", vpc)];
+        text(&lab.call("CreateSecurityGroup", &parameters)["GroupId"])
+    };
+    let (here, there) = (group(&lab.one.vpc), group(&lab.two.vpc));
+    let name = |direction: &str| {
+        let parameters =
+            [("GroupId", &*there), ("IpPermissions.1.IpProtocol", "-1"), ("IpPermissions.1.Groups.1.GroupId", &*here)];
+        let done = lab.api.call_as(ALICE, &format!("AuthorizeSecurityGroup{direction}"), &parameters);
+        done.map_or_else(|error| error.code.into_owned(), |_| "done".to_owned())
+    };
+    let option = |action: &str, id: (&str, &str), value: &str| {
+        lab.call(action, &[id, ("Options.SecurityGroupReferencingSupport", value)]);
+    };
+    let of_gateway = |value| option("ModifyTransitGateway", ("TransitGatewayId", &lab.gateway), value);
+    let of_attachment = |id: &str, value: &str| {
+        option("ModifyTransitGatewayVpcAttachment", ("TransitGatewayAttachmentId", id), value);
+    };
+    assert_eq!(name("Ingress"), "InvalidGroup.NotFound", "a gateway's default is not to allow it");
+    of_gateway("enable");
+    assert_eq!(name("Egress"), "InvalidGroup.NotFound");
+    assert_eq!(name("Ingress"), "done");
+    let references = || lab.call("DescribeSecurityGroupReferences", &[("GroupId.1", &here)])["SecurityGroupReferenceSet"].clone();
+    let expected = json!([{"GroupId": here, "ReferencingVpcId": lab.two.vpc, "TransitGatewayId": lab.gateway}]);
+    assert_eq!(references(), expected);
+    let stale = || {
+        let found = lab.call("DescribeStaleSecurityGroups", &[("VpcId", &lab.two.vpc)]);
+        found["StaleSecurityGroupSet"].as_array().unwrap().len()
+    };
+    assert_eq!(stale(), 0);
+    for id in [&one, &two] {
+        of_attachment(id, "disable");
+        assert_eq!((stale(), references()), (1, json!([])));
+        of_attachment(id, "enable");
+        assert_eq!((stale(), references()), (0, expected.clone()));
+    }
+    of_gateway("disable");
+    assert_eq!(stale(), 1);
+}
