@@ -207,7 +207,12 @@ fn an_unanswered_request_expires_after_a_week() {
     // What nobody sees any more is forgotten, and not before.
     let forget = || {
         let owner = openvpc_model::Owner { account: ALICE.0.parse().unwrap(), region: ALICE.1.parse().unwrap() };
-        api.control.transact(&openvpc_control::Caller { owner }, |tx| Ok(openvpc_control::retention::prune(tx))).unwrap();
+        api.control
+            .transact(&openvpc_control::Caller { owner }, |tx| {
+                openvpc_control::retention::prune(tx);
+                Ok(())
+            })
+            .unwrap();
         api.control.snapshot().peerings.size()
     };
     assert_eq!(forget(), 1);

@@ -168,7 +168,12 @@ fn a_gateway_goes_when_nothing_is_attached_and_is_shown_for_two_hours() {
     };
     let forget = || {
         let owner = openvpc_model::Owner { account: ALICE.0.parse().unwrap(), region: ALICE.1.parse().unwrap() };
-        api.control.transact(&openvpc_control::Caller { owner }, |tx| Ok(openvpc_control::retention::prune(tx))).unwrap();
+        api.control
+            .transact(&openvpc_control::Caller { owner }, |tx| {
+                openvpc_control::retention::prune(tx);
+                Ok(())
+            })
+            .unwrap();
         let network = api.control.snapshot();
         let (gateways, tables) = (network.transit_gateways.size(), network.transit_gateway_route_tables.size());
         [gateways, tables, network.transit_gateway_attachments.size()]
