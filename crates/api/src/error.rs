@@ -82,6 +82,8 @@ fn status_of(code: &str) -> u16 {
         | "InvalidClientTokenId"
         | "ExpiredToken"
         | "AccessDenied" => 403,
+        "NoSuchEntity" => 404,
+        "DeleteConflict" | "EntityAlreadyExists" => 409,
         "DryRunOperation" => 412,
         "RequestEntityTooLarge" => 413,
         "InternalError" | "InternalFailure" => 500,

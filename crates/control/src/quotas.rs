@@ -143,6 +143,16 @@ quotas! {
     vpn_connections_per_gateway = "vpn-connections-per-gateway", 10;
     /// Static routes per VPN connection.
     routes_per_vpn_connection = "routes-per-vpn-connection", 100;
+    /// Log groups per region.
+    log_groups = "log-groups", 1_000_000;
+    /// Parameters per region.
+    parameters = "parameters", 10_000;
+    /// Roles per account.
+    roles = "roles", 1000;
+    /// Customer managed policies per account.
+    policies = "policies", 1500;
+    /// Instance profiles per account.
+    instance_profiles = "instance-profiles", 1000;
     /// Instances per region.
     instances = "instances", 1000;
 }

@@ -19,6 +19,8 @@ use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
 use crate::{BlockPublicAccessExclusionId, InterfacePermissionId, KeyPair, KeyPairId, SubnetCidrReservationId};
 use crate::{CarrierGateway, CarrierGatewayId, EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
+use crate::{IamName, InstanceProfile, ManagedPolicy, Role, SessionKey};
+use crate::{LogBatch, LogGroup, LogKey, LogResourcePolicy, LogStream, Parameter};
 use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
     EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
@@ -266,6 +268,29 @@ network! {
         "direct-connect-proposal", |r| r.id, r.owner, |k| k.to_string();
     /// Failover tests of virtual interfaces.
     failover_tests: FailoverTest[FailoverTestId] = "direct-connect-failover-test", |r| r.id, r.owner, |k| k.to_string();
+    /// Roles of IAM.
+    roles: Role[IamName] = "role", |r| IamName::new(r.owner.account, &r.name), r.owner, |k| k.to_string();
+    /// Managed policies of IAM.
+    policies: ManagedPolicy[String] = "policy", |r| r.arn(), r.owner, |k| k.clone();
+    /// Instance profiles of IAM.
+    instance_profiles: InstanceProfile[IamName] =
+        "instance-profile", |r| IamName::new(r.owner.account, &r.name), r.owner, |k| k.to_string();
+    /// Temporary access keys of STS.
+    session_keys: SessionKey[String] = "session-key", |r| r.access_key.clone(), r.owner, |k| k.clone();
+    /// Log groups.
+    log_groups: LogGroup[LogKey] = "log-group", |r| LogKey::group(&r.owner, &r.name), r.owner, |k| k.to_string();
+    /// Log streams.
+    log_streams: LogStream[LogKey] =
+        "log-stream", |r| LogKey::stream(&r.owner, &r.group, &r.name), r.owner, |k| k.to_string();
+    /// Log events.
+    log_batches: LogBatch[LogKey] =
+        "log-batch", |r| LogKey { batch: r.number, ..LogKey::stream(&r.owner, &r.group, &r.stream) }, r.owner, |k| k.to_string();
+    /// Policies about log groups.
+    log_resource_policies: LogResourcePolicy[LogKey] =
+        "log-resource-policy", |r| LogKey::group(&r.owner, &r.name), r.owner, |k| k.to_string();
+    /// Parameters.
+    parameters: Parameter[(Owner, String)] =
+        "parameter", |r| (r.owner.clone(), r.name.clone()), r.owner, |k| format!("{}/{}{}", k.0.account, k.0.region, k.1);
 }
 
 impl Network {

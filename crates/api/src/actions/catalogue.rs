@@ -14,7 +14,7 @@ pub const ACTIONS: &[Action] = &[
 ];
 
 /// The image that is listed to a caller who names none.
-const DEFAULT_IMAGE: &str = "ami-00000000000000001";
+pub(crate) const DEFAULT_IMAGE: &str = "ami-00000000000000001";
 
 /// Every image id is the same image: a sandbox over the host's root file system.
 fn describe_images(_ctx: &Ctx<'_>, request: shapes::DescribeImagesRequest) -> Result<shapes::DescribeImagesResult, ApiError> {

@@ -9,6 +9,7 @@ mod acm;
 mod directconnect;
 mod elbv2;
 mod iam;
+mod list;
 mod logs;
 mod ssm;
 mod sts;
