@@ -66,6 +66,9 @@ macro_rules! missing {
 }
 
 missing! {
+    AccessScope: "InvalidNetworkInsightsAccessScopeId.NotFound", "The network insights access scope ID '{}' does not exist";
+    AccessScopeAnalysis:
+        "InvalidNetworkInsightsAccessScopeAnalysisId.NotFound", "The network insights access scope analysis ID '{}' does not exist";
     Certificate: "ResourceNotFoundException", "Could not find certificate {}.";
     ClientVpnEndpoint: "InvalidClientVpnEndpointId.NotFound", "Endpoint {} does not exist";
     ConnectionNotification: "InvalidConnectionNotification", "The connection notification ID '{}' does not exist";

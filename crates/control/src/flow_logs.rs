@@ -3,7 +3,7 @@
 use openvpc_model::{FlowLog, FlowLogDestination, FlowLogId, FlowLogTarget, NetworkInterface, Subnet, Tags, TrafficType, Vpc};
 use serde::Serialize;
 
-use crate::{ControlError, Tx, idempotency};
+use crate::{ControlError, Tx, idempotency, log_groups};
 
 /// What CreateFlowLogs asks for: the same flow log for each of several resources.
 #[derive(Clone, Debug, Serialize)]
@@ -18,6 +18,8 @@ pub struct CreateFlowLogs {
     pub log_format: String,
     /// 60 or 600 seconds.
     pub max_aggregation_interval: u32,
+    /// The role that delivers to a log group, kept for clients.
+    pub deliver_logs_permission_arn: Option<String>,
     /// The role for cross-account delivery, kept for clients.
     pub deliver_cross_account_role: Option<String>,
     /// The caller's token.
@@ -29,11 +31,15 @@ pub struct CreateFlowLogs {
 /// Makes the flow logs, all or none. Records begin with the packets after this.
 ///
 /// # Errors
-/// The targets' not-found errors, `FlowLogAlreadyExists`, `FlowLogsLimitExceeded`, `IdempotentParameterMismatch`.
+/// The targets' not-found errors, `InvalidParameter` for a log group of a name that can't be, `FlowLogAlreadyExists`, `FlowLogsLimitExceeded`, `IdempotentParameterMismatch`.
 pub fn create(tx: &mut Tx, request: CreateFlowLogs) -> Result<Vec<FlowLogId>, ControlError> {
     let token = request.client_token.clone();
     let parameters = request.clone();
     idempotency::once(tx, "CreateFlowLogs", token.as_deref(), &parameters, |tx| {
+        // On AWS the first delivery makes a group that isn't there.
+        if let FlowLogDestination::CloudWatchLogs { log_group } = &request.destination {
+            log_groups::ensure_group(tx, log_group).map_err(|error| ControlError::new("InvalidParameter", error.message))?;
+        }
         request.targets.iter().map(|target| create_one(tx, *target, &request)).collect()
     })
 }
@@ -82,7 +88,7 @@ fn create_one(tx: &mut Tx, target: FlowLogTarget, request: &CreateFlowLogs) -> R
         destination: request.destination.clone(),
         log_format: request.log_format.clone(),
         max_aggregation_interval: request.max_aggregation_interval,
-        deliver_logs_permission_arn: None,
+        deliver_logs_permission_arn: request.deliver_logs_permission_arn.clone(),
         deliver_cross_account_role: request.deliver_cross_account_role.clone(),
         created_at: tx.now(),
         client_token: request.client_token.clone(),

@@ -8,7 +8,7 @@ mod profiles;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openvpc_model::{IamName, InstanceProfile, ManagedPolicy, Network, Owner, Role, Tags};
+use openvpc_model::{AccountId, IamName, InstanceProfile, ManagedPolicy, Network, Owner, Role, Tags};
 
 use crate::{ControlError, Tx};
 
@@ -250,6 +250,11 @@ pub fn role<'a>(network: &'a Network, owner: &Owner, name: &str) -> Result<&'a A
     network.roles.get(&IamName::new(owner.account, name)).ok_or_else(|| missing("role with name", name))
 }
 
+/// Whether a role's trust names an account.
+pub fn trusts(role: &Role, account: AccountId) -> bool {
+    documents::names_account(&role.trust, account)
+}
+
 /// The instance profiles that hold a role.
 pub fn profiles_of<'a>(network: &'a Network, role: &'a Role) -> impl Iterator<Item = &'a Arc<InstanceProfile>> {
     let holds = |profile: &InstanceProfile| {
@@ -273,7 +278,8 @@ pub fn no_inline(name: &str) -> ControlError {
 fn own_role(tx: &Tx, name: &str) -> Result<Arc<Role>, ControlError> {
     let role = Arc::clone(role(tx.network(), tx.owner(), name)?);
     if role.path.starts_with(LINKED) {
-        let message = format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
+        let message =
+            format!("Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS");
         return Err(ControlError::new("UnmodifiableEntity", message));
     }
     Ok(role)
@@ -339,7 +345,9 @@ fn check_name(parameter: &str, name: &str, most: usize) -> Result<(), ControlErr
     }
     Err(ControlError::new(
         "ValidationError",
-        format!("The specified value for {parameter} is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_- and have at most {most} of them"),
+        format!(
+            "The specified value for {parameter} is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_- and have at most {most} of them"
+        ),
     ))
 }
 

@@ -104,7 +104,8 @@ pub fn delete_group(tx: &mut Tx, name: &str) -> Result<(), ControlError> {
 /// `ResourceNotFoundException`, `InvalidParameterException`.
 pub fn set_retention(tx: &mut Tx, name: &str, days: Option<i32>) -> Result<(), ControlError> {
     let days = days.map(|days| u32::try_from(days).ok().filter(|days| RETENTIONS.contains(days)).ok_or(days));
-    let days = days.transpose().map_err(|days| invalid(&format!("retentionInDays can't be {days}: use one of {RETENTIONS:?}")))?;
+    let days =
+        days.transpose().map_err(|days| invalid(&format!("retentionInDays can't be {days}: use one of {RETENTIONS:?}")))?;
     change_group(tx, name, |group| group.retention_days = days)
 }
 
@@ -224,8 +225,7 @@ pub fn events<'a>(network: &'a Network, stream: &'a LogStream, now: UnixMillis) 
     let oldest = retention.map_or(0, |days| now.0.saturating_sub(u64::from(days) * DAY_MS));
     let key = LogKey::stream(&stream.owner, &stream.group, &stream.name);
     let batches = (1..=stream.batches).filter_map(|batch| network.log_batches.get(&LogKey { batch, ..key.clone() }));
-    let mut events: Vec<_> =
-        batches.flat_map(|batch| batch.events.iter().map(|event| (batch.ingested_at, event))).collect();
+    let mut events: Vec<_> = batches.flat_map(|batch| batch.events.iter().map(|event| (batch.ingested_at, event))).collect();
     events.retain(|(_, event)| event.at.0 >= oldest);
     // Stable: events of one time stay in the order in which they came.
     events.sort_by_key(|(_, event)| event.at);

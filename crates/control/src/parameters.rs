@@ -176,7 +176,9 @@ pub fn not_found(name: &str) -> ControlError {
 fn check_name(name: &str) -> Result<(), ControlError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-/".contains(&b);
     if name.is_empty() || name.len() > 2048 || !name.bytes().all(allowed) || name.ends_with('/') || name.contains("//") {
-        return Err(invalid("Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_"));
+        return Err(invalid(
+            "Parameter name: can't be prefixed with \"ssm\" (case-insensitive). If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_",
+        ));
     }
     if name.contains('/') && !name.starts_with('/') {
         return Err(invalid("Parameter name must be a fully qualified name."));

@@ -147,6 +147,8 @@ quotas! {
     log_groups = "log-groups", 1_000_000;
     /// Parameters per region.
     parameters = "parameters", 10_000;
+    /// Network Access Scopes per region.
+    access_scopes = "network-access-scopes", 1000;
     /// Roles per account.
     roles = "roles", 1000;
     /// Customer managed policies per account.

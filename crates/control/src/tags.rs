@@ -3,6 +3,7 @@
 use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::cidr_reservation::SubnetCidrReservation;
 use openvpc_model::public_access::PublicAccessExclusion;
+use openvpc_model::{AccessScope, AccessScopeAnalysis, ClientVpnEndpoint};
 use openvpc_model::{
     CarrierGateway, DhcpOptions, EgressOnlyGateway, ElasticIp, FlowLog, Id, InsightsAnalysis, InsightsPath, Instance,
     InternetGateway, KeyPair, NatGateway, Network, NetworkAcl, NetworkInterface, Owner, PrefixList, RouteTable, SecurityGroup,
@@ -92,6 +93,8 @@ macro_rules! taggable {
 }
 
 taggable! {
+    AccessScope: "network-insights-access-scope";
+    AccessScopeAnalysis: "network-insights-access-scope-analysis";
     ClientVpnEndpoint: "client-vpn-endpoint";
     CustomerGateway: "customer-gateway";
     CarrierGateway: "carrier-gateway";

@@ -134,27 +134,6 @@ impl InstanceProfile {
     }
 }
 
-/// A temporary access key of STS.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionKey {
-    /// `ASIA…`.
-    pub access_key: String,
-    /// The account that its holder acts for, and the region that it was made through.
-    pub owner: Owner,
-    /// Who its holder is: the ARN of the assumed role, none for a session of the account itself.
-    pub assumed_role: Option<String>,
-    /// The secret half.
-    pub secret: String,
-    /// When it ends.
-    pub expires_at: UnixMillis,
-}
-
-impl std::fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionKey").field("access_key", &self.access_key).finish_non_exhaustive()
-    }
-}
-
 fn arn(owner: &Owner, kind: &str, path: &str, name: &str) -> String {
     format!("arn:{}:iam::{}:{kind}{path}{name}", owner.region.partition(), owner.account)
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_key;
+pub mod access_scope;
 pub mod address;
 pub mod certificate;
 pub mod cidr_reservation;
@@ -31,6 +32,7 @@ pub mod nacl;
 pub mod nat;
 pub mod network;
 pub mod owner;
+pub mod parameter;
 pub mod peering;
 pub mod prefix_list;
 pub mod public_access;
@@ -48,6 +50,7 @@ pub mod vpn;
 pub mod zone;
 
 pub use access_key::{AccessKey, Secret};
+pub use access_scope::{AccessScope, AccessScopeAnalysis};
 pub use address::ElasticIp;
 pub use certificate::Certificate;
 pub use client_vpn::{
@@ -68,7 +71,7 @@ pub use endpoint::{
 };
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{CarrierGateway, EgressOnlyGateway, InternetGateway};
-pub use iam::{IamName, InstanceProfile, ManagedPolicy, PolicyVersion, Role, SessionKey};
+pub use iam::{IamName, InstanceProfile, ManagedPolicy, PolicyVersion, Role};
 pub use idempotency::{ClientToken, ClientTokenKey};
 pub use ids::*;
 pub use insights::{InsightsAnalysis, InsightsPath};
@@ -83,9 +86,9 @@ pub use nacl::{Direction, NaclAction, NaclEntry, NetworkAcl};
 pub use nat::NatGateway;
 pub use network::{Change, Network, Resource, Table};
 pub use owner::{AccountId, Owner, Region};
+pub use parameter::Parameter;
 pub use peering::{Peering, PeeringSide, PeeringState};
 pub use prefix_list::{AddressFamily, AwsPrefixList, PrefixList, PrefixListEntry, PrefixListState, PrefixListVersion};
-pub use parameter::Parameter;
 pub use route::{Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
 pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};

@@ -17,10 +17,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
 use crate::{BlockPublicAccessExclusionId, InterfacePermissionId, KeyPair, KeyPairId, SubnetCidrReservationId};
+use crate::{AccessScope, AccessScopeAnalysis, AccessScopeAnalysisId, AccessScopeId};
 use crate::{CarrierGateway, CarrierGatewayId, EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
-use crate::{IamName, InstanceProfile, ManagedPolicy, Role, SessionKey};
-use crate::{LogBatch, LogGroup, LogKey, LogResourcePolicy, LogStream, Parameter};
 use crate::{
     ConnectionNotification, ConnectionNotificationId, EndpointPermission, EndpointPermissionId, EndpointService,
     EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
@@ -37,6 +36,8 @@ use crate::{
     DirectConnectGateway, DirectConnectGatewayId, DirectConnectProposal, DirectConnectProposalId, FailoverTest, FailoverTestId,
     Lag, LagId, VirtualInterface, VirtualInterfaceId,
 };
+use crate::{IamName, InstanceProfile, ManagedPolicy, Role};
+use crate::{LogBatch, LogGroup, LogKey, LogResourcePolicy, LogStream, Parameter};
 use crate::{
     Peering, PeeringId, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTable, TransitGatewayRouteTableId,
@@ -239,6 +240,11 @@ network! {
     /// Route tables of transit gateways, deleted ones for a while.
     transit_gateway_route_tables: TransitGatewayRouteTable[TransitGatewayRouteTableId] =
         "transit-gateway-route-table", |r| r.id, r.owner, |k| k.to_string();
+    /// Network Access Scopes.
+    access_scopes: AccessScope[AccessScopeId] = "network-insights-access-scope", |r| r.id, r.owner, |k| k.to_string();
+    /// What was found in Network Access Scopes.
+    access_scope_analyses: AccessScopeAnalysis[AccessScopeAnalysisId] =
+        "network-insights-access-scope-analysis", |r| r.id, r.owner, |k| k.to_string();
     /// Client VPN endpoints.
     client_vpn_endpoints: ClientVpnEndpoint[ClientVpnEndpointId] = "client-vpn-endpoint", |r| r.id, r.owner, |k| k.to_string();
     /// Certificates of ACM.
@@ -275,8 +281,6 @@ network! {
     /// Instance profiles of IAM.
     instance_profiles: InstanceProfile[IamName] =
         "instance-profile", |r| IamName::new(r.owner.account, &r.name), r.owner, |k| k.to_string();
-    /// Temporary access keys of STS.
-    session_keys: SessionKey[String] = "session-key", |r| r.access_key.clone(), r.owner, |k| k.clone();
     /// Log groups.
     log_groups: LogGroup[LogKey] = "log-group", |r| LogKey::group(&r.owner, &r.name), r.owner, |k| k.to_string();
     /// Log streams.

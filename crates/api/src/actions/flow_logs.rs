@@ -16,6 +16,8 @@ pub const ACTIONS: &[Action] = &[
     action!(GetFlowLogsIntegrationTemplate, integration::get_flow_logs_integration_template),
 ];
 
+/// What DescribeFlowLogs says of flow logs to log groups.
+const S3_ONLY: &str = "This version of openvpc delivers flow logs to S3 only; nothing is written to the log group.";
 /// The most resources of one CreateFlowLogs.
 const MOST_RESOURCES: usize = 300;
 /// The most flow logs of one DeleteFlowLogs or DescribeFlowLogs.
@@ -25,7 +27,7 @@ fn create_flow_logs(ctx: &Ctx<'_>, request: shapes::CreateFlowLogsRequest) -> Re
     let tags = tagging::on_create(&request.tag_specifications, "vpc-flow-log")?;
     let targets = targets(&request)?;
     let traffic_type = traffic_type(&request)?;
-    let destination = destination(&request)?;
+    let destination = destination(ctx, &request)?;
     let log_format = match request.log_format.as_deref() {
         None => Format::version_2().to_string(),
         Some(text) => text.parse::<Format>().map_err(invalid)?.to_string(),
@@ -45,6 +47,14 @@ fn create_flow_logs(ctx: &Ctx<'_>, request: shapes::CreateFlowLogsRequest) -> Re
         let unsuccessful = request.resource_ids.iter().map(item).collect();
         return Ok(shapes::CreateFlowLogsResult { client_token: answered_token, flow_log_ids: Vec::new(), unsuccessful });
     }
+    if let Some(role) = &request.deliver_logs_permission_arn
+        && !role_exists(ctx, role)?
+    {
+        let message = format!("DeliverLogsPermissionArn: {role} does not exist.");
+        let item = |id: &String| unsuccessful(id, "400", &message);
+        let unsuccessful = request.resource_ids.iter().map(item).collect();
+        return Ok(shapes::CreateFlowLogsResult { client_token: answered_token, flow_log_ids: Vec::new(), unsuccessful });
+    }
     let made = ctx.mutate(|tx| {
         flow_logs::create(
             tx,
@@ -54,6 +64,7 @@ fn create_flow_logs(ctx: &Ctx<'_>, request: shapes::CreateFlowLogsRequest) -> Re
                 destination,
                 log_format,
                 max_aggregation_interval,
+                deliver_logs_permission_arn: request.deliver_logs_permission_arn,
                 deliver_cross_account_role: request.deliver_cross_account_role,
                 client_token,
                 tags,
@@ -144,7 +155,7 @@ fn traffic_type(request: &shapes::CreateFlowLogsRequest) -> Result<TrafficType, 
     }
 }
 
-fn destination(request: &shapes::CreateFlowLogsRequest) -> Result<FlowLogDestination, ApiError> {
+fn destination(ctx: &Ctx<'_>, request: &shapes::CreateFlowLogsRequest) -> Result<FlowLogDestination, ApiError> {
     let kind = request.log_destination_type.as_deref().unwrap_or("cloud-watch-logs");
     let has_group = request.log_group_name.as_deref().is_some_and(|name| !name.is_empty());
     match kind {
@@ -162,6 +173,9 @@ fn destination(request: &shapes::CreateFlowLogsRequest) -> Result<FlowLogDestina
     }
     if kind == "cloud-watch-logs" && request.deliver_logs_permission_arn.is_none() {
         return Err(invalid("DeliverLogsPermissionArn can't be empty if LogDestinationType is cloud-watch-logs."));
+    }
+    if kind == "cloud-watch-logs" {
+        return Ok(FlowLogDestination::CloudWatchLogs { log_group: log_group(ctx, request)? });
     }
     let Some(destination) = destination.filter(|_| kind == "s3") else {
         return Err(ApiError::unsupported(format!(
@@ -191,6 +205,32 @@ fn destination(request: &shapes::CreateFlowLogsRequest) -> Result<FlowLogDestina
     })
 }
 
+/// The name of the caller's log group, given by name or by ARN.
+fn log_group(ctx: &Ctx<'_>, request: &shapes::CreateFlowLogsRequest) -> Result<String, ApiError> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    match (given(&request.log_group_name), given(&request.log_destination)) {
+        (Some(_), Some(_)) => Err(invalid("Please only provide LogGroupName or only provide LogDestination.")),
+        (Some(name), None) => Ok(name),
+        (None, destination) => {
+            let arn = destination.unwrap_or_default();
+            let owner = ctx.owner();
+            let own = format!("arn:{}:logs:{}:{}:log-group:", owner.region.partition(), owner.region, owner.account);
+            let name = arn.strip_prefix(&own).map(|name| name.trim_end_matches(":*")).filter(|name| !name.is_empty());
+            name.map(str::to_owned).ok_or_else(|| {
+                invalid(format!("LogDestination: {arn} is not the ARN of a log group of this account and Region ({own}NAME)."))
+            })
+        }
+    }
+}
+
+/// Whether the role that is to deliver is there, in the caller's account or another one.
+fn role_exists(ctx: &Ctx<'_>, arn: &str) -> Result<bool, ApiError> {
+    if !arn.starts_with("arn:") || !arn.contains(":role/") {
+        return Err(invalid(format!("DeliverLogsPermissionArn: {arn} is not the ARN of a role.")));
+    }
+    Ok(ctx.network()?.roles.values().any(|role| role.arn() == arn))
+}
+
 /// Takes `arn:aws:s3:::BUCKET/FOLDER/` apart.
 fn bucket_and_prefix(arn: &str) -> Result<(String, String), ApiError> {
     let malformed = || {
@@ -218,6 +258,10 @@ fn bucket_and_prefix(arn: &str) -> Result<(String, String), ApiError> {
 }
 
 fn shape(flow_log: &FlowLog, failure: Option<&str>) -> shapes::FlowLog {
+    let failure = failure.or(match flow_log.destination {
+        FlowLogDestination::CloudWatchLogs { .. } => Some(S3_ONLY),
+        FlowLogDestination::S3 { .. } => None,
+    });
     let mut shape = shapes::FlowLog {
         creation_time: Some(flow_log.created_at),
         deliver_logs_error_message: failure.map(str::to_owned),

@@ -1,7 +1,7 @@
 //! Network Insights (Reachability Analyzer): paths, and analyses of them by the pipeline.
 
-mod outcome;
-mod question;
+pub(super) mod outcome;
+pub(super) mod question;
 
 #[cfg(test)]
 mod tests;

@@ -24,10 +24,7 @@ const PAGE: usize = 1000;
 /// The most alternative names in a list of certificates.
 const NAMES: usize = 100;
 
-fn import(
-    ctx: &Ctx<'_>,
-    request: shapes::ImportCertificateRequest,
-) -> Result<shapes::ImportCertificateResponse, ApiError> {
+fn import(ctx: &Ctx<'_>, request: shapes::ImportCertificateRequest) -> Result<shapes::ImportCertificateResponse, ApiError> {
     let arn = request.certificate_arn.as_ref().map(|_| checked(&request.certificate_arn)).transpose()?.map(str::to_owned);
     let import = ImportCertificate {
         arn,
@@ -46,10 +43,7 @@ fn delete(ctx: &Ctx<'_>, request: shapes::DeleteCertificateRequest) -> Result<js
     Ok(json::Empty {})
 }
 
-fn describe(
-    ctx: &Ctx<'_>,
-    request: shapes::DescribeCertificateRequest,
-) -> Result<shapes::DescribeCertificateResponse, ApiError> {
+fn describe(ctx: &Ctx<'_>, request: shapes::DescribeCertificateRequest) -> Result<shapes::DescribeCertificateResponse, ApiError> {
     let network = ctx.network()?;
     let certificate = find(ctx, &network, &request.certificate_arn)?;
     let facts = certificates::read(&certificate.body)?;
@@ -125,8 +119,7 @@ fn list_certificates(
         _ => return Err(invalid("SortBy and SortOrder go together: CREATED_AT with ASCENDING or DESCENDING.")),
     }
     let codes = ("ValidationException", "ValidationException");
-    let (certificate_summary_list, next_token) =
-        list::cut(found, request.max_items, PAGE, request.next_token.as_deref(), codes)?;
+    let (certificate_summary_list, next_token) = list::cut(found, request.max_items, PAGE, request.next_token.as_deref(), codes)?;
     Ok(shapes::ListCertificatesResponse { next_token, certificate_summary_list })
 }
 
@@ -186,9 +179,9 @@ fn wire_algorithm(facts: &Facts) -> String {
 fn find<'a>(ctx: &Ctx<'_>, network: &'a Network, arn: &Option<String>) -> Result<&'a Certificate, ApiError> {
     let arn = checked(arn)?;
     let found = network.certificates.get(arn).filter(|certificate| certificate.owner == *ctx.owner());
-    found.map(|certificate| &**certificate).ok_or_else(|| {
-        ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn}."))
-    })
+    found
+        .map(|certificate| &**certificate)
+        .ok_or_else(|| ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn}.")))
 }
 
 /// An ARN of a certificate, of any account and region.
@@ -198,7 +191,11 @@ fn checked(arn: &Option<String>) -> Result<&str, ApiError> {
     let is_certificate = parts.next() == Some("arn")
         && parts.nth(1) == Some("acm")
         && parts.nth(2).is_some_and(|resource| resource.strip_prefix("certificate/").is_some_and(|id| !id.is_empty()));
-    if is_certificate { Ok(arn) } else { Err(ApiError::new("InvalidArnException", format!("{arn} is not the ARN of a certificate."))) }
+    if is_certificate {
+        Ok(arn)
+    } else {
+        Err(ApiError::new("InvalidArnException", format!("{arn} is not the ARN of a certificate.")))
+    }
 }
 
 fn pem(blob: Option<Blob>, what: &str) -> Result<String, ApiError> {

@@ -292,7 +292,10 @@ fn tags(given: &[shapes::Tag]) -> Result<Tags, ApiError> {
             return Err(ApiError::new("ValidationError", format!("The tag '{key}' is not valid.")));
         }
         if tags.insert(key, value).is_some() {
-            return Err(ApiError::new("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+            return Err(ApiError::new(
+                "InvalidInput",
+                "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+            ));
         }
     }
     Ok(tags)

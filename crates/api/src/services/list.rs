@@ -16,9 +16,10 @@ pub(super) fn cut<T>(
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
     let size = match size {
         None => most,
-        Some(size) => usize::try_from(size).ok().filter(|size| (1..=most).contains(size)).ok_or_else(|| {
-            ApiError::new(bad.0, format!("The size of a page is a number from 1 to {most}, not {size}."))
-        })?,
+        Some(size) => usize::try_from(size)
+            .ok()
+            .filter(|size| (1..=most).contains(size))
+            .ok_or_else(|| ApiError::new(bad.0, format!("The size of a page is a number from 1 to {most}, not {size}.")))?,
     };
     let offset = match token.filter(|token| !token.is_empty()) {
         None => 0,
@@ -48,6 +49,9 @@ mod tests {
         let (second, end) = cut(vec![1, 2, 3, 4, 5], Some(3), 10, token.as_deref(), ("size", "token")).unwrap();
         assert_eq!((first, second, end), (vec![1, 2, 3], vec![4, 5], None));
         let code = |size, token| cut(vec![1], size, 10, token, ("size", "token")).unwrap_err().code;
-        assert_eq!((code(Some(0), None), code(Some(11), None), code(None, Some("x"))), ("size".into(), "size".into(), "token".into()));
+        assert_eq!(
+            (code(Some(0), None), code(Some(11), None), code(None, Some("x"))),
+            ("size".into(), "size".into(), "token".into())
+        );
     }
 }

@@ -88,7 +88,9 @@ fn get_parameters_by_path(
 ) -> Result<shapes::GetParametersByPathResult, ApiError> {
     let path = request.path.unwrap_or_default();
     if !path.starts_with('/') {
-        return Err(invalid("The parameter doesn't meet the parameter name requirements. The path must begin with a forward slash \"/\"."));
+        return Err(invalid(
+            "The parameter doesn't meet the parameter name requirements. The path must begin with a forward slash \"/\".",
+        ));
     }
     let path = format!("{}/", path.trim_end_matches('/'));
     let network = ctx.network()?;
@@ -101,8 +103,7 @@ fn get_parameters_by_path(
         }
     }
     let codes = ("ValidationException", "InvalidNextToken");
-    let (parameters, next_token) =
-        list::cut(found, request.max_results, PATH_PAGE, request.next_token.as_deref(), codes)?;
+    let (parameters, next_token) = list::cut(found, request.max_results, PATH_PAGE, request.next_token.as_deref(), codes)?;
     Ok(shapes::GetParametersByPathResult { parameters, next_token })
 }
 
@@ -125,8 +126,7 @@ fn describe_parameters(
         }
     }
     let codes = ("ValidationException", "InvalidNextToken");
-    let (parameters, next_token) =
-        list::cut(found, request.max_results, DESCRIBE_PAGE, request.next_token.as_deref(), codes)?;
+    let (parameters, next_token) = list::cut(found, request.max_results, DESCRIBE_PAGE, request.next_token.as_deref(), codes)?;
     Ok(shapes::DescribeParametersResult { parameters, next_token })
 }
 
@@ -146,10 +146,7 @@ fn remove_tags(
     Ok(shapes::RemoveTagsFromResourceResult {})
 }
 
-fn list_tags(
-    ctx: &Ctx<'_>,
-    request: shapes::ListTagsForResourceRequest,
-) -> Result<shapes::ListTagsForResourceResult, ApiError> {
+fn list_tags(ctx: &Ctx<'_>, request: shapes::ListTagsForResourceRequest) -> Result<shapes::ListTagsForResourceResult, ApiError> {
     let name = tagged(&request.resource_type, request.resource_id)?;
     let network = ctx.network()?;
     let found = network.parameters.get(&(ctx.owner().clone(), name.clone()));
@@ -195,7 +192,8 @@ fn all(ctx: &Ctx<'_>, network: &Network, path: &str) -> Vec<Parameter> {
 
 /// Whether a parameter passes all filters. See "ParameterStringFilter" in the Systems Manager API Reference.
 fn passes(parameter: &Parameter, filters: &[shapes::ParameterStringFilter]) -> Result<bool, ApiError> {
-    let unknown = |what: &str, value: &str| ApiError::new(format!("InvalidFilter{what}"), format!("'{value}' can't be used here."));
+    let unknown =
+        |what: &str, value: &str| ApiError::new(format!("InvalidFilter{what}"), format!("'{value}' can't be used here."));
     for filter in filters {
         let key = filter.key.as_deref().unwrap_or_default();
         let option = filter.option.as_deref().unwrap_or("Equals");

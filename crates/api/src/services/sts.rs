@@ -4,8 +4,6 @@
 mod tests;
 
 use openvpc_control::sessions::{self, AssumeRole};
-use openvpc_model::SessionKey;
-
 use openvpc_model::{AccessKey, Owner};
 
 use super::prelude::*;
@@ -41,13 +39,15 @@ fn assume_role(ctx: &Ctx<'_>, request: shapes::AssumeRoleRequest) -> Result<shap
         session: request.role_session_name.unwrap_or_default(),
         duration: request.duration_seconds,
     };
-    let session = ctx.mutate(|tx| sessions::assume_role(tx, &assume))?;
+    let key = ctx.mutate(|tx| sessions::assume_role(tx, &assume))?;
+    let partition = ctx.owner().region.partition();
+    let user = key.session.as_ref().map(|session| shapes::AssumedRoleUser {
+        assumed_role_id: Some(session.user_id.clone()),
+        arn: Some(format!("arn:{partition}:sts::{}:{}", key.owner.account, session.principal)),
+    });
     Ok(shapes::AssumeRoleResponse {
-        assumed_role_user: Some(shapes::AssumedRoleUser {
-            assumed_role_id: Some(session.id),
-            arn: session.key.assumed_role.clone(),
-        }),
-        credentials: Some(credentials(session.key)),
+        assumed_role_user: user,
+        credentials: Some(credentials(&key)),
         packed_policy_size: None,
         source_identity: request.source_identity,
     })
@@ -58,28 +58,26 @@ fn get_session_token(
     request: shapes::GetSessionTokenRequest,
 ) -> Result<shapes::GetSessionTokenResponse, ApiError> {
     let key = ctx.mutate(|tx| sessions::session_token(tx, request.duration_seconds))?;
-    Ok(shapes::GetSessionTokenResponse { credentials: Some(credentials(key)) })
+    Ok(shapes::GetSessionTokenResponse { credentials: Some(credentials(&key)) })
 }
 
-/// An access key is an account's number, a temporary one that was made here, or any text that stands for the caller's
-/// own account.
+/// A key is a registered or temporary one, an account's number, or any text that stands for the caller's own account.
 fn get_access_key_info(
     ctx: &Ctx<'_>,
     request: shapes::GetAccessKeyInfoRequest,
 ) -> Result<shapes::GetAccessKeyInfoResponse, ApiError> {
-    let key = request.access_key_id.unwrap_or_default();
-    let network = ctx.network()?;
-    let temporary = network.session_keys.get(&key).map(|known| known.owner.account);
-    let account = temporary.or_else(|| key.parse().ok()).unwrap_or(ctx.owner().account);
+    let id = request.access_key_id.unwrap_or_default();
+    let network = ctx.control().snapshot();
+    let known = network.get::<AccessKey>(&id).map(|key| key.owner.account);
+    let account = known.or_else(|| id.parse().ok()).unwrap_or(ctx.owner().account);
     Ok(shapes::GetAccessKeyInfoResponse { account: Some(account.to_string()) })
 }
 
-/// The token says nothing beside the key: the key is what is looked up.
-fn credentials(key: SessionKey) -> shapes::Credentials {
+fn credentials(key: &AccessKey) -> shapes::Credentials {
     shapes::Credentials {
-        session_token: Some(format!("openvpc/{}/{}", key.access_key, key.expires_at.seconds())),
-        access_key_id: Some(key.access_key),
-        secret_access_key: Some(key.secret),
-        expiration: Some(key.expires_at),
+        access_key_id: Some(key.id.clone()),
+        secret_access_key: Some(key.secret.reveal().to_owned()),
+        session_token: key.session.as_ref().map(|session| session.token.reveal().to_owned()),
+        expiration: key.session.as_ref().map(|session| session.expires_at),
     }
 }

@@ -74,7 +74,7 @@ pub fn disassociate(tx: &mut Tx, id: ClientVpnEndpointId, association: &str) -> 
         endpoint.security_groups.clear();
     }
     tx.put(endpoint);
-    interfaces::delete_unchecked(tx, gone.eni)?;
+    interfaces::delete_managed(tx, gone.eni)?;
     Ok(gone.id)
 }
 
@@ -177,11 +177,5 @@ fn make_interface(tx: &mut Tx, endpoint: &ClientVpnEndpoint, subnet: &Subnet) ->
         groups: endpoint.security_groups.clone(),
         ..CreateNetworkInterface::new(subnet.id)
     };
-    let eni = interfaces::create(tx, request)?;
-    tx.update::<NetworkInterface, _>(&eni, |eni| {
-        eni.requester_managed = true;
-        // Packets of the clients leave with the interface's own address.
-        eni.source_dest_check = true;
-    })?;
-    Ok(eni)
+    interfaces::create_managed(tx, request, "interface")
 }

@@ -1,6 +1,7 @@
 //! Policy documents: their grammar, not their meaning.
 //! See "Grammar of the IAM JSON policy language" in the IAM User Guide.
 
+use openvpc_model::AccountId;
 use serde_json::{Map, Value};
 
 use crate::ControlError;
@@ -95,4 +96,23 @@ fn checked_statement(statement: Value) -> Result<Map<String, Value>, ControlErro
 
 fn malformed(message: &str) -> ControlError {
     ControlError::new("MalformedPolicyDocument", message)
+}
+
+/// Whether a statement that allows names an account: by its number, an ARN in it, or a star. A statement that denies and
+/// names it wins.
+pub(super) fn names_account(document: &str, account: AccountId) -> bool {
+    let statements = statements(document).unwrap_or_default();
+    let account = account.to_string();
+    let is_it = |text: &str| text == "*" || text == account || text.split(':').nth(4) == Some(&account);
+    let names = |statement: &&Map<String, Value>| match statement.get("Principal") {
+        Some(Value::String(text)) => text == "*",
+        Some(Value::Object(kinds)) => match kinds.get("AWS") {
+            Some(Value::String(text)) => is_it(text),
+            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).any(is_it),
+            _ => false,
+        },
+        _ => false,
+    };
+    let has_effect = |effect: &str| statements.iter().filter(names).any(|statement| statement["Effect"] == effect);
+    has_effect("Allow") && !has_effect("Deny")
 }

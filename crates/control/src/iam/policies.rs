@@ -71,7 +71,9 @@ pub fn delete_policy(tx: &mut Tx, arn: &str) -> Result<(), ControlError> {
         return conflict("Cannot delete a policy attached to entities.");
     }
     if policy.versions.len() > 1 {
-        return conflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.");
+        return conflict(
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+        );
     }
     tx.remove::<ManagedPolicy>(&arn.to_owned());
     Ok(())
@@ -85,7 +87,9 @@ pub fn add_version(tx: &mut Tx, arn: &str, document: &str, is_default: bool) -> 
     let found = policy(tx, arn)?;
     check_document(document)?;
     if found.versions.len() >= VERSIONS {
-        let message = format!("A managed policy can have up to {VERSIONS} versions. Before you create a new version, you must delete an existing version.");
+        let message = format!(
+            "A managed policy can have up to {VERSIONS} versions. Before you create a new version, you must delete an existing version."
+        );
         return Err(ControlError::new("LimitExceeded", message));
     }
     let mut policy = (*found).clone();

@@ -155,12 +155,26 @@ fn what_cannot_be_is_refused_in_awss_words() {
         (
             &[
                 ("LogDestinationType", "cloud-watch-logs"),
-                ("DeliverLogsPermissionArn", "arn:aws:iam::1:role/r"),
+                ("DeliverLogsPermissionArn", "r"),
                 ("LogDestination", ""),
                 ("LogGroupName", "group"),
             ],
-            "UnsupportedOperation",
-            "cloud-watch-logs",
+            "InvalidParameter",
+            "r is not the ARN of a role",
+        ),
+        (
+            &[
+                ("LogDestinationType", "cloud-watch-logs"),
+                ("DeliverLogsPermissionArn", "arn:aws:iam::1:role/r"),
+                ("LogGroupName", "group"),
+            ],
+            "InvalidParameter",
+            "only provide LogGroupName or only provide LogDestination",
+        ),
+        (
+            &[("LogDestinationType", "cloud-watch-logs"), ("DeliverLogsPermissionArn", "arn:aws:iam::1:role/r")],
+            "InvalidParameter",
+            "is not the ARN of a log group",
         ),
         (&[("LogDestinationType", "kinesis-data-firehose")], "UnsupportedOperation", "kinesis-data-firehose"),
         (&[("LogDestinationType", "carrier-pigeon")], "InvalidParameterValue", "carrier-pigeon"),
@@ -191,6 +205,39 @@ fn a_bucket_that_is_not_there_is_unsuccessful_per_resource() {
     let error = json!({"Code": "400", "Message": "LogDestination: none does not exist."});
     assert_eq!(answer["Unsuccessful"], json!([{"Error": error, "ResourceId": lab.vpc}]));
     assert!(lab.described(&[]).is_empty());
+}
+
+#[test]
+fn a_flow_log_to_a_log_group_needs_its_role_and_says_that_nothing_is_delivered() {
+    let lab = Lab::new();
+    let role = "arn:aws:iam::123456789012:role/flow";
+    let to_group = [
+        ("LogDestinationType", "cloud-watch-logs"),
+        ("DeliverLogsPermissionArn", role),
+        ("LogDestination", ""),
+        ("LogGroupName", "/vpc/flow"),
+    ];
+    let refused = lab.create(&to_group).unwrap();
+    assert_eq!(refused["Unsuccessful"][0]["Error"]["Message"], format!("DeliverLogsPermissionArn: {role} does not exist."));
+    let trust = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#;
+    lab.api.call("iam:CreateRole", &[("RoleName", "flow"), ("AssumeRolePolicyDocument", trust)]).unwrap();
+    let (code, _) = lab.refused(&[to_group[0], to_group[1], to_group[2], ("LogGroupName", "a group")]);
+    assert_eq!(code, "InvalidParameter");
+    let created = lab.create(&to_group).unwrap();
+    assert_eq!(created["Unsuccessful"], json!([]));
+    let described = lab.described(&[])[0].clone();
+    assert_eq!((&described["LogGroupName"], &described["DeliverLogsPermissionArn"]), (&json!("/vpc/flow"), &json!(role)));
+    assert_eq!(described["DeliverLogsStatus"], "FAILED");
+    assert!(described["DeliverLogsErrorMessage"].as_str().unwrap().contains("S3"), "{described}");
+    let groups = lab.api.json("logs", "DescribeLogGroups", &json!({})).unwrap();
+    assert_eq!(groups["logGroups"][0]["logGroupName"], "/vpc/flow");
+    let by_arn = [
+        ("LogDestinationType", "cloud-watch-logs"),
+        ("DeliverLogsPermissionArn", role),
+        ("LogDestination", "arn:aws:logs:us-east-1:123456789012:log-group:other:*"),
+    ];
+    lab.create(&by_arn).unwrap();
+    assert_eq!(lab.described(&[("Filter.1.Name", "log-group-name"), ("Filter.1.Value.1", "other")]).len(), 1);
 }
 
 #[test]

@@ -15,26 +15,26 @@ use crate::shapes;
 
 /// What came of an analysis.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::actions) struct Outcome {
     pub(super) found: bool,
     pub(super) failure: Option<String>,
-    pub(super) forward: Vec<Component>,
+    pub(in crate::actions) forward: Vec<Component>,
     pub(super) back: Vec<Component>,
     pub(super) reasons: Vec<Reason>,
 }
 
 /// One thing on the path.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Component {
+pub(in crate::actions) struct Component {
     pub(super) sequence: i32,
-    pub(super) id: String,
+    pub(in crate::actions) id: String,
     arn: String,
     inbound: Option<Header>,
     outbound: Option<Header>,
     rule: Option<Rule>,
     subnet: Option<String>,
     vpc: Option<String>,
-    attached_to: Option<String>,
+    pub(in crate::actions) attached_to: Option<String>,
 }
 
 /// A packet's header, one packet's worth of each range.
@@ -133,7 +133,7 @@ impl Reason {
 
 impl Outcome {
     /// The outcome that an explanation is.
-    pub(super) fn of(network: &Network, owner: &Owner, question: &Question, explanation: &Explanation) -> Self {
+    pub(in crate::actions) fn of(network: &Network, owner: &Owner, question: &Question, explanation: &Explanation) -> Self {
         let blockers = if explanation.forward.reachable { &explanation.back.blockers } else { &explanation.forward.blockers };
         let starts_at = match question.start {
             Start::Eni(eni) => Some(eni.to_string()),
@@ -149,6 +149,25 @@ impl Outcome {
             back: way(&explanation.back, None),
             reasons: blockers.iter().map(|blocker| Reason::of(network, owner, blocker)).collect(),
         }
+    }
+
+    /// The components of a way that ends in a gateway.
+    pub(in crate::actions) fn up_to_gateway(
+        network: &Network,
+        owner: &Owner,
+        question: &Question,
+        explanation: &Explanation,
+        gateway: &str,
+    ) -> Vec<Component> {
+        let starts_at = match question.start {
+            Start::Eni(eni) => Some(eni.to_string()),
+            Start::Internet(_) => None,
+        };
+        let mut components = components(network, owner, &explanation.forward, starts_at.as_ref());
+        let sequence = components.last().map_or(0, |last| last.sequence) + 1;
+        let arn = owner.ec2_arn(kind_of(gateway), gateway);
+        components.push(Component { sequence, id: gateway.to_owned(), arn, ..Component::default() });
+        components
     }
 }
 
@@ -280,7 +299,7 @@ fn protocol(protocol: Protocol) -> String {
 }
 
 /// A component as AWS shows it.
-pub(super) fn component_shape(component: &Component) -> shapes::PathComponent {
+pub(in crate::actions) fn component_shape(component: &Component) -> shapes::PathComponent {
     let mut shape = shapes::PathComponent {
         sequence_number: Some(component.sequence),
         component: Some(named(&component.id, &component.arn)),

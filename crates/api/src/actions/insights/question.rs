@@ -129,7 +129,7 @@ fn place(network: &Network, text: &str) -> Result<Place, String> {
 }
 
 /// One port of every range that rules of the protocol tell apart.
-fn ports(network: &Network, protocol: u8) -> Vec<u16> {
+pub(in crate::actions) fn ports(network: &Network, protocol: u8) -> Vec<u16> {
     let matters = |candidate: &Protocol| matches!(candidate, Protocol::All) || *candidate == Protocol::Number(protocol);
     let groups = network.security_groups.values().flat_map(|group| &group.rules).map(|rule| (rule.protocol, rule.ports));
     let nacls = network.nacls.values().flat_map(|nacl| &nacl.entries).map(|entry| (entry.protocol, entry.ports));
@@ -146,7 +146,7 @@ fn ports(network: &Network, protocol: u8) -> Vec<u16> {
 }
 
 /// One address on the internet of every block that rules tell apart; the lab's host first.
-fn internet_addresses(network: &Network) -> Vec<IpAddr> {
+pub(in crate::actions) fn internet_addresses(network: &Network) -> Vec<IpAddr> {
     let groups = network.security_groups.values().flat_map(|group| &group.rules).filter_map(|rule| match rule.peer {
         Peer::Ipv4(block) => Some(block),
         _ => None,

@@ -48,9 +48,8 @@ pub(super) fn list_policies(
     };
     let policies = network.all::<ManagedPolicy>().filter(|policy| is_shown(policy));
     // Lists leave description and tags out, as AWS's do.
-    let policies = policies
-        .map(|policy| shapes::Policy { description: None, tags: Vec::new(), ..shape(&network, policy) })
-        .collect();
+    let policies =
+        policies.map(|policy| shapes::Policy { description: None, tags: Vec::new(), ..shape(&network, policy) }).collect();
     let (policies, marker) = cut(policies, request.max_items, &request.marker)?;
     Ok(shapes::ListPoliciesResponse { policies, is_truncated: Some(marker.is_some()), marker })
 }
@@ -85,7 +84,8 @@ pub(super) fn get_version(
     let policy = find(ctx, &network, &request.policy_arn)?;
     let id = request.version_id.unwrap_or_default();
     let found = policy.versions.iter().find(|version| format!("v{}", version.number) == id);
-    let missing = || ApiError::new("NoSuchEntity", format!("Policy {} version {id} does not exist or is not attachable.", policy.arn()));
+    let missing =
+        || ApiError::new("NoSuchEntity", format!("Policy {} version {id} does not exist or is not attachable.", policy.arn()));
     let version = found.ok_or_else(missing)?;
     let policy_version = Some(version_shape(version, version.number == policy.default_version));
     Ok(shapes::GetPolicyVersionResponse { policy_version })
@@ -134,7 +134,11 @@ fn find<'a>(ctx: &Ctx<'_>, network: &'a Network, arn: &Option<String>) -> Result
         return Err(ApiError::new("InvalidInput", format!("ARN {arn} is not valid.")));
     }
     let found = network.policies.get(arn).filter(|policy| policy.owner.account == ctx.owner().account);
-    let what = if iam::is_aws_managed(arn, ctx.owner()) { "is AWS's own, whose documents openvpc doesn't have" } else { "was not found" };
+    let what = if iam::is_aws_managed(arn, ctx.owner()) {
+        "is AWS's own, whose documents openvpc doesn't have"
+    } else {
+        "was not found"
+    };
     found.map(|policy| &**policy).ok_or_else(|| ApiError::new("NoSuchEntity", format!("Policy {arn} {what}.")))
 }
 

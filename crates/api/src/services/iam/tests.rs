@@ -126,7 +126,8 @@ fn names_paths_and_lengths_are_checked() {
         }
         assert_eq!(code(&api, "CreateRole", &parameters), "ValidationError", "{name} {value}");
     }
-    for action in ["GetRole", "DeleteRole", "ListRolePolicies", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "ListRoleTags"]
+    for action in
+        ["GetRole", "DeleteRole", "ListRolePolicies", "ListAttachedRolePolicies", "ListInstanceProfilesForRole", "ListRoleTags"]
     {
         assert_eq!(code(&api, action, &[("RoleName", "none")]), "NoSuchEntity", "{action}");
     }
@@ -157,7 +158,10 @@ fn a_role_goes_when_it_holds_nothing_and_nothing_holds_it() {
     assert!(document.as_str().unwrap().contains("%22logs%3A%2A%22"), "{document}");
     let profiles = iam(&api, "ListInstanceProfilesForRole", &[("RoleName", "r")])["InstanceProfiles"].clone();
     assert_eq!(profiles[0]["Roles"][0]["RoleName"], "r");
-    assert_eq!(iam(&api, "GetInstanceProfile", &profile[..1])["InstanceProfile"]["Arn"], "arn:aws:iam::123456789012:instance-profile/i");
+    assert_eq!(
+        iam(&api, "GetInstanceProfile", &profile[..1])["InstanceProfile"]["Arn"],
+        "arn:aws:iam::123456789012:instance-profile/i"
+    );
 
     let delete = || code(&api, "DeleteRole", &[("RoleName", "r")]);
     assert_eq!(delete(), "DeleteConflict");

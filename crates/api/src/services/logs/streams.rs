@@ -48,10 +48,7 @@ pub(super) fn describe(
 }
 
 /// Sequence tokens are taken and not looked at, as AWS does since 2023.
-pub(super) fn put_events(
-    ctx: &Ctx<'_>,
-    request: shapes::PutLogEventsRequest,
-) -> Result<shapes::PutLogEventsResponse, ApiError> {
+pub(super) fn put_events(ctx: &Ctx<'_>, request: shapes::PutLogEventsRequest) -> Result<shapes::PutLogEventsResponse, ApiError> {
     let (group, name) = (request.log_group_name.unwrap_or_default(), request.log_stream_name.unwrap_or_default());
     let event = |event: shapes::InputLogEvent| {
         let at = event.timestamp.and_then(|time| u64::try_from(time).ok()).map(UnixMillis);
@@ -74,10 +71,7 @@ pub(super) fn put_events(
 }
 
 /// The newest events first a page at a time, or from the head; the token of a direction stays the same at its end.
-pub(super) fn get_events(
-    ctx: &Ctx<'_>,
-    request: shapes::GetLogEventsRequest,
-) -> Result<shapes::GetLogEventsResponse, ApiError> {
+pub(super) fn get_events(ctx: &Ctx<'_>, request: shapes::GetLogEventsRequest) -> Result<shapes::GetLogEventsResponse, ApiError> {
     let network = ctx.network()?;
     let group = group(ctx, &network, &request.log_group_name, &request.log_group_identifier)?;
     let name = request.log_stream_name.unwrap_or_default();

@@ -129,8 +129,12 @@ fn events_are_read_in_the_order_of_their_times() {
     assert_eq!(filter("REJECT -c"), ["REJECT a"]);
     assert_eq!(filter("?a ?d"), ["REJECT a", "ACCEPT d"]);
     assert_eq!(filter("\"ACCEPT d\""), ["ACCEPT d"]);
-    assert_eq!(code(&api, "FilterLogEvents", json!({ "logGroupName": "g", "filterPattern": "\"x" })), "InvalidParameterException");
-    let by_time = logs(&api, "DescribeLogStreams", json!({ "logGroupName": "g", "orderBy": "LastEventTime", "descending": true }));
+    assert_eq!(
+        code(&api, "FilterLogEvents", json!({ "logGroupName": "g", "filterPattern": "\"x" })),
+        "InvalidParameterException"
+    );
+    let by_time =
+        logs(&api, "DescribeLogStreams", json!({ "logGroupName": "g", "orderBy": "LastEventTime", "descending": true }));
     assert_eq!(names(&by_time, "logStreams", "logStreamName"), ["one", "two"]);
     assert_eq!(by_time["logStreams"][0]["lastEventTimestamp"], NOW - 1000);
     logs(&api, "DeleteLogStream", stream("one"));

@@ -68,7 +68,10 @@ fn a_parameter_is_written_once_unless_it_may_be_overwritten() {
     ] {
         assert_eq!(put(more.clone()).unwrap_err().code, code, "{more}");
     }
-    assert_eq!(put(json!({ "Name": "long", "Tier": "Intelligent-Tiering", "Value": "x".repeat(5000) })).unwrap()["Tier"], "Advanced");
+    assert_eq!(
+        put(json!({ "Name": "long", "Tier": "Intelligent-Tiering", "Value": "x".repeat(5000) })).unwrap()["Tier"],
+        "Advanced"
+    );
     ssm(&api, "DeleteParameter", json!({ "Name": "/net/a" }));
     assert_eq!(code(&api, "DeleteParameter", json!({ "Name": "/net/a" })), "ParameterNotFound");
     assert_eq!(code(&api, "GetParameter", json!({ "Name": "/net/a" })), "ParameterNotFound");
@@ -91,7 +94,10 @@ fn parameters_are_found_by_path_filter_and_tag() {
     assert_eq!(described(json!({ "Key": "Name", "Option": "BeginsWith", "Values": ["/net"] })), ["/net/a", "/net/b/c"]);
     assert_eq!(described(json!({ "Key": "Path", "Option": "Recursive", "Values": ["/net"] })), ["/net/a", "/net/b/c"]);
     assert_eq!(described(json!({ "Key": "tag:of", "Values": ["/other"] })), ["/other"]);
-    assert_eq!(code(&api, "DescribeParameters", json!({ "ParameterFilters": [{ "Key": "X", "Values": ["y"] }] })), "InvalidFilterKey");
+    assert_eq!(
+        code(&api, "DescribeParameters", json!({ "ParameterFilters": [{ "Key": "X", "Values": ["y"] }] })),
+        "InvalidFilterKey"
+    );
     let bad = json!({ "ParameterFilters": [{ "Key": "Name", "Option": "Like", "Values": ["y"] }] });
     assert_eq!(code(&api, "DescribeParameters", bad), "InvalidFilterOption");
     assert_eq!(code(&api, "GetParametersByPath", json!({ "Path": "net" })), "ValidationException");
