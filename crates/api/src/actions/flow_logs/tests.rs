@@ -225,7 +225,7 @@ fn a_flow_log_to_a_log_group_needs_its_role_and_says_that_nothing_is_delivered()
     assert_eq!(code, "InvalidParameter");
     let created = lab.create(&to_group).unwrap();
     assert_eq!(created["Unsuccessful"], json!([]));
-    let described = lab.described(&[])[0].clone();
+    let described = lab.api.call("DescribeFlowLogs", &[]).unwrap()["FlowLogs"][0].clone();
     assert_eq!((&described["LogGroupName"], &described["DeliverLogsPermissionArn"]), (&json!("/vpc/flow"), &json!(role)));
     assert_eq!(described["DeliverLogsStatus"], "FAILED");
     assert!(described["DeliverLogsErrorMessage"].as_str().unwrap().contains("S3"), "{described}");

@@ -55,6 +55,27 @@ fn only_a_role_that_is_there_can_be_taken() {
 }
 
 #[test]
+fn only_accounts_that_the_trust_names_take_a_role() {
+    let api = api();
+    let create = |name: &str, principal: &str| {
+        let trust = format!(r#"{{"Statement":[{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}]}}"#);
+        api.call("iam:CreateRole", &[("RoleName", name), ("AssumeRolePolicyDocument", &trust)]).unwrap();
+        format!("arn:aws:iam::123456789012:role/{name}")
+    };
+    let take = |arn: &str| api.call("sts:AssumeRole", &[("RoleArn", arn), ("RoleSessionName", "me")]);
+    for (name, principal) in [
+        ("number", r#"{"AWS":"123456789012"}"#),
+        ("root", r#"{"AWS":["arn:aws:iam::999999999999:root","arn:aws:iam::123456789012:root"]}"#),
+        ("anybody", r#""*""#),
+    ] {
+        assert!(take(&create(name, principal)).is_ok(), "{name}");
+    }
+    for (name, principal) in [("other", r#"{"AWS":"999999999999"}"#), ("service", r#"{"Service":"ec2.amazonaws.com"}"#)] {
+        assert_eq!(take(&create(name, principal)).unwrap_err().code, "AccessDenied", "{name}");
+    }
+}
+
+#[test]
 fn a_session_token_is_for_the_caller_s_own_account() {
     let api = api();
     let answer = api.call("sts:GetSessionToken", &[]).unwrap();
