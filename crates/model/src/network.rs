@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{AccessKey, AllocationId, ClientToken, ClientTokenKey, ElasticIp};
-use crate::{BlockPublicAccessExclusionId, InterfacePermissionId, KeyPair, KeyPairId, SubnetCidrReservationId};
 use crate::{AccessScope, AccessScopeAnalysis, AccessScopeAnalysisId, AccessScopeId};
+use crate::{BlockPublicAccessExclusionId, InterfacePermissionId, KeyPair, KeyPairId, SubnetCidrReservationId};
 use crate::{CarrierGateway, CarrierGatewayId, EgressOnlyGateway, EgressOnlyGatewayId, NatGateway, NatGatewayId};
 use crate::{Certificate, ClientVpnEndpoint, ClientVpnEndpointId};
 use crate::{
