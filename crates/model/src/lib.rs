@@ -33,7 +33,6 @@ pub mod nat;
 pub mod network;
 pub mod owner;
 pub mod parameter;
-pub mod parameter;
 pub mod peering;
 pub mod prefix_list;
 pub mod public_access;
