@@ -1,6 +1,5 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
-use openvpc_model::ClientVpnEndpoint;
 use openvpc_model::cidr_reservation::SubnetCidrReservation;
 use openvpc_model::public_access::PublicAccessExclusion;
 use openvpc_model::{AccessScope, AccessScopeAnalysis, ClientVpnEndpoint};
