@@ -65,7 +65,6 @@ fn make(tx: &mut Tx, request: &CreateService) -> Result<EndpointServiceId, Contr
         address_type: families(&request.address_types).unwrap_or(AddressType::Ipv4),
         remote_regions: request.regions.iter().filter(|region| **region != tx.owner().region).cloned().collect(),
         private_dns: None,
-        owner_pays: false,
         created_at: tx.now(),
         tags: request.tags.clone(),
     };
@@ -151,14 +150,6 @@ pub fn modify(tx: &mut Tx, id: EndpointServiceId, request: &ModifyService) -> Re
     check_families(tx, &service)?;
     tx.put(service);
     Ok(())
-}
-
-/// Makes the owner of a service pay for its endpoints; there is no way back.
-///
-/// # Errors
-/// `InvalidVpcEndpointServiceId.NotFound`.
-pub fn let_owner_pay(tx: &mut Tx, id: EndpointServiceId) -> Result<(), ControlError> {
-    tx.update::<EndpointService, _>(&id, |service| service.owner_pays = true)
 }
 
 /// Deletes services, and tells which couldn't be.

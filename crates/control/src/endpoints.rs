@@ -380,7 +380,8 @@ fn check_record_type(tx: &Tx, endpoint: &VpcEndpoint, wanted: DnsRecordType) -> 
         (EndpointType::Gateway, _) => {
             let vpc = tx.find::<Vpc>(&endpoint.vpc)?;
             let is_dynamodb = aws_services::short_name(&endpoint.service.name, &endpoint.service.region) == Some("dynamodb");
-            if !is_dynamodb && !(vpc.enable_dns_hostnames && vpc.enable_dns_support) {
+            let has_names = vpc.enable_dns_hostnames && vpc.enable_dns_support;
+            if !is_dynamodb && !has_names {
                 return Err(invalid(format!(
                     "DnsRecordIpType {} requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true for {}",
                     wanted.as_str(),

@@ -215,9 +215,6 @@ pub struct EndpointService {
     pub remote_regions: BTreeSet<Region>,
     /// The name that consumers may use for the service.
     pub private_dns: Option<ServicePrivateDns>,
-    /// Whether the owner of the service pays for its endpoints.
-    #[serde(default)]
-    pub owner_pays: bool,
     /// When it was made.
     pub created_at: UnixMillis,
     /// Tags.

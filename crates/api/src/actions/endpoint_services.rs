@@ -154,7 +154,7 @@ fn shape(network: &Network, service: &EndpointService) -> shapes::ServiceConfigu
         base_endpoint_dns_names: vec![services::base_name_of(service.id, home)],
         private_dns_name: service.private_dns.as_ref().map(|private| private.name.clone()),
         private_dns_name_configuration: service.private_dns.as_ref().map(private),
-        payer_responsibility: service.owner_pays.then(|| "ServiceOwner".to_owned()),
+        payer_responsibility: None,
         tags: tagging::shapes(&service.tags),
         supported_regions: std::iter::once(home).chain(&service.remote_regions).map(region).collect(),
         remote_access_enabled: Some(!service.remote_regions.is_empty()),

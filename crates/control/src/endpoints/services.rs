@@ -35,8 +35,6 @@ pub struct Service {
     pub acceptance_required: bool,
     /// The families that endpoints may use.
     pub address_type: AddressType,
-    /// Whether the owner of the service pays for its endpoints.
-    pub owner_pays: bool,
     /// Tags.
     pub tags: Tags,
 }
@@ -129,7 +127,6 @@ fn of_aws(service: AwsService, region: &Region) -> Service {
         takes_policy: service.takes_policy,
         acceptance_required: false,
         address_type: AddressType::Dualstack,
-        owner_pays: false,
         tags: Tags::new(),
     }
 }
@@ -149,7 +146,6 @@ fn of_account(network: &Network, service: &EndpointService) -> Service {
         takes_policy: false,
         acceptance_required: service.acceptance_required,
         address_type: service.address_type,
-        owner_pays: service.owner_pays,
         tags: service.tags.clone(),
     }
 }

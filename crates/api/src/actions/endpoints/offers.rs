@@ -57,7 +57,7 @@ fn shape(service: &Service) -> shapes::ServiceDetail {
         vpc_endpoint_policy_supported: Some(service.takes_policy),
         acceptance_required: Some(service.acceptance_required),
         manages_vpc_endpoints: Some(false),
-        payer_responsibility: service.owner_pays.then(|| "ServiceOwner".to_owned()),
+        payer_responsibility: None,
         tags: tagging::shapes(&service.tags),
         private_dns_name_verification_state: service.verified.map(verification),
         supported_ip_address_types: address_types(service.address_type),

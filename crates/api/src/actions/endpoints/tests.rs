@@ -74,6 +74,8 @@ fn a_gateway_endpoint_is_a_route_that_only_it_may_take_away() {
     assert_eq!((routes.len(), &routes[0]["GatewayId"], &routes[0]["State"]), (1, &made["VpcEndpointId"], &"active".into()));
     let route = [("RouteTableId", &*lab.table), ("DestinationPrefixListId", &*list)];
     assert_eq!(lab.api.code("DeleteRoute", &route), "InvalidParameterValue");
+    let replace = [route[0], route[1], ("LocalTarget", "true")];
+    assert_eq!(lab.api.code("ReplaceRoute", &replace), "InvalidParameterValue");
     let second = lab.make("Gateway", S3, &[("RouteTableId.1", &lab.table)]);
     assert_eq!(second.unwrap_err(), "RouteAlreadyExists");
     lab.make("Gateway", "com.amazonaws.us-east-1.dynamodb", &[("RouteTableId.1", &lab.table)]).unwrap();
