@@ -183,7 +183,9 @@ impl Control {
     /// # Errors
     /// `InternalError` when the store or the datapath failed.
     pub fn reset(&self) -> Result<(), ControlError> {
-        self.replace(Network::default())
+        // Whose signatures count is a setting of the daemon, not something that its callers built.
+        let access_keys = self.snapshot().access_keys.clone();
+        self.replace(Network { access_keys, ..Network::default() })
     }
 
     /// Puts another state in the place of everything, in all accounts and regions.

@@ -30,7 +30,8 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
         println!("{}", paint.dim(&format!("dropped {:>8}  {}", text(&drop["packets"]), text(&drop["reason"]))));
     }
     for kind in status["not_forwarded"].as_array().into_iter().flatten() {
-        println!("no packets yet: {}", text(kind));
+        let ids: Vec<_> = kind["ids"].as_array().into_iter().flatten().map(&text).collect();
+        println!("no packets yet: {} {}", text(&kind["kind"]), ids.join(" "));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::enforcement::Enforcement;
 use super::environment;
+use super::not_forwarded::not_forwarded;
 
 /// What the daemon's own paths work with.
 pub struct Admin {
@@ -127,7 +128,7 @@ impl Admin {
                 "flow logs": network.flow_logs.size(),
             },
             "instances": network.all::<Instance>().filter(|i| i.state != InstanceState::Terminated).map(|i| shown(&network, i)).collect::<Vec<_>>(),
-            "not_forwarded": [],
+            "not_forwarded": not_forwarded(&network),
         })
     }
 

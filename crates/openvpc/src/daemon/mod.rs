@@ -11,6 +11,7 @@ mod fallback;
 mod host;
 mod http;
 mod keys;
+mod not_forwarded;
 mod options;
 mod reconcile;
 
