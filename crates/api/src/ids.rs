@@ -7,9 +7,18 @@ use crate::error::ApiError;
 /// Reads an id.
 ///
 /// # Errors
-/// The kind's `….Malformed` error.
+/// The kind's `….Malformed` error; its `….NotFound` error for what has the form of an id but for letters that no id has
+/// (`tgw-abcdefghij0123456`), as AWS answers.
 pub fn parse<I: Id>(text: &str) -> Result<I, ApiError> {
-    text.parse::<I>().map_err(|error| ApiError::new(malformed_code(error.prefix), error.to_string()))
+    text.parse::<I>().map_err(|error| {
+        let code = malformed_code(error.prefix);
+        let digits = text.strip_prefix(error.prefix).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
+        let is_id_like = matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_alphanumeric());
+        match is_id_like {
+            true => ApiError::new(not_found_code(code), format!("The ID '{text}' does not exist")),
+            false => ApiError::new(code, error.to_string()),
+        }
+    })
 }
 
 /// Reads a list of ids.
@@ -42,6 +51,18 @@ pub fn parse_required<I: Id>(text: &Option<String>, parameter: &str) -> Result<I
 /// `MissingParameter`, also when it is empty.
 pub fn required<'a>(text: &'a Option<String>, parameter: &str) -> Result<&'a str, ApiError> {
     text.as_deref().filter(|text| !text.is_empty()).ok_or_else(|| ApiError::missing(parameter))
+}
+
+/// The not-found code of the kind with that code for the wrong form; most differ in nothing but the end.
+fn not_found_code(malformed: &'static str) -> String {
+    match malformed {
+        "InvalidClientVpnConnection.IdMalformed" => "InvalidClientVpnConnection.IdNotFound".to_owned(),
+        "InvalidCustomerGatewayId.Malformed" => "InvalidCustomerGatewayID.NotFound".to_owned(),
+        "InvalidGroupId.Malformed" => "InvalidGroup.NotFound".to_owned(),
+        "InvalidVpcPeeringConnectionId.Malformed" => "InvalidVpcPeeringConnectionID.NotFound".to_owned(),
+        "NatGatewayMalformed" => "NatGatewayNotFound".to_owned(),
+        _ => malformed.replace(".Malformed", ".NotFound"),
+    }
 }
 
 /// The code for an id of the wrong form: as listed in "Error codes for the Amazon EC2 API", else in the pattern of the
@@ -105,6 +126,14 @@ mod tests {
         let error = parse::<VpcId>("vpc-zz").unwrap_err();
         assert_eq!((&*error.code, &*error.message), ("InvalidVpcID.Malformed", "Invalid id: \"vpc-zz\" (expecting \"vpc-...\")"));
         assert_eq!(parse::<SecurityGroupId>("vpc-1a2b3c4d").unwrap_err().code, "InvalidGroupId.Malformed");
+    }
+
+    #[test]
+    fn letters_that_no_id_has_make_an_id_of_nothing() {
+        let error = parse::<VpcId>("vpc-abcdefghij0123456").unwrap_err();
+        assert_eq!((&*error.code, &*error.message), ("InvalidVpcID.NotFound", "The ID 'vpc-abcdefghij0123456' does not exist"));
+        assert_eq!(parse::<SecurityGroupId>("sg-xxxxxxxx").unwrap_err().code, "InvalidGroup.NotFound");
+        assert_eq!(parse::<VpcId>("vpc-xyz!5678").unwrap_err().code, "InvalidVpcID.Malformed");
     }
 
     #[test]

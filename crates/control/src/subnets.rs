@@ -309,7 +309,8 @@ fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), 
 
 fn check_ipv6_block(tx: &Tx, vpc: &Vpc, block: Ipv6Net) -> Result<SubnetBlock, ControlError> {
     let block = block.trunc();
-    if block.prefix_len() != 64 || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
+    let is_size = (44..=64).contains(&block.prefix_len()) && block.prefix_len() % 4 == 0;
+    if !is_size || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
         return Err(ControlError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
     let overlaps = |other: &Ipv6Net| other.contains(&block) || block.contains(other);

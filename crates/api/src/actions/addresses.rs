@@ -29,7 +29,8 @@ pub const ACTIONS: &[Action] = &[
 const POOL: &str = "amazon";
 
 fn allocate_address(ctx: &Ctx<'_>, request: shapes::AllocateAddressRequest) -> Result<shapes::AllocateAddressResult, ApiError> {
-    if let Some(domain) = request.domain.as_deref().filter(|domain| *domain != "vpc") {
+    // What was asked for EC2-Classic before it was retired comes from the VPC's pool.
+    if let Some(domain) = request.domain.as_deref().filter(|domain| !["vpc", "standard"].contains(domain)) {
         return Err(ApiError::invalid_value(format!("Value ({domain}) for parameter domain is invalid: use vpc")));
     }
     if let Some(pool) = request.public_ipv4_pool.as_deref().filter(|pool| *pool != POOL) {

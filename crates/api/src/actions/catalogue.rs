@@ -9,6 +9,7 @@ mod instance_types;
 /// The operations of this family.
 pub const ACTIONS: &[Action] = &[
     action!(DescribeImages, describe_images),
+    action!(DescribeInstanceTypeOfferings, instance_types::describe_instance_type_offerings),
     action!(DescribeInstanceTypes, instance_types::describe_instance_types),
     action!(DescribeVolumes, describe_volumes),
 ];

@@ -205,14 +205,15 @@ fn invalid(parameter: &str, text: &str) -> ApiError {
 }
 
 fn endpoint_type(text: Option<&str>) -> Result<EndpointType, ApiError> {
-    match text {
-        None | Some("" | "Gateway") => Ok(EndpointType::Gateway),
-        Some("GatewayLoadBalancer") => Ok(EndpointType::GatewayLoadBalancer),
-        Some("Interface") => Ok(EndpointType::Interface),
-        Some("Resource" | "ServiceNetwork" | "Tunnel") => {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(EndpointType::Gateway) };
+    match &*text.to_ascii_lowercase() {
+        "gateway" => Ok(EndpointType::Gateway),
+        "gatewayloadbalancer" => Ok(EndpointType::GatewayLoadBalancer),
+        "interface" => Ok(EndpointType::Interface),
+        "resource" | "servicenetwork" | "tunnel" => {
             Err(ApiError::unsupported("The functionality you requested is not available in this region."))
         }
-        Some(other) => Err(invalid("vpcEndpointType", other)),
+        _ => Err(invalid("vpcEndpointType", text)),
     }
 }
 

@@ -234,7 +234,7 @@ fn direction(egress: Option<bool>) -> Result<Direction, ApiError> {
 }
 
 fn action(text: &str) -> Result<NaclAction, ApiError> {
-    match text {
+    match &*text.to_ascii_lowercase() {
         "allow" => Ok(NaclAction::Allow),
         "deny" => Ok(NaclAction::Deny),
         _ => Err(ApiError::invalid_value(format!("Value ({text}) for parameter ruleAction is invalid: use allow or deny"))),

@@ -26,6 +26,17 @@ fn create_subnet(ctx: &Ctx<'_>, request: shapes::CreateSubnetRequest) -> Result<
     if request.outpost_arn.is_some() {
         return Err(ApiError::unsupported("openvpc has no Outposts"));
     }
+    if request.ipv6_native == Some(true) {
+        if request.ipv6_cidr_block.is_none() {
+            let message = "Either 'ipv6CidrBlock' or 'ipv6IpamPoolId' should be provided.";
+            return Err(ApiError::new("MissingParameter", message));
+        }
+        if request.cidr_block.is_some() {
+            return Err(ApiError::invalid_combination(
+                "When specifying ipv4 parameters, cidrBlock or ipv4IpamPoolId, you cannot set ipv6Native to true.",
+            ));
+        }
+    }
     let create = CreateSubnet {
         vpc: ids::parse_required::<VpcId>(&request.vpc_id, "VpcId")?,
         zone: zone(ctx, &request.availability_zone, &request.availability_zone_id)?,

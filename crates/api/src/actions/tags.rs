@@ -11,7 +11,7 @@ pub const ACTIONS: &[Action] =
 fn create_tags(ctx: &Ctx<'_>, request: shapes::CreateTagsRequest) -> Result<Done, ApiError> {
     let new = tagging::parse(&request.tags)?;
     if request.resources.is_empty() {
-        return Err(ApiError::missing("ResourceId"));
+        return Err(ApiError::missing("resourceIdSet"));
     }
     if new.is_empty() {
         return Err(ApiError::missing("Tag"));
@@ -22,7 +22,7 @@ fn create_tags(ctx: &Ctx<'_>, request: shapes::CreateTagsRequest) -> Result<Done
 
 fn delete_tags(ctx: &Ctx<'_>, request: shapes::DeleteTagsRequest) -> Result<Done, ApiError> {
     if request.resources.is_empty() {
-        return Err(ApiError::missing("ResourceId"));
+        return Err(ApiError::missing("resourceIdSet"));
     }
     let doomed = |tag: shapes::Tag| Ok((ids::required(&tag.key, "Tag.Key")?.to_owned(), tag.value));
     let doomed: Vec<_> = request.tags.into_iter().map(doomed).collect::<Result<_, ApiError>>()?;

@@ -41,7 +41,12 @@ fn create_vpn_connection(
 ) -> Result<shapes::CreateVpnConnectionResult, ApiError> {
     check_type(&request.r#type)?;
     let tags = tagging::on_create(&request.tag_specifications, "vpn-connection")?;
+    let given = |id: &Option<String>| id.as_ref().is_some_and(|id| !id.is_empty());
+    if given(&request.vpn_gateway_id) && given(&request.transit_gateway_id) {
+        return Err(ApiError::invalid_value("The request must not contain both parameter vpnGatewayId and transitGatewayId"));
+    }
     let customer_gateway: CustomerGatewayId = ids::parse_required(&request.customer_gateway_id, "CustomerGatewayId")?;
+    ctx.pick::<CustomerGateway>(&*ctx.network()?, &[customer_gateway.to_string()])?;
     check_key_storage(&request.pre_shared_key_storage)?;
     if request.vpn_concentrator_id.is_some() {
         return Err(ApiError::unsupported("openvpc has no VPN concentrators"));
@@ -257,8 +262,7 @@ fn existing(ctx: &Ctx<'_>, id: &Option<String>) -> Result<(std::sync::Arc<Networ
 fn gateway(vpn: &Option<String>, transit: &Option<String>) -> Result<Option<Gateway>, ApiError> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     match (ids::parse_opt::<VpnGatewayId>(&given(vpn))?, ids::parse_opt::<TransitGatewayId>(&given(transit))?) {
-        (Some(_), Some(_)) => Err(ApiError::invalid_combination("Specify VpnGatewayId or TransitGatewayId, not both")),
-        (Some(id), None) => Ok(Some(Gateway::VpnGateway(id))),
+        (Some(id), _) => Ok(Some(Gateway::VpnGateway(id))),
         (None, Some(id)) => Ok(Some(Gateway::TransitGateway(id))),
         (None, None) => Ok(None),
     }

@@ -1,7 +1,7 @@
 //! Virtual private gateways and the propagation of their routes: the API side.
 
 use openvpc_control::vpn_gateways::{self, DEFAULT_ASN};
-use openvpc_model::{RouteTableId, VpcId, VpnGateway, VpnGatewayId, Zone};
+use openvpc_model::{RouteTableId, VpcId, VpnGateway, VpnGatewayId};
 
 use super::customer_gateways::{TYPE, check_type};
 use super::prelude::*;
@@ -28,10 +28,8 @@ fn create_vpn_gateway(
         Some(asn) => u32::try_from(asn)
             .map_err(|_| ApiError::invalid_value(format!("Value ({asn}) for parameter AmazonSideAsn is invalid")))?,
     };
+    // A virtual private gateway spans its region; AWS keeps the zone that was named, and makes nothing of it.
     let zone = request.availability_zone.filter(|zone| !zone.is_empty());
-    if let Some(zone) = zone.as_deref().filter(|zone| Zone::parse(zone, &ctx.owner().region).is_none()) {
-        return Err(ApiError::invalid_value(format!("Value ({zone}) for parameter availabilityZone is invalid.")));
-    }
     let gateway = ctx.mutate(|tx| {
         let id = vpn_gateways::create(tx, asn, zone, tags)?;
         tx.find::<VpnGateway>(&id)

@@ -178,7 +178,7 @@ fn check_limit(present: usize, limit: usize, vpc: VpcId) -> Result<(), ControlEr
     if present < limit {
         return Ok(());
     }
-    let message = format!("This network '{vpc}' has met its maximum number of allowed CIDRs: {limit}");
+    let message = format!("This network {vpc} has met its maximum number of allowed CIDRs: {limit}");
     Err(ControlError::new("CidrLimitExceeded", message))
 }
 

@@ -1,5 +1,7 @@
 //! Instance types: those that tutorials and modules name, with the figures that matter to a network.
 
+use openvpc_model::Zone;
+
 use crate::actions::prelude::*;
 
 /// DescribeInstanceTypes.
@@ -20,6 +22,43 @@ pub fn describe_instance_types(
     let (instance_types, next_token) = page::cut(&request, named, types, |info| info.instance_type.as_deref())?;
     Ok(shapes::DescribeInstanceTypesResult { instance_types, next_token })
 }
+
+/// DescribeInstanceTypeOfferings: every type is offered everywhere.
+pub fn describe_instance_type_offerings(
+    ctx: &Ctx<'_>,
+    request: shapes::DescribeInstanceTypeOfferingsRequest,
+) -> Result<shapes::DescribeInstanceTypeOfferingsResult, ApiError> {
+    let region = &ctx.owner().region;
+    let zones = || Zone::ALL.into_iter();
+    let kind = request.location_type.clone().filter(|kind| !kind.is_empty()).unwrap_or_else(|| "region".to_owned());
+    let places: Vec<String> = match &*kind {
+        "region" => vec![region.to_string()],
+        "availability-zone" => zones().map(|zone| zone.name(region)).collect(),
+        "availability-zone-id" => zones().map(|zone| zone.id(region)).collect(),
+        other => {
+            let message = format!("Value ({other}) for parameter locationType is invalid.");
+            return Err(ApiError::invalid_value(message));
+        }
+    };
+    let offering = |known: &InstanceType, place: &String| shapes::InstanceTypeOffering {
+        instance_type: Some(known.name.to_owned()),
+        location: Some(place.clone()),
+        location_type: Some(kind.clone()),
+    };
+    let offerings = TYPES.iter().flat_map(|known| places.iter().map(move |place| offering(known, place))).collect();
+    let offerings = filters::select(offerings, &request.filters, &OFFERING_FIELDS)?;
+    // A type is offered at several places, so that neither alone names a row; the place in the list does.
+    let (instance_type_offerings, next_token) = page::cut(&request, false, offerings, |_| None)?;
+    Ok(shapes::DescribeInstanceTypeOfferingsResult { instance_type_offerings, next_token })
+}
+
+static OFFERING_FIELDS: Fields<shapes::InstanceTypeOffering> = Fields {
+    tags: None,
+    fields: &[
+        ("instance-type", |offering, m| m.offer(&offering.instance_type)),
+        ("location", |offering, m| m.offer(&offering.location)),
+    ],
+};
 
 /// One row of "Instance type specifications".
 struct InstanceType {

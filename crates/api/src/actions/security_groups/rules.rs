@@ -103,6 +103,7 @@ pub(super) fn describe_security_group_rules(
 ) -> Result<shapes::DescribeSecurityGroupRulesResult, ApiError> {
     let network = ctx.network()?;
     let wanted: Vec<SecurityGroupRuleId> = ids::parse_all(&request.security_group_rule_ids)?;
+    check_group_filter(&request.filters)?;
     let groups = network.owned::<SecurityGroup>(ctx.owner());
     let mut found: Vec<(SecurityGroupRuleId, shapes::SecurityGroupRule)> = groups
         .flat_map(|group| group.rules.iter().map(move |rule| (group, rule)))
@@ -218,8 +219,23 @@ fn specs(permissions: &[shapes::IpPermission]) -> Result<Vec<RuleSpec>, ApiError
     Ok(specs)
 }
 
+/// The one filter whose values AWS checks: what can't be a group's id is a mistake, and not a group without rules.
+fn check_group_filter(filters: &[shapes::Filter]) -> Result<(), ApiError> {
+    let values = filters.iter().filter(|filter| filter.name.as_deref() == Some("group-id")).flat_map(|filter| &filter.values);
+    for value in values.filter(|value| !value.contains(['*', '?'])) {
+        if value.parse::<SecurityGroupId>().is_err() {
+            let message = format!("The security group ID '{value}' is malformed");
+            return Err(ApiError::new("InvalidGroupId.Malformed", message));
+        }
+    }
+    Ok(())
+}
+
 fn spec_of_update(rule: &shapes::SecurityGroupRuleRequest) -> Result<RuleSpec, ApiError> {
-    let (protocol, ports) = parse_ports(ids::required(&rule.ip_protocol, "IpProtocol")?, rule.from_port, rule.to_port)?;
+    let protocol = rule.ip_protocol.as_deref().ok_or_else(|| {
+        ApiError::invalid_value("Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly.")
+    })?;
+    let (protocol, ports) = parse_ports(protocol, rule.from_port, rule.to_port)?;
     let peer = match (&rule.cidr_ipv4, &rule.cidr_ipv6, &rule.referenced_group_id, &rule.prefix_list_id) {
         (Some(cidr), None, None, None) => ipv4_peer(cidr)?,
         (None, Some(cidr), None, None) => ipv6_peer(cidr)?,
@@ -231,11 +247,11 @@ fn spec_of_update(rule: &shapes::SecurityGroupRuleRequest) -> Result<RuleSpec, A
 }
 
 fn ipv4_peer(text: &str) -> Result<PeerSpec, ControlError> {
-    text.parse().map(PeerSpec::Ipv4).map_err(|_| malformed(&format!("CIDR block {text} is malformed")))
+    text.parse().map(PeerSpec::Ipv4).map_err(|_| ControlError::invalid_value(format!("CIDR block {text} is malformed")))
 }
 
 fn ipv6_peer(text: &str) -> Result<PeerSpec, ControlError> {
-    text.parse().map(PeerSpec::Ipv6).map_err(|_| malformed(&format!("CIDR block {text} is malformed")))
+    text.parse().map(PeerSpec::Ipv6).map_err(|_| ControlError::invalid_value(format!("CIDR block {text} is malformed")))
 }
 
 fn pair_peer(pair: &shapes::UserIdGroupPair) -> Result<PeerSpec, ApiError> {

@@ -241,7 +241,7 @@ impl Far {
         let elsewhere = vpc.filter(|vpc| !group.is_in(*vpc));
         let peering = elsewhere.and_then(|vpc| peerings::named_by_rule(network, group.vpc, vpc));
         Self {
-            vpc: vpc.map(|vpc| vpc.to_string()),
+            vpc: elsewhere.map(|vpc| vpc.to_string()),
             peering: peering.map(|peering| peering.id.to_string()),
             peering_status: peering.map(|peering| peerings::code(&peering.state).to_owned()),
         }

@@ -987,6 +987,14 @@ impl Operation for DescribeInstanceStatus {
     type Response = shapes::DescribeInstanceStatusResult;
 }
 
+pub struct DescribeInstanceTypeOfferings;
+
+impl Operation for DescribeInstanceTypeOfferings {
+    const NAME: &'static str = "DescribeInstanceTypeOfferings";
+    type Request = shapes::DescribeInstanceTypeOfferingsRequest;
+    type Response = shapes::DescribeInstanceTypeOfferingsResult;
+}
+
 pub struct DescribeInstanceTypes;
 
 impl Operation for DescribeInstanceTypes {

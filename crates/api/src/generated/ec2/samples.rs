@@ -127,6 +127,7 @@ pub const TRIPS: &[Trip] = &[
     Trip::of::<operations::DescribeInstanceAttribute>("ec2"),
     Trip::of::<operations::DescribeInstanceCreditSpecifications>("ec2"),
     Trip::of::<operations::DescribeInstanceStatus>("ec2"),
+    Trip::of::<operations::DescribeInstanceTypeOfferings>("ec2"),
     Trip::of::<operations::DescribeInstanceTypes>("ec2"),
     Trip::of::<operations::DescribeInstances>("ec2"),
     Trip::of::<operations::DescribeInternetGateways>("ec2"),
@@ -3432,6 +3433,27 @@ impl Sample for DescribeInstanceStatusResult {
     }
 }
 
+impl Sample for DescribeInstanceTypeOfferingsRequest {
+    fn sample() -> Self {
+        Self {
+            dry_run: Sample::sample(),
+            location_type: Sample::sample(),
+            filters: Sample::sample(),
+            max_results: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for DescribeInstanceTypeOfferingsResult {
+    fn sample() -> Self {
+        Self {
+            instance_type_offerings: Sample::sample(),
+            next_token: Sample::sample(),
+        }
+    }
+}
+
 impl Sample for DescribeInstanceTypesRequest {
     fn sample() -> Self {
         Self {
@@ -6135,6 +6157,16 @@ impl Sample for InstanceTypeInfo {
             phc_support: Sample::sample(),
             reboot_migration_support: Sample::sample(),
             supported_in_region: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for InstanceTypeOffering {
+    fn sample() -> Self {
+        Self {
+            instance_type: Sample::sample(),
+            location_type: Sample::sample(),
+            location: Sample::sample(),
         }
     }
 }

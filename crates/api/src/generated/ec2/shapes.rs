@@ -5631,6 +5631,55 @@ impl WriteXml for DescribeInstanceStatusResult {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeInstanceTypeOfferingsRequest {
+    pub dry_run: Option<bool>,
+    pub location_type: Option<String>,
+    pub filters: Vec<Filter>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl FromQuery for DescribeInstanceTypeOfferingsRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            dry_run: members.take("DryRun")?,
+            location_type: members.take("LocationType")?,
+            filters: members.take("Filter")?,
+            max_results: members.take("MaxResults")?,
+            next_token: members.take("NextToken")?,
+        };
+        members.finish(shape)
+    }
+}
+
+impl Paged for DescribeInstanceTypeOfferingsRequest {
+    const MIN: i32 = 5;
+    const MAX: Option<i32> = Some(1000);
+
+    fn max_results(&self) -> Option<i32> {
+        self.max_results
+    }
+
+    fn next_token(&self) -> Option<&str> {
+        self.next_token.as_deref()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DescribeInstanceTypeOfferingsResult {
+    pub instance_type_offerings: Vec<InstanceTypeOffering>,
+    pub next_token: Option<String>,
+}
+
+impl WriteXml for DescribeInstanceTypeOfferingsResult {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.list("instanceTypeOfferingSet", "item", &self.instance_type_offerings);
+        w.member("nextToken", &self.next_token);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeInstanceTypesRequest {
     pub dry_run: Option<bool>,
     pub instance_types: Vec<String>,
@@ -10880,6 +10929,21 @@ impl WriteXml for InstanceTypeInfo {
         w.member("phcSupport", &self.phc_support);
         w.member("rebootMigrationSupport", &self.reboot_migration_support);
         w.member("supportedInRegion", &self.supported_in_region);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstanceTypeOffering {
+    pub instance_type: Option<String>,
+    pub location_type: Option<String>,
+    pub location: Option<String>,
+}
+
+impl WriteXml for InstanceTypeOffering {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("instanceType", &self.instance_type);
+        w.member("locationType", &self.location_type);
+        w.member("location", &self.location);
     }
 }
 
