@@ -51,6 +51,13 @@ impl Network {
         self.cidr_reservations.values().filter(move |reservation| reservation.subnet == subnet).map(|r| r.cidr)
     }
 
+    /// What a prefix of a subnet is kept for; none when no address of it is reserved.
+    pub fn reservation_kind_of(&self, subnet: SubnetId, prefix: IpNet) -> Option<ReservationKind> {
+        let overlaps = |range: IpNet| range.contains(&prefix) || prefix.contains(&range);
+        let mut here = self.cidr_reservations.values().filter(|reservation| reservation.subnet == subnet);
+        here.find(|reservation| overlaps(reservation.cidr)).map(|reservation| reservation.kind)
+    }
+
     /// The reserved range of a subnet that an address is in.
     pub fn reservation_of(&self, subnet: SubnetId, address: IpAddr) -> Option<IpNet> {
         self.reservations_of(subnet).find(|range| range.contains(&address))

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_model::cidr_reservation::ReservationKind;
 use openvpc_model::{EniId, NetworkInterface, Subnet};
 use serde::Serialize;
 
@@ -141,7 +142,10 @@ fn free_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Net, ControlError> {
         let prefix = IpNet::V4(*prefix);
         !is_reserved(subnet, prefix) && holder(tx, subnet, prefix).is_none()
     };
-    prefixes.into_iter().find(is_free).ok_or_else(full)
+    let kind = |prefix: &Ipv4Net| tx.network().reservation_kind_of(subnet.id, IpNet::V4(*prefix));
+    // From what is reserved for prefixes first, and never from what users name addresses of.
+    let reserved = prefixes.clone().filter(|prefix| kind(prefix) == Some(ReservationKind::Prefix)).find(is_free);
+    reserved.or_else(|| prefixes.into_iter().find(|prefix| kind(prefix).is_none() && is_free(prefix))).ok_or_else(full)
 }
 
 /// One of the subnet's IPv6 prefixes that is free.
@@ -149,7 +153,7 @@ fn free_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Net, ControlError> {
     let Some(block) = subnet.ipv6_blocks.first().map(|block| block.block) else {
         return Err(ControlError::invalid_value(format!("The subnet {} has no IPv6 CIDR block", subnet.id)));
     };
-    let draw = || {
+    let draw = |block: Ipv6Net| {
         // The bits by which the prefixes of a subnet differ are the upper ones of the host's.
         let address = u128::from(block.network()) | u128::from(tx.random()) << (128 - IPV6_LENGTH) & u128::from(block.hostmask());
         Ipv6Net::new(Ipv6Addr::from(address), IPV6_LENGTH).ok().map(|prefix| prefix.trunc())
@@ -158,7 +162,16 @@ fn free_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Net, ControlError> {
         let prefix = IpNet::V6(*prefix);
         !is_reserved(subnet, prefix) && holder(tx, subnet, prefix).is_none()
     };
-    (0..RANDOM_TRIES).filter_map(|_| draw()).find(is_free).ok_or_else(|| insufficient(subnet))
+    let kind = |prefix: Ipv6Net| tx.network().reservation_kind_of(subnet.id, IpNet::V6(prefix));
+    let find = |block: Ipv6Net, wanted: Option<ReservationKind>| {
+        (0..RANDOM_TRIES).filter_map(|_| draw(block)).find(|prefix| kind(*prefix) == wanted && is_free(prefix))
+    };
+    let reserved = tx.network().reservations_of(subnet.id).filter_map(|range| match range {
+        IpNet::V6(range) if range.prefix_len() <= IPV6_LENGTH => find(range, Some(ReservationKind::Prefix)),
+        _ => None,
+    });
+    // From what is reserved for prefixes first, and never from what users name addresses of.
+    reserved.into_iter().next().or_else(|| find(block, None)).ok_or_else(|| insufficient(subnet))
 }
 
 /// Whether AWS keeps addresses of a prefix: the first four of the subnet and its last are at the edges of some.

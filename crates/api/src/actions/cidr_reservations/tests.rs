@@ -90,3 +90,19 @@ fn ranges_outside_the_subnet_or_over_another_are_refused() {
     assert_eq!(reserve(&api, "subnet-1a2b3c4d", "10.0.1.12/30", "prefix").unwrap_err().code, "InvalidSubnetID.NotFound");
     assert_eq!(reserve(&api, "subnet-x", "10.0.1.12/30", "prefix").unwrap_err().code, "InvalidSubnetID.Malformed");
 }
+
+#[test]
+fn prefixes_are_chosen_from_what_is_reserved_for_them_and_never_from_explicit_ranges() {
+    let api = api();
+    let vpc = api.call("CreateVpc", &[("CidrBlock", "10.0.0.0/16")]).unwrap()["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    let subnet = api.call("CreateSubnet", &[("VpcId", &vpc), ("CidrBlock", "10.0.1.0/26")]).unwrap();
+    let subnet = subnet["Subnet"]["SubnetId"].as_str().unwrap().to_owned();
+    reserve(&api, &subnet, "10.0.1.16/28", "explicit").unwrap();
+    reserve(&api, &subnet, "10.0.1.32/28", "prefix").unwrap();
+    let eni = api.call("CreateNetworkInterface", &[("SubnetId", &*subnet)]).unwrap();
+    let eni = eni["NetworkInterface"]["NetworkInterfaceId"].as_str().unwrap().to_owned();
+    let assign = || api.call("AssignPrivateIpAddresses", &[("NetworkInterfaceId", &*eni), ("Ipv4PrefixCount", "1")]);
+    assert_eq!(assign().unwrap()["AssignedIpv4Prefixes"][0]["Ipv4Prefix"], "10.0.1.32/28");
+    // What is left holds an address of AWS's or users', or is kept for addresses by number.
+    assert_eq!(assign().unwrap_err().code, "InsufficientCidrBlocks");
+}
