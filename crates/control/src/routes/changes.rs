@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use openvpc_model::{AddressFamily, Route, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcId};
+use openvpc_model::endpoint::EndpointType;
+use openvpc_model::{
+    AddressFamily, Route, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc, VpcEndpoint, VpcId,
+};
 
 use super::gateway_tables;
 use super::targets::{self, Target};
@@ -56,7 +59,7 @@ pub fn replace(
             let message = format!("There is no route defined for '{destination}' in the route table. Use CreateRoute instead.");
             return Err(ControlError::invalid_value(message));
         }
-        Some(route) if is_of_gateway_endpoint(route) => {
+        Some(route) if is_of_gateway_endpoint(tx, route) => {
             let message = format!("cannot replace VPC endpoint route {destination} in route table {id}");
             return Err(ControlError::invalid_value(message));
         }
@@ -109,7 +112,7 @@ pub fn delete(tx: &mut Tx, id: RouteTableId, destination: impl Into<RouteDestina
             let message = format!("no route with {parameter} {destination} in route table {id}");
             Err(ControlError::new("InvalidRoute.NotFound", message))
         }
-        Some(route) if is_of_gateway_endpoint(route) => {
+        Some(route) if is_of_gateway_endpoint(tx, route) => {
             Err(ControlError::invalid_value(format!("cannot remove VPC endpoint route {destination} in route table {id}")))
         }
         Some(_) => tx.update::<RouteTable, _>(&id, |table| {
@@ -151,8 +154,9 @@ fn existing(table: &RouteTable, destination: RouteDestination) -> Option<&Route>
 }
 
 /// Whether a route comes and goes with the association of a gateway endpoint.
-fn is_of_gateway_endpoint(route: &Route) -> bool {
-    matches!((route.destination, route.target), (RouteDestination::PrefixList(_), RouteTarget::Endpoint(_)))
+fn is_of_gateway_endpoint(tx: &Tx, route: &Route) -> bool {
+    let RouteTarget::Endpoint(id) = route.target else { return false };
+    tx.network().get::<VpcEndpoint>(&id).is_some_and(|endpoint| endpoint.endpoint_type == EndpointType::Gateway)
 }
 
 fn truncated(destination: RouteDestination) -> RouteDestination {

@@ -38,7 +38,10 @@ pub(super) fn describe_addresses_attribute(
 ) -> Result<shapes::DescribeAddressesAttributeResult, ApiError> {
     check_attribute(request.attribute.as_deref())?;
     let network = ctx.network()?;
-    let all = ctx.pick::<ElasticIp>(&network, &request.allocation_ids)?.iter().map(|eip| attribute_shape(eip)).collect();
+    let eips = ctx.pick::<ElasticIp>(&network, &request.allocation_ids)?;
+    // Who asks for the attribute sees the addresses that have it: clients wait until one that they reset is gone from there.
+    let has_it = |eip: &&std::sync::Arc<ElasticIp>| request.attribute.is_none() || eip.ptr_record.is_some();
+    let all = eips.iter().filter(has_it).map(|eip| attribute_shape(eip)).collect();
     let (addresses, next_token) =
         page::cut(&request, !request.allocation_ids.is_empty(), all, |address| address.allocation_id.as_deref())?;
     Ok(shapes::DescribeAddressesAttributeResult { addresses, next_token })

@@ -226,12 +226,16 @@ fn what_is_missing_malformed_or_unknown_has_its_code() {
 }
 
 #[test]
-fn the_domain_name_attribute_shows_the_address_alone() {
+fn an_address_without_a_reverse_name_is_shown_alone_or_not_at_all() {
     let lab = Fixture::new();
     let eip = lab.allocate();
-    let answer = lab.api.call("DescribeAddressesAttribute", &[("AllocationId.1", &eip), ("Attribute", "domain-name")]).unwrap();
-    assert_eq!(answer["Addresses"][0]["AllocationId"], eip.as_str());
-    assert!(answer["Addresses"][0].get("PtrRecord").is_none());
+    let id = ("AllocationId.1", &*eip);
+    let alone = lab.api.call("DescribeAddressesAttribute", &[id]).unwrap()["Addresses"][0].clone();
+    assert_eq!(alone["AllocationId"], *eip);
+    assert!(alone.get("PtrRecord").is_none());
+    let with_name = lab.api.call("DescribeAddressesAttribute", &[id, ("Attribute", "domain-name")]).unwrap();
+    assert_eq!(with_name["Addresses"], serde_json::json!([]));
+    assert_eq!(lab.api.code("DescribeAddressesAttribute", &[("Attribute", "colour")]), "InvalidParameterValue");
 }
 
 #[test]
