@@ -15,7 +15,7 @@ use crate::http::{Request, Response};
 use crate::query::Node;
 use crate::services::{SERVICES, Service};
 use crate::table::Protocol;
-use crate::{json, xml};
+use crate::{cbor, json, xml};
 
 /// The endpoints of all services but S3.
 pub struct Api {
@@ -72,6 +72,7 @@ impl Api {
     /// Answers a request, or gives none when it is for S3.
     pub fn answer(&self, request: &Request) -> Option<Response> {
         let request_id = request_id();
+        let mut binary = None;
         let (status, content_type, body) = match recipient(request) {
             Recipient::S3 => return None,
             Recipient::Other(name) => {
@@ -89,6 +90,11 @@ impl Api {
                     .unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
                 let model = service.model;
                 match (outcome, model.protocol) {
+                    (outcome, Protocol::Json) if cbor::target(request).is_some() => {
+                        let (status, body) = in_cbor(request, service, outcome);
+                        binary = Some(body);
+                        (status, cbor::CONTENT_TYPE, String::new())
+                    }
                     (Ok(body), Protocol::Json) => (200, JSON, body),
                     (Ok(body), _) => (200, XML, body),
                     (Err(error), Protocol::Json) => (error.status, JSON, json::error(&error)),
@@ -97,7 +103,7 @@ impl Api {
                 }
             }
         };
-        Some(Response { status, content_type, request_id, body })
+        Some(Response { status, content_type, request_id, body, binary })
     }
 
     fn run(&self, request: &Request, service: &Service, request_id: &str) -> Result<String, ApiError> {
@@ -113,7 +119,11 @@ impl Api {
         };
         if service.model.protocol == Protocol::Json {
             let (action, validation_error) = (json_action(request, service)?, service.validation_error);
-            return (action.run)(&ctx(false), &request.body, validation_error);
+            if cbor::target(request).is_none() {
+                return (action.run)(&ctx(false), &request.body, validation_error);
+            }
+            let body = cbor::decode(&request.body).map_err(|reason| ApiError::new("SerializationException", reason))?;
+            return (action.run)(&ctx(false), body.to_string().as_bytes(), validation_error);
         }
         if request.has_form() {
             parameters.add(&request.body)?;
@@ -181,10 +191,23 @@ fn query_action(service: &Service, name: &str, version: &str) -> Result<&'static
     })
 }
 
+/// Status and body of an answer in CBOR: that of JSON, written by the shapes of the operation.
+fn in_cbor(request: &Request, service: &Service, outcome: Result<String, ApiError>) -> (u16, Vec<u8>) {
+    let operation = cbor::target(request).and_then(|target| service.model.operation(Service::targeted(&target)?.1));
+    let (status, json, shape) = match outcome {
+        Ok(json) => (200, json, operation.and_then(|operation| operation.response)),
+        Err(error) => (error.status, json::error(&error), None),
+    };
+    // An answer is JSON that was written a moment ago.
+    let value = serde_json::from_str(&json).unwrap_or_default();
+    (status, cbor::encode(&value, service.model, shape))
+}
+
 fn json_action(request: &Request, service: &Service) -> Result<&'static JsonAction, ApiError> {
     let unknown =
         |what: &str| ApiError::new("UnknownOperationException", format!("{what} is not an operation that openvpc serves."));
-    let target = request.header("x-amz-target").ok_or_else(|| unknown("A request without the header X-Amz-Target"))?;
+    let target = cbor::target(request).or_else(|| request.header("x-amz-target").map(str::to_owned));
+    let target = &target.ok_or_else(|| unknown("A request without the header X-Amz-Target"))?;
     let (_, name) =
         Service::targeted(target).filter(|(named, _)| named.model.name == service.model.name).ok_or_else(|| unknown(target))?;
     service.json_action(name).ok_or_else(|| unknown(target))

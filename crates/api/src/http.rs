@@ -47,6 +47,15 @@ pub struct Response {
     pub content_type: &'static str,
     /// The `x-amzn-RequestId` header.
     pub request_id: String,
-    /// The body.
+    /// The body, if it is text.
     pub body: String,
+    /// The body of a protocol that isn't text, in the place of the other.
+    pub binary: Option<Vec<u8>>,
+}
+
+impl Response {
+    /// The body as it is sent.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.binary.unwrap_or_else(|| self.body.into_bytes())
+    }
 }

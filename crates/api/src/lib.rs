@@ -11,6 +11,7 @@ pub mod action;
 pub mod actions;
 mod api;
 pub mod auth;
+pub mod cbor;
 pub mod client;
 mod error;
 pub mod filters;

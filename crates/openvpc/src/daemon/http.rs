@@ -12,7 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use openvpc_api::table::Protocol;
-use openvpc_api::{Api, Recipient, http, recipient};
+use openvpc_api::{Api, Recipient, cbor, http, recipient};
 use serde_json::{Value, json};
 
 use super::admin::{self, Admin, AdminError, Asker};
@@ -144,14 +144,20 @@ fn is_local(address: IpAddr) -> bool {
 
 fn aws_response(answer: http::Response) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let request_id = HeaderValue::try_from(answer.request_id).unwrap_or(HeaderValue::from_static("unknown"));
+    let request_id = HeaderValue::from_str(&answer.request_id).unwrap_or(HeaderValue::from_static("unknown"));
     let headers = [
         ("content-type", HeaderValue::from_static(answer.content_type)),
         ("x-amzn-requestid", request_id.clone()),
         ("x-amz-request-id", request_id),
         ("server", HeaderValue::from_static("openvpc")),
     ];
-    (status, headers, answer.body).into_response()
+    let in_cbor = answer.content_type == cbor::CONTENT_TYPE;
+    let mut response = (status, headers, answer.into_bytes()).into_response();
+    if in_cbor {
+        // Smithy's clients take an answer for broken without it.
+        response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    }
+    response
 }
 
 /// An unsigned request whose body may hold an action.

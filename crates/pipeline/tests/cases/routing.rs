@@ -293,3 +293,88 @@ fn two_middleboxes(lab: &mut Lab) -> (openvpc_pipeline::testing::Host, openvpc_p
     let open = lab.open;
     (lab.world.middlebox(lab.second, "10.0.2.98", &[open]), lab.world.middlebox(lab.second, "10.0.2.99", &[open]))
 }
+
+/// A virtual private gateway on the VPC with a static connection, whose routes the main table takes.
+fn propagating_gateway(lab: &mut Lab, routes: &[&str]) -> (VpnGatewayId, VpnConnectionId) {
+    use openvpc_model::vpn::tunnel::VpnTunnel;
+    use openvpc_model::vpn::{InsideIpVersion, OutsideAddressType, TunnelBandwidth, VpnOptions};
+
+    let owner = lab.world.network().get::<Vpc>(&lab.vpc).unwrap().owner.clone();
+    let (gateway, connection, customer_gateway) = (lab.world.id(), lab.world.id(), lab.world.id());
+    lab.world.add(VpnGateway {
+        id: gateway,
+        owner: owner.clone(),
+        asn: 64512,
+        zone: None,
+        vpc: Some(lab.vpc),
+        detached_from: None,
+        deleted_at: None,
+        tags: Tags::new(),
+    });
+    let tunnel = |outside: &str, inside: &str| VpnTunnel {
+        outside_address: outside.parse().unwrap(),
+        inside_ipv4: inside.parse().unwrap(),
+        inside_ipv6: None,
+        pre_shared_key: None,
+        options: Default::default(),
+        status_changed_at: UnixMillis(0),
+        replaced_at: None,
+    };
+    lab.world.add(VpnConnection {
+        id: connection,
+        owner,
+        customer_gateway,
+        gateway: Some(VpnTarget::VpnGateway(gateway)),
+        options: VpnOptions {
+            static_routes_only: true,
+            enable_acceleration: false,
+            inside_ip_version: InsideIpVersion::Ipv4,
+            local_ipv4: Default::default(),
+            remote_ipv4: Default::default(),
+            local_ipv6: Default::default(),
+            remote_ipv6: Default::default(),
+            outside_address_type: OutsideAddressType::PublicIpv4,
+            transport_attachment: None,
+            bandwidth: TunnelBandwidth::Standard,
+        },
+        tunnels: [tunnel("203.0.113.1", "169.254.10.0/30"), tunnel("203.0.113.2", "169.254.10.4/30")],
+        static_routes: routes.iter().map(|route| route.parse().unwrap()).collect(),
+        created_at: UnixMillis(0),
+        deleted_at: None,
+        tags: Tags::new(),
+    });
+    let main = lab.world.main_table(lab.vpc);
+    lab.world.edit::<RouteTable>(main, |table| table.propagating.push(gateway));
+    (gateway, connection)
+}
+
+#[test]
+fn routes_of_vpn_connections_are_propagated_while_gateway_and_connection_are_there() {
+    let (mut lab, _) = Lab::with_internet();
+    let a = lab.a();
+    lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
+    let (gateway, connection) = propagating_gateway(&mut lab, &["198.51.100.0/24"]);
+    let sent = lab.world.send(a.eni, tcp("10.0.1.10:40000", "198.51.100.10:80"));
+    sent.dropped(Code::NotForwarded);
+    sent.decided_by(route("198.51.100.0/24"));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "192.0.2.1:80")).delivered_to_internet();
+    lab.world.edit::<VpnConnection>(connection, |connection| connection.static_routes.clear());
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "198.51.100.10:80")).delivered_to_internet();
+    lab.world.edit::<VpnConnection>(connection, |connection| connection.static_routes.push("198.51.100.0/24".parse().unwrap()));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "198.51.100.10:80")).dropped(Code::NotForwarded);
+    lab.world.edit::<VpnGateway>(gateway, |gateway| gateway.vpc = None);
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "198.51.100.10:80")).delivered_to_internet();
+}
+
+#[test]
+fn a_propagated_route_loses_to_a_static_one_and_to_local() {
+    let (mut lab, internet) = Lab::with_internet();
+    let (a, open) = (lab.a(), lab.open);
+    let b = lab.b(open);
+    lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
+    propagating_gateway(&mut lab, &["198.51.100.0/24", "10.0.2.0/24", "10.0.2.20/32"]);
+    let main = lab.world.main_table(lab.vpc);
+    lab.world.route(main, "198.51.100.0/24", RouteTarget::InternetGateway(internet));
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "198.51.100.10:80")).delivered_to_internet();
+    lab.world.send(a.eni, tcp("10.0.1.10:40000", "10.0.2.20:80")).delivered_to(b.eni);
+}
