@@ -369,6 +369,6 @@ mod tests {
         let (status, error) = call("DescribeConnections", &json!({"connectionId": "dxcon-ffffffff"}));
         assert_eq!((status, &error["__type"]), (400, &json!("DirectConnectClientException")));
         let (status, error) = call("NoSuchThing", &json!({}));
-        assert_eq!((status, &error["__type"]), (404, &json!("UnknownOperationException")));
+        assert_eq!((status, &error["__type"]), (400, &json!("UnknownOperationException")));
     }
 }
