@@ -327,7 +327,9 @@ mod tests {
 
     #[test]
     fn bad_bytes_are_refused_and_never_panic() {
-        for bytes in ["18", "61", "9f01", "bf01ff", "a10102", "f97e00", "f97c00", "ff", "1f", "62c328", "5bffffffffffffffff", "0000"] {
+        for bytes in
+            ["18", "61", "9f01", "bf01ff", "a10102", "f97e00", "f97c00", "ff", "1f", "62c328", "5bffffffffffffffff", "0000"]
+        {
             assert!(decode(&hex(bytes)).is_err(), "{bytes}");
         }
         assert!(decode(&[0x81].repeat(100_000)).is_err());
