@@ -66,3 +66,85 @@ fn a_store_in_use_or_a_file_that_is_no_store_says_so() {
     std::fs::write(&other, "no database").unwrap();
     assert!(matches!(RedbStore::open(&other), Err(StoreError::Database { .. })));
 }
+
+/// The file that openvpc 0.1 left of a network with one of nearly each kind it had.
+fn format_1(directory: &std::path::Path) -> std::path::PathBuf {
+    let mut bytes = Vec::new();
+    let packed = &include_bytes!("fixtures/format-1.redb.gz")[..];
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+    let path = directory.join("state.redb");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+const META: redb::TableDefinition<&str, u64> = redb::TableDefinition::new("meta");
+const RESOURCES: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("resources");
+
+fn format_of(path: &std::path::Path) -> u64 {
+    let database = redb::Database::open(path).unwrap();
+    let read = redb::ReadableDatabase::begin_read(&database).unwrap();
+    read.open_table(META).unwrap().get("format").unwrap().unwrap().value()
+}
+
+#[test]
+fn what_an_older_version_wrote_is_read_whole_and_upgraded() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = format_1(directory.path());
+    assert_eq!(format_of(&path), 1);
+    for _ in 0..2 {
+        let (network, revision) = RedbStore::open(&path).unwrap().load().unwrap();
+        let sizes = [
+            network.regions.size(),
+            network.vpcs.size(),
+            network.subnets.size(),
+            network.route_tables.size(),
+            network.nacls.size(),
+            network.security_groups.size(),
+            network.internet_gateways.size(),
+            network.enis.size(),
+            network.elastic_ips.size(),
+            network.instances.size(),
+            network.flow_logs.size(),
+            network.dhcp_options.size(),
+            network.client_tokens.size(),
+            network.insights_paths.size(),
+            network.insights_analyses.size(),
+        ];
+        assert_eq!(sizes, [2, 3, 7, 4, 4, 4, 3, 2, 1, 1, 1, 3, 6, 1, 1]);
+        assert!(revision > Revision(15));
+        let named = network.vpcs.values().any(|vpc| vpc.tags.get("Name").is_some_and(|name| name == "ü <old>"));
+        assert!(named, "tags");
+        let routes: usize = network.route_tables.values().map(|table| table.routes.len()).sum();
+        assert_eq!(routes, 5, "two of default VPCs and three");
+        let rules = network.security_groups.values().find(|group| group.name == "web").unwrap().rules.len();
+        assert_eq!(rules, 3);
+    }
+    assert_eq!(format_of(&path), 2);
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = format_1(directory.path());
+    let database = redb::Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("format", 3).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let refused = RedbStore::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("has format 3, newer than format 2 of this version"), "{refused}");
+    assert_eq!(format_of(&path), 3);
+}
+
+#[test]
+fn a_kind_that_this_version_doesn_t_know_is_refused_and_not_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = format_1(directory.path());
+    let database = redb::Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(RESOURCES).unwrap().insert("wormhole/worm-1", &b"{}"[..]).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let refused = RedbStore::open(&path).unwrap().load().unwrap_err();
+    assert_eq!(refused.to_string(), "the store holds a kind of resource this version doesn't know: wormhole");
+}
