@@ -3,7 +3,9 @@
 //! A filter looks at the *response* items, since AWS defines each filter by what the answer shows. See "Listing and
 //! filtering using the CLI and API" in the EC2 User Guide.
 
-use openvpc_model::UnixMillis;
+use std::fmt::{Display, Write};
+
+use openvpc_model::{Tags, UnixMillis};
 
 use crate::error::ApiError;
 use crate::shapes::{Filter, Tag};
@@ -15,7 +17,8 @@ const MAX_VALUES: usize = 200;
 pub struct Fields<R: 'static> {
     /// The item's tags, for `tag:KEY`, `tag-key` and `tag-value`.
     pub tags: Option<fn(&R) -> &[Tag]>,
-    /// Filter name, and a function that offers the item's values under it.
+    /// Filter name, and a function that offers the item's values under it. For items that aren't answers yet, `tag:` stands
+    /// for all three filters of tags; its function offers them with [`Matcher::tags`].
     pub fields: &'static [(&'static str, Field<R>)],
 }
 
@@ -33,6 +36,7 @@ pub fn select<R>(mut items: Vec<R>, filters: &[Filter], fields: &Fields<R>) -> R
             format!("The maximum number of filter values specified on a single call is {MAX_VALUES}; this one has {values}.");
         return Err(ApiError::new("FilterLimitExceeded", message));
     }
+    let mut scratch = String::new();
     for filter in filters {
         let name = filter.name.as_deref().unwrap_or_default();
         let patterns: Vec<Pattern> = filter.values.iter().map(|value| Pattern::parse(value)).collect();
@@ -41,7 +45,7 @@ pub fn select<R>(mut items: Vec<R>, filters: &[Filter], fields: &Fields<R>) -> R
             return Err(ApiError::invalid_value(format!("The filter '{name}' has no value; give at least one")));
         }
         items.retain(|item| {
-            let mut matcher = Matcher { patterns: &patterns, hit: false };
+            let mut matcher = Matcher { patterns: &patterns, hit: false, tag: source.tag_part(), scratch: &mut scratch };
             source.offer(item, &mut matcher);
             matcher.hit
         });
@@ -55,12 +59,28 @@ enum Source<'a, R> {
     Tag(fn(&R) -> &[Tag], &'a str),
     TagKey(fn(&R) -> &[Tag]),
     TagValue(fn(&R) -> &[Tag]),
+    Tags(Field<R>, TagPart<'a>),
+}
+
+/// What of a tag a filter looks at.
+#[derive(Clone, Copy)]
+enum TagPart<'a> {
+    ValueOf(&'a str),
+    Key,
+    Value,
 }
 
 impl<R> Fields<R> {
     fn source<'a>(&self, name: &'a str) -> Result<Source<'a, R>, ApiError> {
-        if let Some(&(_, field)) = self.fields.iter().find(|(known, _)| *known == name) {
+        if let Some(&(_, field)) = self.fields.iter().find(|(known, _)| *known == name && name != "tag:") {
             return Ok(Source::Field(field));
+        }
+        let own = self.fields.iter().find(|(known, _)| *known == "tag:").map(|&(_, field)| field);
+        match (own, name, name.strip_prefix("tag:")) {
+            (Some(tags), _, Some(key)) if !key.is_empty() => return Ok(Source::Tags(tags, TagPart::ValueOf(key))),
+            (Some(tags), "tag-key", _) => return Ok(Source::Tags(tags, TagPart::Key)),
+            (Some(tags), "tag-value", _) => return Ok(Source::Tags(tags, TagPart::Value)),
+            _ => {}
         }
         match (self.tags, name, name.strip_prefix("tag:")) {
             (Some(tags), _, Some(key)) if !key.is_empty() => Ok(Source::Tag(tags, key)),
@@ -71,10 +91,17 @@ impl<R> Fields<R> {
     }
 }
 
-impl<R> Source<'_, R> {
+impl<'a, R> Source<'a, R> {
+    fn tag_part(&self) -> Option<TagPart<'a>> {
+        match self {
+            Self::Tags(_, part) => Some(*part),
+            _ => None,
+        }
+    }
+
     fn offer(&self, item: &R, matcher: &mut Matcher<'_>) {
         match *self {
-            Self::Field(field) => field(item, matcher),
+            Self::Field(field) | Self::Tags(field, _) => field(item, matcher),
             Self::Tag(tags, key) => {
                 tags(item).iter().filter(|tag| tag.key.as_deref() == Some(key)).for_each(|tag| matcher.offer(&tag.value));
             }
@@ -88,12 +115,35 @@ impl<R> Source<'_, R> {
 pub struct Matcher<'a> {
     patterns: &'a [Pattern],
     hit: bool,
+    /// What to look at of tags that are offered.
+    tag: Option<TagPart<'a>>,
+    scratch: &'a mut String,
 }
 
 impl Matcher<'_> {
     /// Compares a value of the item; one that matches is enough.
     pub fn offer<V: Offered + ?Sized>(&mut self, value: &V) {
         value.offer_to(self);
+    }
+
+    /// Compares the text of a value, without the value being made a text first.
+    pub fn show(&mut self, value: &impl Display) {
+        let mut text = std::mem::take(self.scratch);
+        text.clear();
+        // Writing to a text never fails.
+        let _ = write!(text, "{value}");
+        self.text(&text);
+        *self.scratch = text;
+    }
+
+    /// Compares what the filter looks at of an item's tags.
+    pub fn tags(&mut self, tags: &Tags) {
+        match self.tag {
+            Some(TagPart::ValueOf(key)) => tags.get(key).into_iter().for_each(|value| self.text(value)),
+            Some(TagPart::Key) => tags.keys().for_each(|key| self.text(key)),
+            Some(TagPart::Value) => tags.values().for_each(|value| self.text(value)),
+            None => {}
+        }
     }
 
     fn text(&mut self, text: &str) {
@@ -107,6 +157,12 @@ pub trait Offered {
     fn offer_to(&self, matcher: &mut Matcher<'_>);
 }
 
+impl Offered for String {
+    fn offer_to(&self, matcher: &mut Matcher<'_>) {
+        matcher.text(self);
+    }
+}
+
 impl Offered for str {
     fn offer_to(&self, matcher: &mut Matcher<'_>) {
         matcher.text(self);
@@ -117,13 +173,13 @@ macro_rules! displayed {
     ($($ty:ty)*) => {$(
         impl Offered for $ty {
             fn offer_to(&self, matcher: &mut Matcher<'_>) {
-                matcher.text(&self.to_string());
+                matcher.show(self);
             }
         }
     )*};
 }
 
-displayed! { String bool i32 i64 UnixMillis }
+displayed! { bool i32 i64 UnixMillis }
 
 impl<T: Offered + ?Sized> Offered for &T {
     fn offer_to(&self, matcher: &mut Matcher<'_>) {
@@ -145,13 +201,25 @@ impl<T: Offered> Offered for Vec<T> {
 
 /// A filter value: `*` is any text, `?` any one character, a backslash takes the next character as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern(Vec<Piece>);
+enum Pattern {
+    /// Without wildcards.
+    Text(String),
+    Pieces(Vec<Piece>),
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece {
     Any,
     One,
     This(char),
+}
+
+/// The one text that a filter value stands for, if it has no wildcards.
+pub fn literal(value: &str) -> Option<String> {
+    match Pattern::parse(value) {
+        Pattern::Text(text) => Some(text),
+        Pattern::Pieces(_) => None,
+    }
 }
 
 impl Pattern {
@@ -167,33 +235,42 @@ impl Pattern {
                 other => Piece::This(other),
             });
         }
-        Self(pieces)
+        let plain = pieces.iter().map(|piece| match piece {
+            Piece::This(letter) => Some(*letter),
+            Piece::Any | Piece::One => None,
+        });
+        plain.collect::<Option<String>>().map_or(Self::Pieces(pieces), Self::Text)
     }
 
     /// Goes back to the last star on a mismatch, so that the time is bounded by the product of the lengths.
     fn matches(&self, text: &str) -> bool {
-        let letters: Vec<char> = text.chars().collect();
-        let (mut p, mut t) = (0, 0);
+        let pieces = match self {
+            Self::Text(own) => return own == text,
+            Self::Pieces(pieces) => pieces,
+        };
+        // `rest` is what follows the letter that is looked at next.
+        let (mut p, mut rest) = (0, text.chars());
         let mut star = None;
-        while t < letters.len() {
-            match self.0.get(p) {
+        loop {
+            let here = rest.clone();
+            let Some(letter) = rest.next() else { break };
+            match pieces.get(p) {
                 Some(Piece::Any) => {
-                    star = Some((p, t));
+                    star = Some((p, here.clone()));
+                    rest = here;
                     p += 1;
                 }
-                Some(&piece) if piece == Piece::One || piece == Piece::This(letters[t]) => {
-                    p += 1;
-                    t += 1;
-                }
+                Some(&piece) if piece == Piece::One || piece == Piece::This(letter) => p += 1,
                 _ => {
-                    let Some((star_p, star_t)) = star else { return false };
-                    star = Some((star_p, star_t + 1));
+                    let Some((star_p, mut star_rest)) = star.take() else { return false };
+                    star_rest.next();
                     p = star_p + 1;
-                    t = star_t + 1;
+                    rest = star_rest.clone();
+                    star = Some((star_p, star_rest));
                 }
             }
         }
-        self.0[p..].iter().all(|piece| *piece == Piece::Any)
+        pieces[p..].iter().all(|piece| *piece == Piece::Any)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Answers in pages: `MaxResults` and an opaque `NextToken`.
 
+use std::fmt::{Display, Write};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -41,6 +43,40 @@ pub fn cut<P: Paged, T>(
         return Ok(first(size, items, place.offset, key));
     }
     Ok(first(size, items, 0, key))
+}
+
+/// [`cut`] for items that aren't answers yet, so that only those of the page need become some.
+///
+/// # Errors
+/// As [`cut`].
+pub fn cut_by<P: Paged, T, K: Copy + Display>(
+    request: &P,
+    explicit_ids: bool,
+    items: Vec<T>,
+    key: impl Fn(&T) -> K,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let size = size(request, explicit_ids)?.unwrap_or(usize::MAX);
+    let wanted = request.next_token().filter(|token| !token.is_empty()).map(Place::decode).transpose()?;
+    // Names only the two items that are looked at, and not each of them.
+    let mut text = String::new();
+    let is_last = |item: &T, text: &mut String| {
+        text.clear();
+        let _ = write!(text, "{}", key(item));
+        wanted.as_ref().is_some_and(|place| place.last == *text)
+    };
+    let start = match &wanted {
+        Some(place) => {
+            let near = place.offset.checked_sub(1).filter(|at| items.get(*at).is_some_and(|item| is_last(item, &mut text)));
+            let found = near.or_else(|| items.iter().position(|item| is_last(item, &mut text)));
+            found.map_or(place.offset, |found| found + 1).min(items.len())
+        }
+        None => 0,
+    };
+    let more = items.len() - start > size;
+    let page: Vec<T> = items.into_iter().skip(start).take(size).collect();
+    let offset = wanted.map_or(0, |place| place.offset);
+    let token = page.last().filter(|_| more).map(|last| Place { offset: offset + size, last: key(last).to_string() }.encode());
+    Ok((page, token))
 }
 
 /// How many items the page may have; none for all.
@@ -139,6 +175,27 @@ mod tests {
         let mut more = names(0..10);
         more.insert(0, "vpc-new".into());
         assert_eq!(page(&ask(Some(5), token), more).0, names(5..10));
+    }
+
+    #[test]
+    fn items_that_are_no_answers_yet_are_cut_alike() {
+        for removed in [None, Some(0), Some(6)] {
+            let (mut token, mut other) = (None, None);
+            for _ in 0..5 {
+                let mut items = names(0..17);
+                if let (Some(index), Some(_)) = (removed, &token) {
+                    items.remove(index);
+                }
+                let (page, next) = page(&ask(Some(5), token), items.clone());
+                let refs: Vec<&str> = items.iter().map(|name| &**name).collect();
+                let (also, next_also) = cut_by(&ask(Some(5), other), false, refs, |name| *name).unwrap();
+                assert_eq!((also, &next_also), (page.iter().map(|name| &**name).collect(), &next));
+                (token, other) = (next, next_also);
+                if token.is_none() {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

@@ -33,10 +33,10 @@ impl XmlWriter {
     /// A list: always written, empty as an empty element, because clients iterate over it.
     pub fn list<T: WriteXml>(&mut self, name: &str, item: &str, values: &[T]) {
         if values.is_empty() {
-            let _ = write!(self.out, "<{name}/>");
+            self.push(&["<", name, "/>"]);
             return;
         }
-        let _ = write!(self.out, "<{name}>");
+        self.push(&["<", name, ">"]);
         for value in values {
             self.element(item, value);
         }
@@ -52,18 +52,24 @@ impl XmlWriter {
             self.element("value", value);
             self.out.push_str("</entry>");
         }
-        let _ = write!(self.out, "</{name}>");
+        self.push(&["</", name, ">"]);
     }
 
     /// An element with that content.
     pub fn element<T: WriteXml + ?Sized>(&mut self, name: &str, value: &T) {
-        let _ = write!(self.out, "<{name}>");
+        self.push(&["<", name, ">"]);
         value.write_xml(self);
-        let _ = write!(self.out, "</{name}>");
+        self.push(&["</", name, ">"]);
     }
 
     /// Text with the characters that XML reserves escaped. Characters that XML can't carry at all become U+FFFD.
     pub fn text(&mut self, text: &str) {
+        // Nearly all texts are ids and the like.
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'&' | b'<' | b'>' | b'"') || byte == b' ';
+        if text.bytes().all(is_plain) {
+            self.out.push_str(text);
+            return;
+        }
         for c in text.chars() {
             match c {
                 '&' => self.out.push_str("&amp;"),
@@ -77,6 +83,10 @@ impl XmlWriter {
                 _ => self.out.push(c),
             }
         }
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.out.push_str(part));
     }
 
     fn document() -> Self {

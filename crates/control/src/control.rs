@@ -103,7 +103,7 @@ impl Control {
     /// # Errors
     /// When the store can't be read or the state can't be put in force.
     pub fn open(
-        store: Box<dyn Store>,
+        mut store: Box<dyn Store>,
         enforcer: Box<dyn Enforcer>,
         environment: Box<dyn Environment>,
         quotas: Quotas,

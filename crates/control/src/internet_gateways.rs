@@ -2,7 +2,7 @@
 
 use openvpc_model::nat::NatPlace;
 use openvpc_model::route::TableUser;
-use openvpc_model::{InternetGateway, InternetGatewayId, NatGateway, NetworkInterface, RouteTable, Tags, Vpc, VpcId};
+use openvpc_model::{Anchor, InternetGateway, InternetGatewayId, NatGateway, NetworkInterface, RouteTable, Tags, Vpc, VpcId};
 
 use crate::{ControlError, Tx};
 
@@ -58,7 +58,7 @@ pub fn detach(tx: &mut Tx, id: InternetGatewayId, vpc: VpcId) -> Result<(), Cont
     let is_public = |eni: &NetworkInterface| eni.vpc == vpc && eni.private_addresses.iter().any(|slot| slot.public.is_some());
     let is_regional = |nat: &NatGateway| nat.vpc == vpc && nat.is_available() && matches!(nat.place, NatPlace::Regional { .. });
     let regional = tx.network().all::<NatGateway>().any(|nat| is_regional(nat));
-    if regional || tx.network().all::<NetworkInterface>().any(|eni| is_public(eni)) {
+    if regional || tx.network().by::<NetworkInterface>(Anchor::Vpc(vpc)).any(|eni| is_public(eni)) {
         let message = format!(
             "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
         );

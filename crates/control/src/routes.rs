@@ -19,7 +19,7 @@ mod gateway_tables;
 mod targets;
 
 use ipnet::IpNet;
-use openvpc_model::{Network, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Tags, Vpc, VpcId};
+use openvpc_model::{Anchor, Network, Route, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Tags, Vpc, VpcId};
 
 use crate::{ControlError, Tx, endpoints};
 
@@ -36,7 +36,7 @@ pub(crate) use targets::other_network;
 pub fn create_table(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<RouteTableId, ControlError> {
     tx.find::<Vpc>(&vpc)?;
     let limit = tx.quotas().route_tables_per_vpc;
-    if tx.owned::<RouteTable>().filter(|table| table.vpc == vpc).count() >= limit {
+    if tx.network().by::<RouteTable>(Anchor::Vpc(vpc)).count() >= limit {
         let message = format!("The maximum number of route tables of vpc '{vpc}' has been reached ({limit}).");
         return Err(ControlError::new("RouteTableLimitExceeded", message));
     }

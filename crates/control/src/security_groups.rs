@@ -7,8 +7,8 @@ mod ways;
 use std::sync::Arc;
 
 use openvpc_model::{
-    Direction, Network, NetworkInterface, Peer, Protocol, RulePorts, SecurityGroup, SecurityGroupId, SecurityGroupRule, Tags,
-    Vpc, VpcId,
+    Anchor, Direction, Network, NetworkInterface, Peer, Protocol, RulePorts, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    Tags, Vpc, VpcId,
 };
 
 use crate::{ControlError, Tx, client_vpn, endpoints};
@@ -87,7 +87,7 @@ pub fn delete(tx: &mut Tx, id: SecurityGroupId) -> Result<(), ControlError> {
             format!("the specified group: \"{id}\" name: \"default\" cannot be deleted by a user"),
         ));
     }
-    if let Some(eni) = tx.network().all::<NetworkInterface>().find(|eni| eni.groups.contains(&id)) {
+    if let Some(eni) = tx.network().by::<NetworkInterface>(Anchor::SecurityGroup(id)).next() {
         return Err(ControlError::dependency(format!("resource {id} has a dependent object: network interface {}", eni.id)));
     }
     if let Some(endpoint) = client_vpn::using_group(tx.network(), id) {
@@ -142,7 +142,7 @@ fn in_vpc_by_name<'a>(network: &'a Network, vpc: VpcId, name: &str) -> Result<&'
 }
 
 fn by_name<'a>(network: &'a Network, vpc: VpcId, name: &str) -> Option<&'a Arc<SecurityGroup>> {
-    network.all::<SecurityGroup>().find(|group| group.vpc == vpc && group.name.eq_ignore_ascii_case(name))
+    network.by::<SecurityGroup>(Anchor::Vpc(vpc)).find(|group| group.vpc == vpc && group.name.eq_ignore_ascii_case(name))
 }
 
 fn default_vpc(tx: &Tx) -> Result<Arc<Vpc>, ControlError> {

@@ -9,7 +9,7 @@ use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{
-    FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc,
+    Anchor, FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc,
     VpcId, Zone,
 };
 
@@ -98,7 +98,7 @@ pub(crate) fn make(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, Contr
 /// `InvalidSubnetID.NotFound`, `DependencyViolation`.
 pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
     let subnet = tx.find::<Subnet>(&id)?;
-    if let Some(eni) = tx.network().all::<NetworkInterface>().find(|eni| eni.subnet == id) {
+    if let Some(eni) = tx.network().enis_in(id).next() {
         return Err(ControlError::dependency(format!(
             "The subnet '{id}' has dependencies and cannot be deleted: delete the network interface {} first.",
             eni.id
@@ -109,7 +109,8 @@ pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
         tx.update::<NetworkAcl, _>(&nacl, |nacl| nacl.associations.retain(|a| a.subnet != id))?;
     }
     let uses = |table: &RouteTable| table.associations.iter().any(|a| a.user == TableUser::Subnet(id));
-    let tables: Vec<_> = tx.owned::<RouteTable>().filter(|table| uses(table)).map(|table| table.id).collect();
+    let tables = tx.network().by::<RouteTable>(Anchor::Subnet(id)).filter(|table| uses(table));
+    let tables: Vec<_> = tables.map(|table| table.id).collect();
     for table in tables {
         tx.update::<RouteTable, _>(&table, |table| table.associations.retain(|a| a.user != TableUser::Subnet(id)))?;
     }
@@ -205,11 +206,10 @@ pub fn disassociate_ipv6(tx: &mut Tx, association: SubnetCidrAssociationId) -> R
         return Err(ControlError::new("OperationNotPermitted", message));
     }
     let uses = |eni: &NetworkInterface| {
-        eni.subnet == id
-            && (eni.ipv6_addresses.iter().any(|a| block.block.contains(a))
-                || eni.ipv6_prefixes.iter().any(|prefix| block.block.contains(prefix)))
+        eni.ipv6_addresses.iter().any(|a| block.block.contains(a))
+            || eni.ipv6_prefixes.iter().any(|prefix| block.block.contains(prefix))
     };
-    if tx.network().all::<NetworkInterface>().any(|eni| uses(eni)) {
+    if tx.network().enis_in(id).any(|eni| uses(eni)) {
         return Err(ControlError::dependency(format!("Addresses of the block {} are in use in the subnet '{id}'", block.block)));
     }
     tx.update::<Subnet, _>(&id, |subnet| {
@@ -246,7 +246,7 @@ pub fn allocate_ipv6(tx: &Tx, subnet: &Subnet) -> Result<Ipv6Addr, ControlError>
     let Some(SubnetBlock { block, .. }) = subnet.ipv6_blocks.first() else {
         return Err(ControlError::invalid_value(format!("The subnet '{}' has no IPv6 CIDR block", subnet.id)));
     };
-    let enis: Vec<_> = tx.network().all::<NetworkInterface>().filter(|eni| eni.subnet == subnet.id).collect();
+    let enis: Vec<_> = tx.network().enis_in(subnet.id).collect();
     let taken: BTreeSet<_> = enis.iter().flat_map(|eni| eni.ipv6_addresses.iter().copied()).collect();
     let reserved = tx.network().reservations_of(subnet.id).filter_map(|range| match range {
         IpNet::V6(range) => Some(range),
@@ -287,13 +287,12 @@ pub fn available_ipv4_count(network: &Network, subnet: &Subnet) -> u32 {
 }
 
 fn used_ipv4(network: &Network, subnet: SubnetId) -> BTreeSet<Ipv4Addr> {
-    let enis = network.all::<NetworkInterface>().filter(|eni| eni.subnet == subnet);
     let of_prefix = |prefix: &Ipv4Net| (u32::from(prefix.network())..=u32::from(prefix.broadcast())).map(Ipv4Addr::from);
     let addresses = |eni: &std::sync::Arc<NetworkInterface>| {
         let own: Vec<_> = eni.private_addresses.iter().map(|a| a.address).collect();
         own.into_iter().chain(eni.ipv4_prefixes.iter().flat_map(of_prefix).collect::<Vec<_>>())
     };
-    enis.flat_map(addresses).collect()
+    network.enis_in(subnet).flat_map(addresses).collect()
 }
 
 fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), ControlError> {

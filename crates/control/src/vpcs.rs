@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{
-    DhcpOptions, DhcpOptionsId, FlowLogTarget, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc,
+    Anchor, DhcpOptions, DhcpOptionsId, FlowLogTarget, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc,
     VpcId,
 };
 
@@ -155,18 +155,18 @@ fn dependent(tx: &Tx, vpc: &Vpc) -> Option<String> {
     let egress_only = || network.egress_only_gateway_of(id).map(|gateway| gateway.id.to_string());
     let vpn_gateway = || network.vpn_gateway_of(id).map(|gateway| gateway.id.to_string());
     let carrier = || carrier_gateways::of(tx, id).map(|gateway| gateway.to_string());
-    let eni = || network.all::<NetworkInterface>().find(|eni| eni.vpc == id).map(|eni| eni.id.to_string());
+    let eni = || network.by::<NetworkInterface>(Anchor::Vpc(id)).next().map(|eni| eni.id.to_string());
     let group = || {
         let other = |group: &&Arc<SecurityGroup>| group.is_in(id) && group.id != vpc.default_security_group;
-        network.all::<SecurityGroup>().find(other).map(|group| group.id.to_string())
+        network.by::<SecurityGroup>(Anchor::Vpc(id)).find(other).map(|group| group.id.to_string())
     };
     let nacl = || {
         let other = |nacl: &&Arc<NetworkAcl>| nacl.vpc == id && nacl.id != vpc.default_nacl;
-        network.all::<NetworkAcl>().find(other).map(|nacl| nacl.id.to_string())
+        network.by::<NetworkAcl>(Anchor::Vpc(id)).find(other).map(|nacl| nacl.id.to_string())
     };
     let table = || {
         let other = |table: &&Arc<RouteTable>| table.vpc == id && table.id != vpc.main_route_table;
-        network.all::<RouteTable>().find(other).map(|table| table.id.to_string())
+        network.by::<RouteTable>(Anchor::Vpc(id)).find(other).map(|table| table.id.to_string())
     };
     let endpoint = || endpoints::in_vpc(tx, id).map(|endpoint| endpoint.to_string());
     subnet()

@@ -32,7 +32,7 @@ struct Disk {
 struct Slow(Arc<Mutex<Disk>>);
 
 impl Store for Slow {
-    fn load(&self) -> Result<(Network, Revision), StoreError> {
+    fn load(&mut self) -> Result<(Network, Revision), StoreError> {
         self.0.lock().unwrap().store.load()
     }
 
@@ -63,7 +63,7 @@ struct Watch(Slow);
 
 impl Enforcer for Watch {
     fn enforce(&self, network: &Arc<Network>) -> Result<(), String> {
-        let stored = self.0.load().unwrap().0;
+        let stored = self.0.clone().load().unwrap().0;
         assert_eq!(ids(network), ids(&stored));
         Ok(())
     }
@@ -130,7 +130,7 @@ fn transactions_of_many_threads_share_commits_and_all_of_them_are_kept() {
     let commits = disk.0.lock().unwrap().commits - before;
     assert!(commits < 400, "800 transactions took {commits} commits");
     assert_eq!(ids(&control.snapshot()).len(), 801, "with the default VPC's");
-    assert_eq!(ids(&disk.load().unwrap().0), ids(&control.snapshot()));
+    assert_eq!(ids(&disk.clone().load().unwrap().0), ids(&control.snapshot()));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn with_a_disk_that_fails_what_was_acknowledged_is_kept_and_nobody_sees_what_isn
             let reader = scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let seen = ids(&control.snapshot());
-                    let stored = ids(&disk.load().unwrap().0);
+                    let stored = ids(&disk.clone().load().unwrap().0);
                     assert!(seen.is_subset(&stored), "a reader saw what isn't durable");
                 }
             });
@@ -170,7 +170,7 @@ fn with_a_disk_that_fails_what_was_acknowledged_is_kept_and_nobody_sees_what_isn
             done.store(true, Ordering::Relaxed);
             reader.join().unwrap();
         });
-        let stored = ids(&disk.load().unwrap().0);
+        let stored = ids(&disk.clone().load().unwrap().0);
         let acknowledged = acknowledged.into_inner().unwrap();
         assert!(acknowledged.len() > 50, "only {} succeeded", acknowledged.len());
         assert!(acknowledged.is_subset(&stored), "seed {seed}: something acknowledged is lost");
@@ -222,10 +222,10 @@ fn the_state_can_be_replaced_while_others_write() {
         }
         (0..5).for_each(|_| control.replace(Network::clone(&kept)).unwrap());
     });
-    assert_eq!(ids(&disk.load().unwrap().0), ids(&control.snapshot()));
+    assert_eq!(ids(&disk.clone().load().unwrap().0), ids(&control.snapshot()));
     control.replace(Network::clone(&kept)).unwrap();
-    assert_eq!(ids(&disk.load().unwrap().0), ids(&kept));
-    assert_eq!(disk.load().unwrap().0.contents_sorted(), kept.contents_sorted());
+    assert_eq!(ids(&disk.clone().load().unwrap().0), ids(&kept));
+    assert_eq!(disk.clone().load().unwrap().0.contents_sorted(), kept.contents_sorted());
 }
 
 /// A comparable form of everything.

@@ -308,7 +308,7 @@ impl World {
 struct Shared(Arc<Mutex<MemoryStore>>);
 
 impl Store for Shared {
-    fn load(&self) -> Result<(Network, Revision), StoreError> {
+    fn load(&mut self) -> Result<(Network, Revision), StoreError> {
         self.0.lock().unwrap().load()
     }
 

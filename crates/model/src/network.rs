@@ -186,7 +186,7 @@ network! {
     /// Internet gateways.
     internet_gateways: InternetGateway[InternetGatewayId] = "internet-gateway", |r| r.id, r.owner, |k| k.to_string(), anchors_of::internet_gateway;
     /// Egress-only internet gateways.
-    egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string();
+    egress_only_gateways: EgressOnlyGateway[EgressOnlyGatewayId] = "egress-only-internet-gateway", |r| r.id, r.owner, |k| k.to_string(), anchors_of::egress_only_gateway;
     /// Carrier gateways.
     carrier_gateways: CarrierGateway[CarrierGatewayId] = "carrier-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// NAT gateways.
@@ -356,7 +356,7 @@ impl Network {
 
     /// The egress-only internet gateway of a VPC.
     pub fn egress_only_gateway_of(&self, vpc: VpcId) -> Option<&Arc<EgressOnlyGateway>> {
-        self.egress_only_gateways.values().find(|gateway| gateway.vpc == vpc)
+        self.egress_only_gateways.by(Anchor::Vpc(vpc)).next()
     }
 
     /// The attachment, neither deleted nor rejected, of a VPC to a transit gateway.

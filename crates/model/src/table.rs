@@ -104,7 +104,7 @@ pub(crate) mod anchors_of {
 
     use super::Anchor;
     use crate::route::TableUser;
-    use crate::{InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteTable, SecurityGroup, Subnet};
+    use crate::{EgressOnlyGateway, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteTable, SecurityGroup, Subnet};
 
     type Visit<'a> = &'a mut dyn FnMut(Anchor);
 
@@ -144,12 +144,16 @@ pub(crate) mod anchors_of {
     }
 
     pub(crate) fn security_group(group: &SecurityGroup, visit: Visit<'_>) {
-        visit(Anchor::Vpc(group.vpc));
+        group.vpcs().for_each(|vpc| visit(Anchor::Vpc(vpc)));
         for rule in &group.rules {
             if let Peer::Group { group, .. } = &rule.peer {
                 visit(Anchor::SecurityGroup(*group));
             }
         }
+    }
+
+    pub(crate) fn egress_only_gateway(gateway: &EgressOnlyGateway, visit: Visit<'_>) {
+        visit(Anchor::Vpc(gateway.vpc));
     }
 
     pub(crate) fn internet_gateway(gateway: &InternetGateway, visit: Visit<'_>) {

@@ -1,24 +1,27 @@
 //! The form in which the state is stored, and how an older form becomes this one.
 //!
-//! A resource is JSON under `KIND/KEY`. Kinds may be added, and members with a default; whatever an older openvpc would
+//! A resource is JSON with its place, `KIND/KEY`. Kinds may be added, and members with a default; whatever an older openvpc would
 //! lose by reading and writing back raises [`FORMAT`], so that it refuses the file instead. Whatever this openvpc couldn't
 //! read is rewritten by a step of [`STEPS`].
 
-use redb::{Database, ReadableTable, WriteTransaction};
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::redb_store::{META, RESOURCES};
+use crate::redb_store::{META, STATE};
 
 /// The form that this version writes.
 ///
 /// 1. The core of a VPC, instances, flow logs and Network Insights.
-/// 2. Every kind of the VPC API. Resources of form 1 are read as they are.
+/// 2. Every kind of the VPC API, in the order in which they were made. Resources of form 1 are read as they are.
 pub(crate) const FORMAT: u64 = 2;
+
+/// Form 1: `KIND/KEY` to the resource as JSON.
+const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources");
 
 /// Makes a file of one form into one of the next.
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The step at index i leads from form i to form i + 1. Form 0 is a file without anything.
-const STEPS: [Step; FORMAT as usize] = [make_tables, keep];
+const STEPS: [Step; FORMAT as usize] = [make_tables, order_by_age];
 
 /// Leads from a form to the present one, in one transaction.
 pub(crate) fn upgrade(database: &Database, found: u64) -> Result<(), redb::Error> {
@@ -32,7 +35,6 @@ pub(crate) fn upgrade(database: &Database, found: u64) -> Result<(), redb::Error
 }
 
 fn make_tables(write: &WriteTransaction) -> Result<(), redb::Error> {
-    write.open_table(RESOURCES)?;
     let mut meta = write.open_table(META)?;
     if meta.get("revision")?.is_none() {
         meta.insert("revision", 0)?;
@@ -40,7 +42,16 @@ fn make_tables(write: &WriteTransaction) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// The new form can hold more, and everything that the old one holds.
-fn keep(_write: &WriteTransaction) -> Result<(), redb::Error> {
+/// Moves resources from under `KIND/KEY` to under a serial number.
+fn order_by_age(write: &WriteTransaction) -> Result<(), redb::Error> {
+    {
+        let old = write.open_table(RESOURCES)?;
+        let mut new = write.open_table(STATE)?;
+        for (entry, serial) in old.iter()?.zip(0..) {
+            let (place, json) = entry?;
+            new.insert(serial, (place.value(), json.value()))?;
+        }
+    }
+    write.delete_table(RESOURCES)?;
     Ok(())
 }

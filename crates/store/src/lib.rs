@@ -26,7 +26,7 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// When the store can't be read, or holds what this version doesn't know.
-    fn load(&self) -> Result<(Network, Revision), StoreError>;
+    fn load(&mut self) -> Result<(Network, Revision), StoreError>;
 
     /// The revision that the store stands at. After a commit failed, this says whether it is kept after all.
     ///

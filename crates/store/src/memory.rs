@@ -14,7 +14,7 @@ pub struct MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn load(&self) -> Result<(Network, Revision), StoreError> {
+    fn load(&mut self) -> Result<(Network, Revision), StoreError> {
         let mut network = Network::default();
         for ((kind, key), value) in &self.values {
             network.load(kind, key, value)?;

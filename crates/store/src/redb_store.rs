@@ -1,5 +1,6 @@
 //! The embedded store: one redb file, one durable transaction per commit.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::path::Path;
 
@@ -9,8 +10,9 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, T
 use crate::format::{self, FORMAT};
 use crate::{Revision, Store, StoreError};
 
-/// `KIND/KEY` to the resource as JSON.
-pub(crate) const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources");
+/// A serial number to a resource: `KIND/KEY` and its JSON. Ids are random, so that ordered by them every commit would
+/// rewrite pages all over the file; in the order in which they were made, those of one commit lie side by side.
+pub(crate) const STATE: TableDefinition<u64, (&str, &[u8])> = TableDefinition::new("state");
 /// `format` and `revision`.
 pub(crate) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 /// The state is in memory anyway; the database needs its pages again only to write beside what it wrote before.
@@ -21,8 +23,17 @@ pub struct RedbStore {
     /// None after a write failed, as on a full disk: the database takes no more until it is opened anew.
     database: Option<Database>,
     revision: Revision,
+    /// Where each resource is; none until the state was read.
+    serials: Option<Serials>,
     open: Box<dyn Fn() -> Result<Database, DatabaseError> + Send>,
     path: String,
+}
+
+/// The serial numbers in use, by `KIND/KEY`.
+#[derive(Default)]
+struct Serials {
+    by_place: HashMap<Box<str>, u64>,
+    next: u64,
 }
 
 impl RedbStore {
@@ -48,7 +59,7 @@ impl RedbStore {
     }
 
     fn open_with(path: String, open: impl Fn() -> Result<Database, DatabaseError> + Send + 'static) -> Result<Self, StoreError> {
-        let mut store = Self { database: None, revision: Revision::default(), open: Box::new(open), path };
+        let mut store = Self { database: None, revision: Revision::default(), serials: None, open: Box::new(open), path };
         store.reopen()?;
         Ok(store)
     }
@@ -66,43 +77,59 @@ impl RedbStore {
         if found < FORMAT {
             format::upgrade(&database, found).map_err(|error| self.error(error))?;
         }
-        self.revision = Revision(meta(&database, "revision").map_err(|error| self.error(error))?.unwrap_or(0));
+        let revision = Revision(meta(&database, "revision").map_err(|error| self.error(error))?.unwrap_or(0));
+        if revision != self.revision {
+            self.serials = None;
+        }
+        self.revision = revision;
         self.database = Some(database);
         Ok(())
     }
 
-    fn write(&self, revision: Revision, changes: &[Change]) -> Result<(), redb::Error> {
+    /// Writes in one transaction; gives the numbers of what is new.
+    fn write(&self, revision: Revision, changes: &[Change], serials: &Serials) -> Result<Vec<(Box<str>, u64)>, redb::Error> {
         let write = self.database()?.begin_write()?;
+        let mut new = Vec::new();
         {
-            let mut resources = write.open_table(RESOURCES)?;
+            let mut state = write.open_table(STATE)?;
             let mut place = String::new();
             for change in changes {
                 place.clear();
                 place.extend([change.kind, "/", &change.key]);
-                match &change.value {
-                    Some(value) => resources.insert(place.as_str(), value.as_slice())?,
-                    None => resources.remove(place.as_str())?,
-                };
+                let known = serials.by_place.get(place.as_str()).copied();
+                match (&change.value, known) {
+                    (Some(value), Some(serial)) => drop(state.insert(serial, (place.as_str(), value.as_slice()))?),
+                    (Some(value), None) => {
+                        let serial = serials.next + new.len() as u64;
+                        state.insert(serial, (place.as_str(), value.as_slice()))?;
+                        new.push((place.as_str().into(), serial));
+                    }
+                    (None, Some(serial)) => drop(state.remove(serial)?),
+                    (None, None) => {}
+                }
             }
             write.open_table(META)?.insert("revision", revision.0)?;
         }
         write.commit()?;
-        Ok(())
+        Ok(new)
     }
 
-    fn read(&self) -> Result<Network, StoreError> {
+    /// Reads everything, and where it is.
+    fn read(&self) -> Result<(Network, Serials), StoreError> {
         let read = || -> Result<_, redb::Error> {
             let read = self.database()?.begin_read()?;
-            Ok(read.open_table(RESOURCES)?)
+            Ok(read.open_table(STATE)?)
         };
-        let mut network = Network::default();
-        for entry in read().and_then(|table| Ok(table.range::<&str>(..)?)).map_err(|error| self.error(error))? {
-            let (place, value) = entry.map_err(|error| self.error(error))?;
-            let (kind, key) =
-                place.value().split_once('/').ok_or_else(|| self.error(format!("{} names no kind", place.value())))?;
-            network.load(kind, key, value.value())?;
+        let (mut network, mut serials) = (Network::default(), Serials::default());
+        for entry in read().and_then(|table| Ok(table.range::<u64>(..)?)).map_err(|error| self.error(error))? {
+            let (serial, value) = entry.map_err(|error| self.error(error))?;
+            let (place, json) = value.value();
+            let (kind, key) = place.split_once('/').ok_or_else(|| self.error(format!("{place} names no kind")))?;
+            network.load(kind, key, json)?;
+            serials.by_place.insert(place.into(), serial.value());
+            serials.next = serial.value() + 1;
         }
-        Ok(network)
+        Ok((network, serials))
     }
 
     fn database(&self) -> Result<&Database, redb::Error> {
@@ -115,8 +142,11 @@ impl RedbStore {
 }
 
 impl Store for RedbStore {
-    fn load(&self) -> Result<(Network, Revision), StoreError> {
-        Ok((self.read()?, self.revision))
+    fn load(&mut self) -> Result<(Network, Revision), StoreError> {
+        self.reopen()?;
+        let (network, serials) = self.read()?;
+        self.serials = Some(serials);
+        Ok((network, self.revision))
     }
 
     fn revision(&mut self) -> Result<Revision, StoreError> {
@@ -129,13 +159,28 @@ impl Store for RedbStore {
         if base != self.revision {
             return Err(StoreError::Conflict { base: base.0, newest: self.revision.0 });
         }
+        let mut serials = match self.serials.take() {
+            Some(serials) => serials,
+            None => self.read()?.1,
+        };
         let next = Revision(base.0 + 1);
-        if let Err(error) = self.write(next, changes) {
-            self.database = None;
-            return Err(self.error(error));
+        let written = self.write(next, changes, &serials);
+        if let Ok(new) = &written {
+            self.revision = next;
+            serials.next += new.len() as u64;
+            serials.by_place.extend(new.iter().cloned());
+            for gone in changes.iter().filter(|change| change.value.is_none()) {
+                serials.by_place.remove(format!("{}/{}", gone.kind, gone.key).as_str());
+            }
         }
-        self.revision = next;
-        Ok(next)
+        self.serials = Some(serials);
+        match written {
+            Ok(_) => Ok(next),
+            Err(error) => {
+                self.database = None;
+                Err(self.error(error))
+            }
+        }
     }
 }
 

@@ -216,7 +216,7 @@ fn run(disk: &Disk, commits: &[Vec<Change>]) -> usize {
 
 fn reopened(disk: &Disk) -> (Contents, usize) {
     let on = disk.clone();
-    let store = RedbStore::open_on(move || on.clone()).unwrap();
+    let mut store = RedbStore::open_on(move || on.clone()).unwrap();
     let (network, revision) = store.load().unwrap();
     (contents(&network), usize::try_from(revision.0).unwrap())
 }

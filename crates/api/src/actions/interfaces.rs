@@ -1,5 +1,7 @@
 //! Network interfaces: lifetime, attributes and ([`addressing`]) addresses.
 
+use std::sync::Arc;
+
 use openvpc_control::idempotency;
 use openvpc_control::interfaces::{self, Attribute, CreateNetworkInterface};
 use openvpc_model::{EniAttachmentId, EniId, InstanceId, NetworkInterface, SubnetId};
@@ -169,19 +171,22 @@ fn describe_network_interfaces(
     request: shapes::DescribeNetworkInterfacesRequest,
 ) -> Result<shapes::DescribeNetworkInterfacesResult, ApiError> {
     let network = ctx.network()?;
-    let enis = ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)?;
     let now = ctx.control().now();
-    let shape = |eni: &std::sync::Arc<NetworkInterface>| {
-        let mut shape = view::interface(&network, eni);
-        // Clients that detached an interface ask for it by the attachment until they see that this has ended.
-        if let Some(ended) = view::just_ended(eni, now).filter(|ended| asks_for(&request.filters, ended)) {
-            shape.attachment = Some(ended);
-        }
-        shape
-    };
-    let enis = enis.iter().map(shape).collect();
-    let enis = filters::select(enis, &request.filters, &view::INTERFACE_FIELDS)?;
     let explicit = !request.network_interface_ids.is_empty();
-    let (network_interfaces, next_token) = page::cut(&request, explicit, enis, |eni| eni.network_interface_id.as_deref())?;
+    let narrowed = if explicit { None } else { view::candidates(&network, &request.filters) };
+    let enis = match narrowed {
+        Some(mut enis) => {
+            enis.retain(|eni| eni.owner == *ctx.owner());
+            enis
+        }
+        None => ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)?,
+    };
+    // Clients that detached an interface ask for it by the attachment until they see that this has ended.
+    let ended =
+        |eni: &NetworkInterface| view::just_ended(eni, now).filter(|ended| asks_for(&request.filters, ended)).map(Box::new);
+    let rows = enis.into_iter().map(|eni| view::Row { network: Arc::clone(&network), ended: ended(&eni), eni }).collect();
+    let rows = filters::select(rows, &request.filters, &view::INTERFACE_FIELDS)?;
+    let (rows, next_token) = page::cut_by(&request, explicit, rows, |row| row.eni.id)?;
+    let network_interfaces = rows.iter().map(view::Row::shape).collect();
     Ok(shapes::DescribeNetworkInterfacesResult { network_interfaces, next_token })
 }

@@ -223,7 +223,7 @@ fn check_wanted(tx: &Tx, subnet: &Subnet, address: IpAddr) -> Result<(), Control
 }
 
 fn holder(tx: &Tx, subnet: &Subnet, address: IpAddr) -> Option<Arc<NetworkInterface>> {
-    tx.network().all::<NetworkInterface>().find(|eni| eni.subnet == subnet.id && eni.owns(address)).cloned()
+    tx.network().enis_in(subnet.id).find(|eni| eni.owns(address)).cloned()
 }
 
 /// An interface has so many private addresses; a prefix takes the place of one.

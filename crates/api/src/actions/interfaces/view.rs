@@ -1,8 +1,10 @@
 //! Interfaces as answers show them.
 
+use std::sync::Arc;
+
 use openvpc_model::{
-    Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, SecurityGroup,
-    Subnet, UnixMillis, Vpc, dns,
+    Anchor, Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping,
+    SecurityGroup, Subnet, UnixMillis, Vpc, dns,
 };
 
 use super::super::prelude::*;
@@ -10,57 +12,131 @@ use super::super::prelude::*;
 /// What the ids of attachments begin with that Amazon manages.
 pub(super) const MANAGED_ATTACHMENT: &str = "ela-attach";
 
-pub(super) static INTERFACE_FIELDS: Fields<shapes::NetworkInterface> = Fields {
-    tags: Some(|eni| &eni.tag_set),
+/// An interface that may become part of an answer. Filters look at the interface itself, because making the answer of
+/// each of a hundred thousand costs more than finding the few that are wanted.
+pub(super) struct Row {
+    pub(super) network: Arc<Network>,
+    pub(super) eni: Arc<NetworkInterface>,
+    /// The attachment that ended just now, to be shown in the place of none.
+    pub(super) ended: Option<Box<shapes::NetworkInterfaceAttachment>>,
+}
+
+impl Row {
+    /// The answer's form.
+    pub(super) fn shape(&self) -> shapes::NetworkInterface {
+        let mut shape = interface(&self.network, &self.eni);
+        if let Some(ended) = &self.ended {
+            shape.attachment = Some((**ended).clone());
+        }
+        shape
+    }
+
+    fn public(&self) -> impl Iterator<Item = &PublicMapping> {
+        self.eni.private_addresses.iter().filter_map(|slot| slot.public.as_ref())
+    }
+
+    /// The association of the primary address, which most don't have.
+    fn association(&self) -> Option<shapes::NetworkInterfaceAssociation> {
+        let public = self.eni.private_addresses.first()?.public.as_ref()?;
+        Some(association(&self.network, &self.eni, public))
+    }
+
+    fn attachment(&self) -> Option<shapes::NetworkInterfaceAttachment> {
+        self.ended.as_deref().cloned().or_else(|| attachment(&self.network, &self.eni))
+    }
+}
+
+pub(super) static INTERFACE_FIELDS: Fields<Row> = Fields {
+    tags: None,
     fields: &[
-        ("addresses.association.owner-id", |eni, m| {
-            eni.private_ip_addresses.iter().filter_map(|a| a.association.as_ref()).for_each(|a| m.offer(&a.ip_owner_id));
+        ("addresses.association.owner-id", |row, m| row.public().for_each(|public| m.offer(&ip_owner(&row.eni, public)))),
+        ("addresses.association.public-ip", |row, m| row.public().for_each(|public| m.show(&public.address))),
+        ("addresses.primary", |row, m| {
+            let primary = row.eni.primary_ipv4();
+            row.eni.private_addresses.iter().for_each(|slot| m.offer(&(primary == Some(slot.address))));
         }),
-        ("addresses.association.public-ip", |eni, m| {
-            eni.private_ip_addresses.iter().filter_map(|a| a.association.as_ref()).for_each(|a| m.offer(&a.public_ip));
+        ("addresses.private-ip-address", |row, m| row.eni.private_addresses.iter().for_each(|slot| m.show(&slot.address))),
+        ("association.allocation-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.allocation_id))),
+        ("association.association-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.association_id))),
+        ("association.ip-owner-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.ip_owner_id))),
+        ("association.public-dns-name", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_dns_name))),
+        ("association.public-ip", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_ip))),
+        ("attachment.attach-time", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attach_time))),
+        ("attachment.attachment-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attachment_id))),
+        ("attachment.delete-on-termination", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.delete_on_termination))),
+        ("attachment.device-index", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.device_index))),
+        ("attachment.instance-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_id))),
+        ("attachment.instance-owner-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_owner_id))),
+        ("attachment.status", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.status))),
+        ("availability-zone", |row, m| m.offer(&row.eni.zone.name(&row.eni.owner.region))),
+        ("availability-zone-id", |row, m| m.offer(&row.eni.zone.id(&row.eni.owner.region))),
+        ("description", |row, m| m.offer(&row.eni.description)),
+        ("group-id", |row, m| row.eni.groups.iter().for_each(|group| m.show(group))),
+        ("group-name", |row, m| {
+            let groups = row.eni.groups.iter().filter_map(|group| row.network.get::<SecurityGroup>(group));
+            groups.for_each(|group| m.offer(&group.name));
         }),
-        ("addresses.primary", |eni, m| eni.private_ip_addresses.iter().for_each(|a| m.offer(&a.primary))),
-        ("addresses.private-ip-address", |eni, m| {
-            eni.private_ip_addresses.iter().for_each(|a| m.offer(&a.private_ip_address));
-        }),
-        ("association.allocation-id", |eni, m| eni.association.iter().for_each(|a| m.offer(&a.allocation_id))),
-        ("association.association-id", |eni, m| eni.association.iter().for_each(|a| m.offer(&a.association_id))),
-        ("association.ip-owner-id", |eni, m| eni.association.iter().for_each(|a| m.offer(&a.ip_owner_id))),
-        ("association.public-dns-name", |eni, m| eni.association.iter().for_each(|a| m.offer(&a.public_dns_name))),
-        ("association.public-ip", |eni, m| eni.association.iter().for_each(|a| m.offer(&a.public_ip))),
-        ("attachment.attach-time", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.attach_time))),
-        ("attachment.attachment-id", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.attachment_id))),
-        ("attachment.delete-on-termination", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.delete_on_termination))),
-        ("attachment.device-index", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.device_index))),
-        ("attachment.instance-id", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.instance_id))),
-        ("attachment.instance-owner-id", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.instance_owner_id))),
-        ("attachment.status", |eni, m| eni.attachment.iter().for_each(|a| m.offer(&a.status))),
-        ("availability-zone", |eni, m| m.offer(&eni.availability_zone)),
-        ("availability-zone-id", |eni, m| m.offer(&eni.availability_zone_id)),
-        ("description", |eni, m| m.offer(&eni.description)),
-        ("group-id", |eni, m| eni.groups.iter().for_each(|group| m.offer(&group.group_id))),
-        ("group-name", |eni, m| eni.groups.iter().for_each(|group| m.offer(&group.group_name))),
-        ("interface-type", |eni, m| {
-            m.offer(&eni.interface_type);
+        ("interface-type", |row, m| {
+            m.offer(&row.eni.interface_type);
             // The one type that the filter spells otherwise than the answer.
-            m.offer(&(eni.interface_type.as_deref() == Some("natGateway")).then_some("nat_gateway"));
+            m.offer(&(row.eni.interface_type == "natGateway").then_some("nat_gateway"));
         }),
-        ("ipv6-addresses.ipv6-address", |eni, m| eni.ipv6_addresses.iter().for_each(|a| m.offer(&a.ipv6_address))),
-        ("mac-address", |eni, m| m.offer(&eni.mac_address)),
-        ("network-interface-id", |eni, m| m.offer(&eni.network_interface_id)),
-        ("operator.managed", |eni, m| eni.operator.iter().for_each(|operator| m.offer(&operator.managed))),
-        ("operator.principal", |eni, m| eni.operator.iter().for_each(|operator| m.offer(&operator.principal))),
-        ("owner-id", |eni, m| m.offer(&eni.owner_id)),
-        ("private-dns-name", |eni, m| m.offer(&eni.private_dns_name)),
-        ("private-ip-address", |eni, m| m.offer(&eni.private_ip_address)),
-        ("requester-id", |eni, m| m.offer(&eni.requester_id)),
-        ("requester-managed", |eni, m| m.offer(&eni.requester_managed)),
-        ("source-dest-check", |eni, m| m.offer(&eni.source_dest_check)),
-        ("status", |eni, m| m.offer(&eni.status)),
-        ("subnet-id", |eni, m| m.offer(&eni.subnet_id)),
-        ("vpc-id", |eni, m| m.offer(&eni.vpc_id)),
+        ("ipv6-addresses.ipv6-address", |row, m| row.eni.ipv6_addresses.iter().for_each(|address| m.show(address))),
+        ("mac-address", |row, m| m.show(&row.eni.mac)),
+        ("network-interface-id", |row, m| m.show(&row.eni.id)),
+        ("operator.managed", |_, m| m.offer(&operator().managed)),
+        ("operator.principal", |_, m| m.offer(&operator().principal)),
+        ("owner-id", |row, m| m.show(&row.eni.owner.account)),
+        ("private-dns-name", |row, m| m.offer(&private_name(&row.network, &row.eni))),
+        ("private-ip-address", |row, m| row.eni.primary_ipv4().iter().for_each(|address| m.show(address))),
+        ("requester-id", |row, m| m.offer(&requester(&row.eni))),
+        ("requester-managed", |row, m| m.offer(&row.eni.requester_managed)),
+        ("source-dest-check", |row, m| m.offer(&row.eni.source_dest_check)),
+        ("status", |row, m| m.offer(status(&row.eni))),
+        ("subnet-id", |row, m| m.show(&row.eni.subnet)),
+        ("tag:", |row, m| m.tags(&row.eni.tags)),
+        ("vpc-id", |row, m| m.show(&row.eni.vpc)),
     ],
 };
+
+/// The interfaces of a network that filters can let through, as far as an index says so; none when none does.
+pub(super) fn candidates(network: &Network, filters: &[shapes::Filter]) -> Option<Vec<Arc<NetworkInterface>>> {
+    filters.iter().find_map(|filter| {
+        let anchor: fn(&str) -> Option<Anchor> = match filter.name.as_deref()? {
+            "vpc-id" => |value| value.parse().ok().map(Anchor::Vpc),
+            "subnet-id" => |value| value.parse().ok().map(Anchor::Subnet),
+            "group-id" => |value| value.parse().ok().map(Anchor::SecurityGroup),
+            "addresses.private-ip-address" | "private-ip-address" | "ipv6-addresses.ipv6-address" => {
+                |value| value.parse().ok().map(Anchor::Address)
+            }
+            "mac-address" => |value| value.parse().ok().map(Anchor::Mac),
+            _ => return None,
+        };
+        // A value with wildcards, or that is no such id, leaves it to looking at all of them.
+        let anchors: Vec<_> = filter.values.iter().map(|value| anchor(&filters::literal(value)?)).collect::<Option<_>>()?;
+        let mut found: Vec<_> = anchors.iter().flat_map(|anchor| network.by::<NetworkInterface>(*anchor)).cloned().collect();
+        found.sort_by_key(|eni| eni.id);
+        found.dedup_by_key(|eni| eni.id);
+        Some(found)
+    })
+}
+
+fn operator() -> shapes::OperatorResponse {
+    shapes::OperatorResponse { managed: Some(false), ..Default::default() }
+}
+
+fn requester(eni: &NetworkInterface) -> Option<String> {
+    eni.requester_managed.then(|| eni.owner.account.to_string())
+}
+
+fn status(eni: &NetworkInterface) -> &'static str {
+    if eni.attachment.is_some() || eni.requester_managed { "in-use" } else { "available" }
+}
+
+fn private_name(network: &Network, eni: &NetworkInterface) -> Option<String> {
+    let primary = eni.primary_ipv4()?;
+    has_hostnames(network, eni).then(|| dns::private_ipv4_name(primary, &eni.owner.region))
+}
 
 /// An interface.
 pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::NetworkInterface {
@@ -93,15 +169,15 @@ pub(super) fn interface(network: &Network, eni: &NetworkInterface) -> shapes::Ne
         ipv6_native: subnet.is_some_and(|subnet| subnet.ipv4_block.is_none()).then_some(true),
         mac_address: Some(eni.mac.to_string()),
         network_interface_id: Some(eni.id.to_string()),
-        operator: Some(shapes::OperatorResponse { managed: Some(false), ..Default::default() }),
+        operator: Some(operator()),
         owner_id: Some(eni.owner.account.to_string()),
-        private_dns_name: primary.private_dns_name,
+        private_dns_name: private_name(network, eni),
         private_ip_address: primary.private_ip_address,
         private_ip_addresses: addresses,
-        requester_id: eni.requester_managed.then(|| eni.owner.account.to_string()),
+        requester_id: requester(eni),
         requester_managed: Some(eni.requester_managed),
         source_dest_check: Some(eni.source_dest_check),
-        status: Some(if eni.attachment.is_some() || eni.requester_managed { "in-use" } else { "available" }.to_owned()),
+        status: Some(status(eni).to_owned()),
         subnet_id: Some(eni.subnet.to_string()),
         tag_set: tagging::shapes(&eni.tags),
         vpc_id: Some(eni.vpc.to_string()),
