@@ -56,6 +56,23 @@ impl Client {
         Ok(lines.map(move |line| line.map_err(|error| Failure::new(format!("the daemon at {endpoint} went away: {error}")))))
     }
 
+    /// Reads the answer of one of the daemon's own paths as it comes.
+    ///
+    /// # Errors
+    /// When the daemon can't be reached or says no.
+    pub fn download(&self, path: &str) -> Result<impl std::io::Read + use<>, Failure> {
+        Ok(self.checked(self.call("GET", &self.own(path), "ec2", &[], &[]))?.into_body().into_reader())
+    }
+
+    /// Sends bytes to one of the daemon's own paths and reads the JSON answer.
+    ///
+    /// # Errors
+    /// When the daemon can't be reached or says no.
+    pub fn upload(&self, path: &str, body: &[u8]) -> Result<Value, Failure> {
+        let kind = [("content-type", "application/gzip")];
+        json(self.checked(self.call("POST", &self.own(path), "ec2", &kind, body))?)
+    }
+
     /// Calls the EC2 API with a query body; gives the answer's text, which may be an error's.
     ///
     /// # Errors

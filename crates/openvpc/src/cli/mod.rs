@@ -1,5 +1,6 @@
 //! What a user types. Each command is one file; this one holds the arguments and what all commands share.
 
+mod backup;
 mod client;
 mod env;
 mod exec;
@@ -73,6 +74,11 @@ impl Target {
 pub enum Command {
     /// Run the daemon in the foreground.
     Up(UpOptions),
+    /// Write a backup of the running daemon: its state, and the buckets with everything in them (delivered flow logs too).
+    Backup {
+        /// The file to write; it holds access keys, if there are any.
+        file: PathBuf,
+    },
     /// Remove what a dead daemon left behind on this machine.
     Cleanup {
         /// The data directory of the daemon that died.
@@ -107,6 +113,17 @@ pub enum Command {
     Lab {
         #[command(subcommand)]
         command: Labs,
+    },
+    /// Put a backup in the place of everything that the running daemon holds, or into a data directory.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Replace what is there.
+        #[arg(long)]
+        yes: bool,
+        /// Restore into this data directory, which no daemon uses, instead of a running daemon.
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
     },
     /// Show what runs, and in which tier.
     Status {
@@ -245,6 +262,8 @@ pub fn main() -> ExitCode {
     let Cli { target, command } = Cli::parse();
     let done = match command {
         Command::Up(options) => daemon::up(options, target.account()),
+        Command::Backup { file } => backup::backup(&target, &file),
+        Command::Restore { file, yes, data_dir } => backup::restore(&target, &file, yes, data_dir),
         Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
         Command::Demo => lab::demo(),
         Command::Env => env::print(&target),

@@ -14,6 +14,7 @@ use openvpc_reach::Question;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::backup;
 use super::enforcement::Enforcement;
 use super::environment;
 use super::not_forwarded::not_forwarded;
@@ -214,6 +215,42 @@ impl Admin {
         })
     }
 
+    /// A backup as it is written. What was counted of flows before is delivered first, so that it is in the buckets.
+    ///
+    /// A failure on the way cuts the backup off, which its reader notices.
+    pub fn backup(&self) -> impl Stream<Item = Result<Vec<u8>, std::io::Error>> + Send + use<> {
+        self.enforcement.counters();
+        self.flow_logs.flush(environment::Machine.now());
+        let (sender, receiver) = tokio::sync::mpsc::channel(8);
+        let (network, objects) = (self.control.snapshot(), Arc::clone(&self.objects));
+        std::thread::spawn(move || {
+            let out = std::io::BufWriter::with_capacity(64 << 10, Parts(sender.clone()));
+            if let Err(error) = backup::write(out, &network, &objects, environment::Machine.now()) {
+                tracing::error!(%error, "a backup was not finished");
+                // A reader that went away doesn't hear of it, and needn't.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        futures_util::stream::unfold(receiver, |mut receiver| async move {
+            let part = receiver.recv().await?;
+            Some((part, receiver))
+        })
+    }
+
+    /// Puts a backup in the place of everything: the state in one change, then the buckets one after the other.
+    ///
+    /// # Errors
+    /// When the backup can't be read, and then nothing was changed; when the store or the disk fails.
+    pub fn restore(&self, file: &[u8]) -> Result<Value, AdminError> {
+        let (network, counts) = backup::read(file).map_err(AdminError::bad)?;
+        self.control.replace(network).map_err(AdminError::internal)?;
+        self.enforcement.reconcile(&self.control.snapshot());
+        self.flow_logs.reset(environment::Machine.now());
+        backup::restore_objects(file, &self.objects).map_err(AdminError::internal)?;
+        self.enforcement.waker().wake();
+        serde_json::to_value(counts).map_err(AdminError::internal)
+    }
+
     /// Removes everything, in all accounts and regions.
     ///
     /// # Errors
@@ -227,6 +264,20 @@ impl Admin {
         self.flow_logs.reset(environment::Machine.now());
         self.objects.clear().map_err(AdminError::internal)?;
         Ok(json!({ "status": "OK" }))
+    }
+}
+
+/// Sends what is written in parts.
+struct Parts(tokio::sync::mpsc::Sender<Result<Vec<u8>, std::io::Error>>);
+
+impl std::io::Write for Parts {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        self.0.blocking_send(Ok(part.to_vec())).map(|()| part.len()).map_err(gone)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

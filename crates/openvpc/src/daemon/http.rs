@@ -36,9 +36,14 @@ const LARGEST_REQUEST: usize = 8 << 20;
 /// The same for requests that are passed on, which may be uploads.
 const LARGEST_PASSED_ON: usize = 256 << 20;
 
+/// A backup that is restored is held in memory.
+const LARGEST_BACKUP: usize = 4 << 30;
+
 /// The routes.
 pub fn router(services: Arc<Services>) -> Router {
     let local = Router::new()
+        .route("/backup", get(backup))
+        .route("/restore", post(restore).layer(DefaultBodyLimit::max(LARGEST_BACKUP)))
         .route("/keys", get(keys).post(add_key))
         .route("/keys/{id}/revoke", post(revoke_key))
         .layer(from_fn_with_state(Arc::clone(&services), only_local));
@@ -243,6 +248,17 @@ async fn add_key(State(services): Shared, body: Bytes) -> Response {
 
 async fn revoke_key(State(services): Shared, Path(id): Path<String>) -> Response {
     own(services, move |admin| admin.revoke_key(&id)).await
+}
+
+async fn backup(State(services): Shared) -> Response {
+    match tokio::task::spawn_blocking(move || services.admin.backup()).await {
+        Ok(parts) => ([(header::CONTENT_TYPE, "application/gzip")], Body::from_stream(parts)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn restore(State(services): Shared, body: Bytes) -> Response {
+    own(services, move |admin| admin.restore(&body)).await
 }
 
 async fn reset(State(services): Shared) -> Response {
