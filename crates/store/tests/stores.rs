@@ -117,7 +117,7 @@ fn what_an_older_version_wrote_is_read_whole_and_upgraded() {
         let routes: usize = network.route_tables.values().map(|table| table.routes.len()).sum();
         assert_eq!(routes, 5, "two of default VPCs and three");
         let rules = network.security_groups.values().find(|group| group.name == "web").unwrap().rules.len();
-        assert_eq!(rules, 3);
+        assert_eq!(rules, 4, "two that were made, and all traffic out over IPv4 and IPv6");
     }
     assert_eq!(format_of(&path), 2);
 }
