@@ -9,8 +9,8 @@ use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{
-    Anchor, FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc,
-    VpcId, Zone,
+    Anchor, FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags,
+    Vpc, VpcId, Zone,
 };
 
 use crate::{ControlError, Tx, cidr_reservations, flow_logs, public_access};

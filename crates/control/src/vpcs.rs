@@ -9,8 +9,8 @@ use ipnet::Ipv4Net;
 use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{
-    Anchor, DhcpOptions, DhcpOptionsId, FlowLogTarget, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup, Tags, Vpc,
-    VpcId,
+    Anchor, DhcpOptions, DhcpOptionsId, FlowLogTarget, NetworkAcl, NetworkInterface, RegionState, RouteTable, SecurityGroup,
+    Tags, Vpc, VpcId,
 };
 
 use crate::{ControlError, Tx, carrier_gateways, endpoints, flow_logs, peerings, public_access};
