@@ -75,6 +75,10 @@ fn modify_options(
 ) -> Result<shapes::ModifyVpcPeeringConnectionOptionsResult, ApiError> {
     let id: PeeringId = ids::parse_required(&request.vpc_peering_connection_id, "VpcPeeringConnectionId")?;
     let (requester, accepter) = (request.requester_peering_connection_options, request.accepter_peering_connection_options);
+    let network = ctx.network()?;
+    if !peerings::visible(&network, ctx.owner(), ctx.control().now()).any(|peering| peering.id == id) {
+        return Err(Peering::missing(&id).into());
+    }
     if requester.is_none() && accepter.is_none() {
         return Err(ApiError::invalid_combination(
             "At least one of RequesterPeeringConnectionOptions and AccepterPeeringConnectionOptions is needed",

@@ -297,6 +297,7 @@ fn options_are_each_side_s_own_and_need_names_on_both() {
     let code = |parameters: &[(&str, &str)]| api.code_as(ALICE, "ModifyVpcPeeringConnectionOptions", parameters);
     assert_eq!(code(&[("VpcPeeringConnectionId", &id)]), "InvalidParameterCombination");
     assert_eq!(code(&[]), "MissingParameter");
+    assert_eq!(code(&[("VpcPeeringConnectionId", "pcx-0123456789abcdef0")]), "InvalidVpcPeeringConnectionID.NotFound");
     assert_eq!(try_do(&api, ALICE, "Delete", &id), "done");
     assert_eq!(set(ALICE, "Requester").unwrap_err(), "OperationNotPermitted");
 }
