@@ -192,7 +192,6 @@ static VPC_FIELDS: Fields<shapes::Vpc> = Fields {
     fields: &[
         ("cidr", |vpc, m| m.offer(&vpc.cidr_block)),
         ("cidr-block", |vpc, m| m.offer(&vpc.cidr_block)),
-        ("cidrBlock", |vpc, m| m.offer(&vpc.cidr_block)),
         ("cidr-block-association.association-id", |vpc, m| {
             vpc.cidr_block_association_set.iter().for_each(|a| m.offer(&a.association_id));
         }),
