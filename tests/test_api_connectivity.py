@@ -214,7 +214,11 @@ def test_what_tools_ask_beside_the_network(api):
     logs.put_retention_policy(logGroupName="/vpc", retentionInDays=7)
     assert logs.describe_log_groups(logGroupNamePrefix="/v")["logGroups"][0]["retentionInDays"] == 7
     assert error_code(logs.create_log_group, logGroupName="/vpc") == "ResourceAlreadyExistsException"
-    session = api.client("sts", account=account).assume_role(RoleArn=role["Arn"], RoleSessionName="me")
+    assume = {"RoleArn": role["Arn"], "RoleSessionName": "me"}
+    assert error_code(api.client("sts", account=account).assume_role, **assume) == "AccessDenied"
+    trust["Statement"][0]["Principal"] = {"AWS": f"arn:aws:iam::{account}:root"}
+    iam.update_assume_role_policy(RoleName="flow", PolicyDocument=json.dumps(trust))
+    session = api.client("sts", account=account).assume_role(**assume)
     assert session["Credentials"]["AccessKeyId"].startswith("ASIA")
 
 

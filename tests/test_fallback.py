@@ -15,7 +15,8 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.seen.append((self.command, self.path, headers, body))
         self.send_response(418 if self.path.startswith("/teapot") else 200)
         answer = b'{"QueueUrls": ["http://queue/%d"]}' % len(body)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
@@ -44,8 +45,8 @@ def test_other_services_are_passed_on_and_own_ones_are_not(start, echo):
     daemon = start("--datapath", "none", "--fallback-endpoint", f"http://127.0.0.1:{echo.server_port}")
     assert daemon.client("sqs").list_queues()["QueueUrls"][0].startswith("http://queue/")
     method, path, headers, _ = echo.seen.pop()
-    assert (method, path) == ("POST", "/") and headers["X-Amz-Target"] == "AmazonSQS.ListQueues"
-    assert "/sqs/aws4_request" in headers["Authorization"]
+    assert (method, path) == ("POST", "/") and headers["x-amz-target"] == "AmazonSQS.ListQueues"
+    assert "/sqs/aws4_request" in headers["authorization"]
     assert daemon.client().describe_vpcs()["Vpcs"] and daemon.client("s3").list_buckets()["Buckets"] == []
     assert echo.seen == []
 
