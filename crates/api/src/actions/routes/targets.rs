@@ -95,6 +95,7 @@ pub(super) fn gateway(id: &str) -> Result<Target, ApiError> {
         Some(("vpce", _)) => endpoint(id),
         Some(("vgw", _)) => Ok(Target::VpnGateway(ids::parse(id)?)),
         Some(("igw", _)) => Ok(Target::InternetGateway(ids::parse(id)?)),
+        Some(("eigw", _)) => Ok(Target::EgressOnlyGateway(ids::parse(id)?)),
         _ => Err(ApiError::new("InvalidGatewayID.Malformed", format!("Invalid id: \"{id}\" (expecting \"igw-...\")"))),
     }
 }
