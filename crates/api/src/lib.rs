@@ -13,6 +13,8 @@ mod api;
 pub mod auth;
 pub mod cbor;
 pub mod client;
+#[cfg(test)]
+mod contract;
 mod error;
 pub mod filters;
 #[rustfmt::skip]
@@ -24,6 +26,8 @@ pub mod json;
 pub mod keys;
 pub mod page;
 pub mod query;
+#[cfg(test)]
+mod reference_model;
 #[cfg(test)]
 mod round_trip;
 pub mod services;
