@@ -104,7 +104,7 @@ impl World {
             let outcome = self.api.call_as(caller, call.action, &[&parameters, more].concat());
             outcome.map_err(|error| error.code.into_owned())
         };
-        let has_dry_run = crate::contract::has_dry_run(call.action) && step.c % 2 == 0;
+        let has_dry_run = crate::contract::has_dry_run(call.action) && step.c.is_multiple_of(2);
         let rehearsed = has_dry_run.then(|| ask(&[("DryRun", "true")]));
         let outcome = ask(&[]).and_then(|answer| match answer["Unsuccessful"][0]["Error"]["Code"].as_str() {
             Some(code) => Err(code.to_owned()),

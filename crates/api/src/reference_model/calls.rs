@@ -43,6 +43,9 @@ verbs! {
     CreateTags DeleteTags
 }
 
+/// What the success of a call changes, by its answer and what the API shows then.
+type Change = Box<dyn FnOnce(&mut Model, &Value, &Api)>;
+
 /// A call and what the model has to say about it.
 pub(super) struct Call {
     pub(super) action: &'static str,
@@ -52,7 +55,7 @@ pub(super) struct Call {
     /// Codes that the rules leave open.
     pub(super) may: Vec<&'static str>,
     /// What success changes.
-    pub(super) then: Box<dyn FnOnce(&mut Model, &Value, &Api)>,
+    pub(super) then: Change,
 }
 
 impl Call {
@@ -397,7 +400,7 @@ mod verb {
         let vpc = m.a_vpc(s);
         let blocks = m.vpcs.get(&vpc).map(|vpc| &vpc.blocks[..]).unwrap_or_default();
         // The last one, mostly: the first can't go.
-        let at = if s.b % 4 == 0 { 0 } else { blocks.len().saturating_sub(1) };
+        let at = if s.b.is_multiple_of(4) { 0 } else { blocks.len().saturating_sub(1) };
         let found = blocks.get(at).cloned();
         let association = found.as_ref().map_or("vpc-cidr-assoc-0123456789abcdef0".to_owned(), |b| b.0.clone());
         let own = m.owns_vpc(&vpc, s.who);
@@ -614,7 +617,7 @@ mod verb {
         let id = m.an_igw(s.b, s.who);
         let gateway = m.igws.get(&id).filter(|gateway| gateway.owner == s.who);
         let attached = gateway.and_then(|gateway| gateway.vpc.clone());
-        let vpc = attached.clone().filter(|_| s.c % 4 != 0).unwrap_or_else(|| m.a_vpc(s));
+        let vpc = attached.clone().filter(|_| !s.c.is_multiple_of(4)).unwrap_or_else(|| m.a_vpc(s));
         let public = m.eips.values().filter_map(|eip| eip.on.as_ref()).any(|(_, eni)| m.enis[eni].vpc == vpc);
         Call::new("DetachInternetGateway", vec![("InternetGatewayId", id.clone()), ("VpcId", vpc.clone())])
             .refused_if(gateway.is_none(), IGW)
@@ -666,7 +669,7 @@ mod verb {
     }
 
     pub(super) fn AssociateAddress(m: &Model, s: &Step) -> Call {
-        let (id, eni_id, force) = (m.an_eip(s.a, s.who), m.an_eni(s.b, s.who), s.c % 3 != 0);
+        let (id, eni_id, force) = (m.an_eip(s.a, s.who), m.an_eni(s.b, s.who), !s.c.is_multiple_of(3));
         let (eip, eni) = (m.eips.get(&id).filter(|eip| eip.owner == s.who), m.eni(&eni_id, s.who));
         let on = eip.and_then(|eip| eip.on.as_ref()).map(|(_, eni)| eni.clone());
         let of_nat = on.as_ref().is_some_and(|eni| m.enis[eni].managed) || eni.is_some_and(|eni| eni.managed);
@@ -706,7 +709,7 @@ mod verb {
     pub(super) fn CreateNetworkInterface(m: &Model, s: &Step) -> Call {
         let subnet = m.a_subnet(s.a, s.who);
         let vpc = m.subnet_vpc(&subnet, s.who).cloned();
-        let group = (s.b % 2 == 0).then(|| m.a_group(s.b / 2, s.who));
+        let group = (s.b.is_multiple_of(2)).then(|| m.a_group(s.b / 2, s.who));
         let more = s.c % 8;
         let mut parameters = vec![("SubnetId", subnet.clone())];
         parameters.extend(group.iter().map(|group| ("SecurityGroupId.1", group.clone())));
@@ -760,7 +763,7 @@ mod verb {
 
     pub(super) fn CreateNatGateway(m: &Model, s: &Step) -> Call {
         let (subnet, owner) = (m.a_subnet(s.a, s.who), s.who);
-        let address = (s.c % 3 != 0).then(|| m.an_eip(s.b, s.who));
+        let address = (!s.c.is_multiple_of(3)).then(|| m.an_eip(s.b, s.who));
         let mut parameters = vec![("SubnetId", subnet.clone())];
         match &address {
             Some(address) => parameters.push(("AllocationId", address.clone())),
@@ -982,7 +985,7 @@ mod verb {
     pub(super) fn ModifyManagedPrefixList(m: &Model, s: &Step) -> Call {
         let (id, entry) = (m.a_list(s.a, s.who), format!("10.9.{}.0/24", s.b % 5));
         let list = m.list(&id, s.who);
-        let version = list.map_or(1, |list| list.version) + u64::from(s.c % 6 == 0);
+        let version = list.map_or(1, |list| list.version) + u64::from(s.c.is_multiple_of(6));
         let there = list.is_some_and(|list| list.entries.contains(&entry));
         let change = if there { "RemoveEntry.1.Cidr" } else { "AddEntry.1.Cidr" };
         Call::new(
@@ -1055,7 +1058,7 @@ mod verb {
     /// What speaks against the accepter's answer to a request.
     fn answer(m: &Model, s: &Step, action: &'static str) -> (Call, Id) {
         let waits = |p: &Peering| p.accepter.0 == s.who && p.state == PeeringState::Pending;
-        let id = if s.b % 4 == 0 { m.a_peering(s.a, s.who) } else { pick(&m.peerings, s.a, waits, "pcx") };
+        let id = if s.b.is_multiple_of(4) { m.a_peering(s.a, s.who) } else { pick(&m.peerings, s.a, waits, "pcx") };
         let peering = m.peerings.get(&id);
         let account = |who: Who| CALLERS[who].0 == CALLERS[s.who].0;
         let party = peering.is_some_and(|p| p.requester.0 == s.who || p.accepter.0 == s.who);
@@ -1102,7 +1105,7 @@ mod verb {
 
     pub(super) fn CreateVpcEndpoint(m: &Model, s: &Step) -> Call {
         let vpc = m.a_vpc(s);
-        let table = (s.b % 4 != 0).then(|| m.a_table(s.b, s.who));
+        let table = (!s.b.is_multiple_of(4)).then(|| m.a_table(s.b, s.who));
         let mut parameters = vec![("VpcId", vpc.clone()), ("ServiceName", format!("com.amazonaws.{}.s3", CALLERS[s.who].1))];
         parameters.extend(table.iter().map(|table| ("RouteTableId.1", table.clone())));
         let its = table.as_ref().map(|table| m.table(table, s.who).map(|table| &table.vpc));
