@@ -347,7 +347,8 @@ fn interfaces(binary: &Path, number: usize, missed: &mut Missed) -> Outcome {
     let mac = element(&found, "macAddress");
     let group = element(&found, "groupId");
     let subnet = &subnets[0];
-    let questions: Vec<(&str, Vec<(&str, &str)>, bool)> = vec![
+    type Filters<'a> = Vec<(&'a str, &'a str)>;
+    let questions: Vec<(&str, Filters<'_>, bool)> = vec![
         ("addresses.private-ip-address", vec![("addresses.private-ip-address", &address)], false),
         ("mac-address", vec![("mac-address", &mac)], false),
         ("network-interface-id", vec![("network-interface-id", &middle)], false),

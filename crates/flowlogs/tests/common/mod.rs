@@ -48,6 +48,8 @@ pub fn interface(eni: &str, subnet: &str, zone: usize, instance: Option<&str>, a
         requester_managed: false,
         private_addresses: addresses.iter().map(private).collect(),
         ipv6_addresses: vec![],
+        ipv4_prefixes: Vec::new(),
+        ipv6_prefixes: Vec::new(),
         groups: vec![],
         source_dest_check: true,
         associate_public_ip: false,
@@ -58,6 +60,7 @@ pub fn interface(eni: &str, subnet: &str, zone: usize, instance: Option<&str>, a
             delete_on_termination: true,
             attached_at: UnixMillis(0),
         }),
+        detached: None,
         tracking: TrackingTimeouts::default(),
         tags: Tags::default(),
     }
