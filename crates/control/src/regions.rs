@@ -45,7 +45,7 @@ pub fn ensure(tx: &mut Tx) -> Result<(), ControlError> {
 /// `DefaultVpcAlreadyExists`.
 pub fn create_default_vpc(tx: &mut Tx) -> Result<VpcId, ControlError> {
     if default_vpc(tx).is_some() {
-        let message = format!("A Default VPC already exists for this account in this region.");
+        let message = "A Default VPC already exists for this account in this region.";
         return Err(ControlError::new("DefaultVpcAlreadyExists", message));
     }
     let request = CreateVpc { ipv4_block: DEFAULT_BLOCK, amazon_ipv6: false, tenancy: "default".to_owned(), tags: Tags::new() };

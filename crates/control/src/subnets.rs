@@ -308,7 +308,7 @@ fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), 
 
 fn check_ipv6_block(tx: &Tx, vpc: &Vpc, block: Ipv6Net) -> Result<SubnetBlock, ControlError> {
     let block = block.trunc();
-    let is_size = (44..=64).contains(&block.prefix_len()) && block.prefix_len() % 4 == 0;
+    let is_size = (44..=64).contains(&block.prefix_len()) && block.prefix_len().is_multiple_of(4);
     if !is_size || !vpc.ipv6_blocks.iter().any(|b| b.block.contains(&block)) {
         return Err(ControlError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }

@@ -64,7 +64,7 @@ impl Disk {
                 let mut random = random(seed);
                 let mut chosen = Vec::new();
                 for operation in unsynced.drain(..) {
-                    if random() % 2 == 0 {
+                    if random().is_multiple_of(2) {
                         let place = usize::try_from(random()).unwrap() % (chosen.len() + 1);
                         chosen.insert(place, operation);
                     }
@@ -186,7 +186,7 @@ fn script() -> (Vec<Vec<Change>>, Vec<Contents>) {
             let value = "x".repeat(usize::try_from(random() % 900).unwrap());
             let tags: Tags = [(format!("commit-{number}"), value)].into_iter().collect();
             let made = stored(&InternetGateway { id, owner: owner.clone(), vpc: None, tags }).unwrap();
-            let change = if random() % 3 == 0 { Change { value: None, ..made } } else { made };
+            let change = if random().is_multiple_of(3) { Change { value: None, ..made } } else { made };
             changes.insert(change.key.clone(), change);
         }
         for change in changes.values() {

@@ -140,7 +140,9 @@ fn an_ipv6_only_subnet_has_no_ipv4_block() {
     assert_eq!(shown["PrivateDnsNameOptionsOnLaunch"]["HostnameType"], "resource-name");
     assert_eq!(modify(&api, &subnet, &[("PrivateDnsHostnameTypeOnLaunch", "ip-name")]).unwrap_err(), "InvalidParameterValue");
     assert_eq!(modify(&api, &subnet, &[("MapPublicIpOnLaunch.Value", "true")]).unwrap_err(), "InvalidParameterValue");
-    let with_ipv4 = [("VpcId", &*vpc), ("Ipv6Native", "true"), ("CidrBlock", "10.0.1.0/24")];
+    let mut with_ipv4 = vec![("VpcId", &*vpc), ("Ipv6Native", "true"), ("CidrBlock", "10.0.1.0/24")];
+    assert_eq!(api.code("CreateSubnet", &with_ipv4), "MissingParameter");
+    with_ipv4.push(("Ipv6CidrBlock", &*block));
     assert_eq!(api.code("CreateSubnet", &with_ipv4), "InvalidParameterCombination");
     assert_eq!(api.code("CreateSubnet", &[("VpcId", &vpc), ("Ipv6Native", "true")]), "MissingParameter");
 }

@@ -264,7 +264,7 @@ fn some_options_are_for_transit_gateways_alone() {
     }
     assert_eq!(lab.code(&[("Options.TunnelInsideIpVersion", "ipv5")]), "InvalidParameterValue");
     assert_eq!(lab.code(&[("Options.LocalIpv4NetworkCidr", "10.0.0.0")]), "InvalidParameterValue");
-    assert_eq!(lab.code(&[("TransitGatewayId", "tgw-12345678")]), "InvalidParameterCombination");
+    assert_eq!(lab.code(&[("TransitGatewayId", "tgw-12345678")]), "InvalidParameterValue");
     assert_eq!(lab.code(&[("PreSharedKeyStorage", "SecretsManager")]), "UnsupportedOperation");
 }
 

@@ -72,7 +72,6 @@ fn amazons_number_is_private_and_five_gateways_are_the_most() {
         assert_eq!(make(asn).unwrap()["VpnGateway"]["AmazonSideAsn"].to_string(), asn);
     }
     assert_eq!(make("64512").unwrap_err().code, "VpnGatewayLimitExceeded");
-    assert_eq!(api.code("CreateVpnGateway", &[("Type", "ipsec.1"), ("AvailabilityZone", "mars-1a")]), "InvalidParameterValue");
     assert_eq!(api.code("DescribeVpnGateways", &[("VpnGatewayId.1", "vgw-12345678")]), "InvalidVpnGatewayID.NotFound");
     assert_eq!(api.code("DescribeVpnGateways", &[("VpnGatewayId.1", "igw-12345678")]), "InvalidVpnGatewayID.Malformed");
 }
