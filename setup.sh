@@ -48,10 +48,12 @@ if [ "${1:-build}" = test ]; then
     echo "setup: installing cargo-nextest"
     cargo install --locked --quiet cargo-nextest
   fi
-  if [ ! -x target/venv/bin/pytest ] || ! target/venv/bin/python -c 'import boto3' 2>/dev/null || [ ! -x target/venv/bin/aws ]; then
-    echo "setup: installing boto3, the aws CLI and pytest into target/venv"
+  # Made anew whenever what it is to hold has changed, or it is broken.
+  if ! cmp -s tests/requirements.txt target/venv/requirements.txt || ! target/venv/bin/python -c 'import boto3, pytest' 2>/dev/null; then
+    echo "setup: installing boto3, the aws CLI, Ansible and pytest into target/venv"
     mkdir -p target
     python3 -m venv --clear target/venv
     target/venv/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+    cp tests/requirements.txt target/venv/requirements.txt
   fi
 fi
