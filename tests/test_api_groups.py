@@ -125,7 +125,7 @@ GROUP_ERRORS = {
         lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, {"IpProtocol": "tcp", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]})), "InvalidPermission.Malformed"),
     "a port beyond the last": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, rule("tcp", (1, 70000), "10.0.0.0/8"))), "InvalidPermission.Malformed"),
     "an unknown protocol": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, rule("carrier-pigeon", 1, "10.0.0.0/8"))), "InvalidParameterValue"),
-    "a block that is none": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, rule("tcp", 1, "10.0.0.0/99"))), "InvalidPermission.Malformed"),
+    "a block that is none": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, rule("tcp", 1, "10.0.0.0/99"))), "InvalidParameterValue"),
     "an unknown group in a rule": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, rule("tcp", 1, f"sg-{NO}"))), "InvalidGroup.NotFound"),
     "the 61st rule": (lambda p: (p.ec2.authorize_security_group_ingress, permissions(p, SSH, group=full(p))), "RulesPerSecurityGroupLimitExceeded"),
     "a name twice": (
