@@ -195,7 +195,7 @@ def test_a_backup_taken_while_others_write_is_one_snapshot_and_comes_back(start,
     writers = [Writer(daemon, "620000000000", number) for number in range(3)]
     for writer in writers:
         writer.start()
-    time.sleep(0.3)
+    until(lambda: all(writer.answered for writer in writers), what="a write of every writer")
     file = tmp_path / "backup.gz"
     taken = daemon.run("backup", str(file))
     assert taken.returncode == 0, taken.stderr
