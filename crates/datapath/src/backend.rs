@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use openvpc_pipeline::{EniIndex, FlowSink, Tables};
 
 use crate::DatapathError;
+use crate::details::Detail;
 use crate::engine::{Engine, EngineCounters, SinkHandle, Uplink};
 use crate::namespace::NetNs;
 use crate::netlink::LinkIndex;
@@ -67,6 +68,11 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the counters can't be read.
     fn counters(&self) -> Result<EngineCounters, DatapathError>;
+
+    /// What it says of itself beyond the counters, for `openvpc status datapath` and the metrics.
+    fn details(&self) -> Vec<Detail> {
+        Vec::new()
+    }
 }
 
 /// The user-space path.

@@ -32,6 +32,13 @@ pub enum Standing {
     Rootless,
 }
 
+impl Standing {
+    /// That of this process, once it has acquired what it needs.
+    pub fn current() -> Self {
+        if is_machine_root() { Self::Root } else { Self::Rootless }
+    }
+}
+
 /// What of the machine is missing, with the remedy.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -72,7 +79,7 @@ pub fn acquire(fabric_dir: &Path, instances_dir: &Path) -> Result<Standing, Priv
             None => enter_user_namespace()?,
         }
     }
-    let standing = if is_machine_root() { Standing::Root } else { Standing::Rootless };
+    let standing = Standing::current();
     try_features(standing)?;
     Ok(standing)
 }

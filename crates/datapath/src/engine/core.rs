@@ -65,6 +65,7 @@ pub struct EngineCore<P, S> {
     pub(super) uplink: Option<(Uplink, Connected<P>)>,
     fates: Vec<Fate>,
     scratch: Vec<u8>,
+    departed: PortCounters,
     overruns: u64,
     unusable: u64,
 }
@@ -97,19 +98,22 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             uplink: None,
             fates: Vec::with_capacity(64),
             scratch: vec![0; FrameBatch::FRAME],
+            departed: PortCounters::default(),
             overruns: 0,
             unusable: 0,
         }
     }
 
     /// Judges everything from now on by other tables; tracked flows stay. What was counted of interfaces that are gone is
-    /// forgotten.
+    /// from now on counted together.
     pub fn swap(&mut self, tables: Arc<Tables>) {
         self.flows.sync(&tables);
         for (index, place) in self.enis.iter_mut().enumerate() {
             let is_gone =
                 |connected: &mut Box<Connected<P>>| connected.port.is_none() && tables.eni(EniIndex(index as u32)).is_none();
-            place.take_if(is_gone);
+            if let Some(gone) = place.take_if(is_gone) {
+                self.departed.merge(&gone.counters);
+            }
         }
         self.tables = tables;
     }
@@ -188,6 +192,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         EngineCounters {
             enis: enis.filter_map(|(index, place)| Some((EniIndex(index as u32), place.as_ref()?.counters.clone()))).collect(),
             uplink: self.uplink.as_ref().map(|(_, connected)| connected.counters.clone()),
+            departed: self.departed.clone(),
+            connected: self.enis.iter().flatten().filter(|connected| connected.port.is_some()).count() as u64,
+            tracked_flows: self.flows.len() as u64,
             overruns: self.overruns,
             unusable: self.unusable,
         }

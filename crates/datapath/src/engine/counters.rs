@@ -13,6 +13,12 @@ pub struct EngineCounters {
     pub enis: Vec<(EniIndex, PortCounters)>,
     /// Of the uplink, when there is one.
     pub uplink: Option<PortCounters>,
+    /// Of all interfaces together that no longer exist, so that sums never fall.
+    pub departed: PortCounters,
+    /// How many interfaces are connected now.
+    pub connected: u64,
+    /// How many flows are tracked now.
+    pub tracked_flows: u64,
     /// Frames that arrived faster than they could be taken, over all ports; the kernel dropped them.
     pub overruns: u64,
     /// Frames longer than any packet, or with an offload that can't be expressed; never judged.
@@ -34,6 +40,18 @@ pub struct PortCounters {
     pub drops: Drops,
 }
 
+impl PortCounters {
+    /// Adds what passed another port.
+    pub fn merge(&mut self, other: &Self) {
+        self.received.merge(other.received);
+        self.sent.merge(other.sent);
+        self.answers += other.answers;
+        for (reason, packets) in other.drops.iter() {
+            self.drops.count(reason, packets);
+        }
+    }
+}
+
 /// A number of packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {
@@ -50,6 +68,12 @@ impl Traffic {
         self.frames += 1;
         self.packets += packets;
         self.bytes += bytes;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.packets += other.packets;
+        self.bytes += other.bytes;
     }
 }
 

@@ -33,6 +33,7 @@ use openvpc_pipeline::{FlowSink, Tables};
 use self::host::Host;
 use crate::DatapathError;
 use crate::backend::{Backend, BackendKind, UserSpace};
+use crate::details::Detail;
 use crate::engine::{EngineCounters, SinkHandle};
 use crate::namespace::NetNs;
 use crate::sandbox::{Fabric, Helper, ProcessRecord, Sandbox};
@@ -172,6 +173,11 @@ impl Machine {
     /// When the counters can't be read.
     pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
         self.backend.counters()
+    }
+
+    /// What the datapath says of itself beyond the counters.
+    pub fn details(&self) -> Vec<Detail> {
+        self.backend.details()
     }
 
     /// Which path packets take.
