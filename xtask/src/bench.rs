@@ -5,21 +5,23 @@ use std::process::Command;
 use crate::Outcome;
 
 mod api;
+mod datapath;
 mod load;
 mod servers;
 mod signature;
 
 /// For the usage text.
-pub const SUMMARY: &str =
-    "measure: `pipeline` judges packets, `datapath` carries them beside a bare veth, `api` asks openvpc and moto_server";
+pub const SUMMARY: &str = "measure: `pipeline` judges packets, `engine` carries them in user space, `datapath` carries them in a VPC beside a bare \
+     veth pair and a router, `api` asks openvpc and moto_server";
 
 /// Builds a benchmark with optimisations and runs it.
 pub fn run(arguments: &[String]) -> Outcome {
     let (package, bench) = match arguments {
         [name] if name == "pipeline" => ("openvpc-pipeline", "judge"),
-        [name] if name == "datapath" => ("openvpc-datapath", "engine"),
+        [name] if name == "engine" => ("openvpc-datapath", "engine"),
         [name, rest @ ..] if name == "api" => return api::run(rest),
-        _ => return Err("usage: cargo xtask bench pipeline|datapath|api".into()),
+        [name, rest @ ..] if name == "datapath" => return datapath::run(rest),
+        _ => return Err("usage: cargo xtask bench pipeline|engine|datapath|api".into()),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

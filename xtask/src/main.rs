@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod fuzz;
+mod load;
 mod model;
 
 /// What a command gives back: nothing, or a sentence for the person who called it.
@@ -14,8 +15,12 @@ type Outcome = Result<(), String>;
 /// A command's name, its usage line and what runs it.
 type Command = (&'static str, &'static str, fn(&[String]) -> Outcome);
 
-const COMMANDS: &[Command] =
-    &[("bench", bench::SUMMARY, bench::run), ("fuzz", fuzz::SUMMARY, fuzz::run), ("model", model::SUMMARY, model::run)];
+const COMMANDS: &[Command] = &[
+    ("bench", bench::SUMMARY, bench::run),
+    ("fuzz", fuzz::SUMMARY, fuzz::run),
+    ("load", load::SUMMARY, load::run),
+    ("model", model::SUMMARY, model::run),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -80,8 +80,7 @@ struct DataDir(PathBuf);
 impl DataDir {
     fn new(name: &str) -> Result<Self, String> {
         // Below the build's directory: /tmp is often memory, where a sync costs nothing.
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::project_root().join("target"), PathBuf::from);
-        let path = target.join(format!("bench-api-{name}-{}", std::process::id()));
+        let path = servers::target().join(format!("bench-api-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self(path))
     }

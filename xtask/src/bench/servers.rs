@@ -11,6 +11,9 @@ use crate::project_root;
 /// The version of moto that figures are compared with.
 pub const MOTO: &str = "5.2.5";
 
+/// How long a daemon may take to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A server that ends when this is dropped.
 pub struct Server {
     child: Child,
@@ -18,25 +21,47 @@ pub struct Server {
     pub address: SocketAddr,
     /// From the start of its process until it said that it is ready, or answered.
     pub took: Duration,
+    /// Whether it has to take instances and links back before it ends.
+    forwards: bool,
 }
 
 impl Server {
     /// Starts openvpc, without packets, on a data directory.
     pub fn openvpc(binary: &Path, data_dir: &Path) -> Result<Self, String> {
-        let start = Instant::now();
         let mut command = Command::new(binary);
-        command.args(["up", "--datapath", "none", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-        for quota in ["vpcs=10000000", "subnets-per-vpc=100000", "security-groups=100000", "interfaces=10000000"] {
+        command.args(["up", "--datapath", "none"]);
+        let quotas = ["vpcs=10000000", "subnets-per-vpc=100000", "security-groups=100000", "interfaces=10000000"];
+        Self::up(command, data_dir, &quotas)
+    }
+
+    /// Starts openvpc with packets, and with the highest priority, as the load has it. What it says goes to a file.
+    pub fn openvpc_forwarding(binary: &Path, data_dir: &Path, datapath: &str, quotas: &[&str]) -> Result<Self, String> {
+        let log = std::fs::File::create(data_dir.join("daemon.log")).map_err(|error| error.to_string())?;
+        let mut command = Command::new("nice");
+        command.arg("--adjustment=-20").arg(binary).args(["up", "--datapath", datapath]).stderr(log);
+        let server = Self::up(command, &data_dir.join("data"), quotas);
+        let mut server = server.map_err(|error| {
+            let said = std::fs::read_to_string(data_dir.join("daemon.log")).unwrap_or_default();
+            format!("{error}: {}", said.lines().last().unwrap_or_default())
+        })?;
+        server.forwards = true;
+        Ok(server)
+    }
+
+    fn up(mut command: Command, data_dir: &Path, quotas: &[&str]) -> Result<Self, String> {
+        let start = Instant::now();
+        command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        for quota in quotas {
             command.args(["--quota", quota]);
         }
-        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("openvpc: {error}"))?;
         let stdout = child.stdout.take().ok_or("openvpc has no standard output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
         let took = start.elapsed();
         let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
         let address = address.ok_or("openvpc did not start")?;
-        Ok(Self { child, address, took })
+        Ok(Self { child, address, took, forwards: false })
     }
 
     /// Starts moto_server, which is installed first where it isn't there.
@@ -52,7 +77,7 @@ impl Server {
             .spawn()
             .map_err(|error| format!("moto_server: {error}"))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Self { child, address, took: Duration::ZERO };
+        let mut server = Self { child, address, took: Duration::ZERO, forwards: false };
         while std::net::TcpStream::connect(address).is_err() {
             if start.elapsed() > Duration::from_secs(60) {
                 return Err("moto_server did not start within a minute".into());
@@ -61,6 +86,11 @@ impl Server {
         }
         server.took = start.elapsed();
         Ok(server)
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory, in bytes.
@@ -73,6 +103,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let (true, Some(pid)) = (self.forwards, rustix::process::Pid::from_raw(self.child.id().cast_signed())) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let asked = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -87,8 +124,12 @@ pub fn build() -> Result<PathBuf, String> {
     if !status.success() {
         return Err("openvpc can't be built".into());
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project_root().join("target"), PathBuf::from);
-    Ok(target.join("release").join("openvpc"))
+    Ok(target().join("release").join("openvpc"))
+}
+
+/// Where what is built goes.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project_root().join("target"), PathBuf::from)
 }
 
 /// The program in the project's Python environment.

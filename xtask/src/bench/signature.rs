@@ -1,4 +1,4 @@
-//! Signature Version 4 of a form that is posted, as much of it as a load generator needs.
+//! Signature Version 4, as much of it as a load generator needs.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,22 +12,31 @@ const SECRET_KEY: &str = "secret";
 
 /// A signed request for EC2, ready to be sent.
 pub fn post(host: &str, body: &str) -> Vec<u8> {
+    request(host, "POST", "/", "ec2", "application/x-www-form-urlencoded; charset=utf-8", body)
+}
+
+/// A signed request that makes a bucket.
+pub fn make_bucket(host: &str, name: &str) -> Vec<u8> {
+    request(host, "PUT", &format!("/{name}"), "s3", "application/octet-stream", "")
+}
+
+fn request(host: &str, method: &str, path: &str, service: &str, content: &str, body: &str) -> Vec<u8> {
     let (day, time) = now();
-    let content = "application/x-www-form-urlencoded; charset=utf-8";
-    let signed = "content-type;host;x-amz-date";
+    let hash = hex(&Sha256::digest(body.as_bytes()));
+    let signed = "content-type;host;x-amz-content-sha256;x-amz-date";
     let canonical = format!(
-        "POST\n/\n\ncontent-type:{content}\nhost:{host}\nx-amz-date:{time}\n\n{signed}\n{}",
-        hex(&Sha256::digest(body.as_bytes()))
+        "{method}\n{path}\n\ncontent-type:{content}\nhost:{host}\nx-amz-content-sha256:{hash}\nx-amz-date:{time}\n\n{signed}\n{hash}"
     );
-    let scope = format!("{day}/{REGION}/ec2/aws4_request");
+    let scope = format!("{day}/{REGION}/{service}/aws4_request");
     let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
-    let key = [&*day, REGION, "ec2", "aws4_request"]
+    let key = [&*day, REGION, service, "aws4_request"]
         .iter()
         .fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| authenticate(&key, part));
     let signature = hex(&authenticate(&key, &to_sign));
     format!(
-        "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content}\r\nX-Amz-Date: {time}\r\nContent-Length: {}\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={signed}, Signature={signature}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content}\r\nX-Amz-Date: {time}\r\nX-Amz-Content-Sha256: {hash}\r\n\
+         Content-Length: {}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={signed}, \
+         Signature={signature}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -1,0 +1,165 @@
+//! `cargo xtask bench datapath`: what a VPC's packets cost, beside a bare veth pair and a router of the kernel on the same
+//! machine in the same run.
+//!
+//! Every figure is the median of a few rounds, and in every round each contender has its turn. The daemon is what `openvpc
+//! up` starts, everything is made through its API, and load runs inside instances: what is measured is the path that users
+//! get. Figures of one run compare with each other only.
+
+mod baseline;
+mod estate;
+mod headline;
+mod loads;
+mod place;
+mod table;
+mod undo;
+
+use std::path::PathBuf;
+
+use baseline::Baseline;
+use estate::Estate;
+use place::Pair;
+use table::Table;
+use undo::Undo;
+
+use super::servers;
+use crate::Outcome;
+
+const USAGE: &str = "usage: cargo xtask bench datapath [--only ROW]… [--rounds N] [--seconds N] [--quick] \
+                     [--datapath auto|kernel|rootless] [--binary FILE]; the rows are ";
+
+/// A row of the table, or a few that are measured together: its name, and what measures it.
+type Row = (&'static str, fn(&mut Bench) -> Outcome);
+
+const ROWS: &[Row] = &[
+    ("tcp1", headline::tcp_1),
+    ("tcp4", headline::tcp_4),
+    ("udp", headline::udp),
+    ("connects", headline::connects),
+    ("saturated", headline::saturated),
+    ("new-flows", headline::new_flows),
+    ("elastic-ip", headline::elastic_ip),
+];
+
+/// Rules of a group, of a list and of the router.
+const RULES: usize = 50;
+
+/// What one run works with.
+struct Bench {
+    options: Options,
+    table: Table,
+    binary: PathBuf,
+    // In the order in which they go: the daemon, the namespaces, what neither took back itself.
+    estate: Option<Estate>,
+    ours: Option<Pair>,
+    veth: Option<Baseline>,
+    router: Option<Baseline>,
+    undo: Undo,
+}
+
+/// Measures, and fails when a bar is missed.
+pub fn run(arguments: &[String]) -> Outcome {
+    let options = Options::parse(arguments)?;
+    if !rustix::process::geteuid().is_root() {
+        return Err("the baselines are network namespaces of this machine: run this as root".to_owned());
+    }
+    let binary = options.binary.clone().map_or_else(servers::build, Ok)?;
+    let mut undo = Undo::new()?;
+    // The kernel's limit would make the router drop what it is sprayed with.
+    undo.setting("/proc/sys/net/netfilter/nf_conntrack_max", "4194304")?;
+    undo.priority()?;
+    let table = Table::new(options.rounds, options.seconds);
+    let mut bench = Bench { options, table, binary, estate: None, ours: None, veth: None, router: None, undo };
+    for (name, measure) in ROWS {
+        if bench.options.has(name)
+            && let Err(error) = measure(&mut bench)
+        {
+            bench.table.failed(name, &error);
+        }
+    }
+    let Bench { table, .. } = bench;
+    table.end()
+}
+
+impl Bench {
+    /// The daemon, started when it is first asked for.
+    fn estate(&mut self) -> Result<&mut Estate, String> {
+        if self.estate.is_none() {
+            let directory = servers::target().join(format!("bench-datapath-{}", std::process::id()));
+            let estate = Estate::start(&mut self.undo, &self.binary, &self.options.datapath, &directory)?;
+            println!("openvpc's datapath: {}", estate.path());
+            self.estate = Some(estate);
+        }
+        self.estate.as_mut().ok_or_else(|| "no daemon".to_owned())
+    }
+
+    /// Two instances in two subnets of a VPC that has the bars' own rules and flow logs.
+    fn ours(&mut self) -> Result<Pair, String> {
+        if self.ours.is_none() {
+            let estate = self.estate()?;
+            let vpc = estate.vpc(estate::WHOLE)?;
+            let pair = estate.pair(&vpc)?;
+            loads::until_connected(&pair)?;
+            self.ours = Some(pair);
+        }
+        self.ours.clone().ok_or_else(|| "no instances".to_owned())
+    }
+
+    fn veth(&mut self) -> Result<Pair, String> {
+        let veth = match self.veth.take() {
+            Some(veth) => veth,
+            None => Baseline::veth(&mut self.undo)?,
+        };
+        loads::until_connected(&veth.pair)?;
+        Ok(self.veth.insert(veth).pair.clone())
+    }
+
+    fn router(&mut self) -> Result<Pair, String> {
+        let router = match self.router.take() {
+            Some(router) => router,
+            None => Baseline::router(&mut self.undo, RULES)?,
+        };
+        loads::until_connected(&router.pair)?;
+        Ok(self.router.insert(router).pair.clone())
+    }
+}
+
+/// What is measured, and how long.
+struct Options {
+    only: Vec<String>,
+    rounds: usize,
+    seconds: f64,
+    quick: bool,
+    datapath: String,
+    /// Instead of one that is built.
+    binary: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, String> {
+        let rows: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+        let usage = || format!("{USAGE}{}", rows.join(", "));
+        let quick = arguments.iter().any(|argument| argument == "--quick");
+        let (rounds, seconds) = if quick { (1, 1.0) } else { (5, 3.0) };
+        let mut options = Self { only: Vec::new(), rounds, seconds, quick, datapath: "auto".to_owned(), binary: None };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            if argument == "--quick" {
+                continue;
+            }
+            let value = arguments.next().ok_or_else(usage)?;
+            match argument.as_str() {
+                "--only" if rows.contains(&value.as_str()) => options.only.push(value.clone()),
+                "--rounds" => options.rounds = value.parse().ok().filter(|rounds| *rounds > 0).ok_or_else(usage)?,
+                "--seconds" => options.seconds = value.parse().ok().filter(|seconds| *seconds >= 1.0).ok_or_else(usage)?,
+                "--binary" => options.binary = Some(value.into()),
+                "--datapath" => options.datapath.clone_from(value),
+                _ => return Err(usage()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn has(&self, row: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == row)
+    }
+}
