@@ -1,4 +1,5 @@
-//! A persistent table of one kind of resource, with an index of what its resources name.
+//! A persistent table of one kind of resource, with an index of what its resources name and a memory of what was written
+//! lately.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -6,11 +7,12 @@ use std::ops::{Bound, Deref};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+use ipnet::IpNet;
+use rpds::{ListSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::interface::MacAddress;
 use crate::network::Resource;
-use crate::{InstanceId, SecurityGroupId, SubnetId, VpcId};
+use crate::{InstanceId, PrefixListId, SecurityGroupId, SubnetId, VpcId};
 
 /// A persistent map from key to shared resource, ordered by key; read it as the map that it derefs to.
 ///
@@ -22,7 +24,20 @@ pub struct Table<R: Resource> {
     /// None sorts before every key, so that a range that starts with it holds all links of an anchor.
     links: RedBlackTreeSetSync<(Anchor, Option<R::Key>)>,
     version: u64,
+    /// The last writes, newest first. When there are [`MEMORY`], they become the earlier ones and these are forgotten.
+    recent: ListSync<Write<R::Key>>,
+    earlier: ListSync<Write<R::Key>>,
 }
+
+/// A row was inserted, replaced or removed.
+struct Write<Key> {
+    key: Key,
+    /// The version before.
+    before: u64,
+}
+
+/// How many writes at least are told apart without looking at all rows.
+const MEMORY: usize = 1024;
 
 /// Something that resources are found by beside their key, because they name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +56,10 @@ pub enum Anchor {
     Address(IpAddr),
     /// Interfaces that a public address stands for.
     PublicAddress(Ipv4Addr),
+    /// Interfaces that a prefix was delegated to.
+    Prefix(IpNet),
+    /// The route tables with a route, and the security groups with a rule, for that prefix list.
+    PrefixList(PrefixListId),
 }
 
 /// Numbers the states of all tables of the process; 0 is for the empty ones.
@@ -59,6 +78,47 @@ impl<R: Resource> Table<R> {
         self.version == other.version
     }
 
+    /// The keys of the rows that were inserted, replaced or removed since an older state of the table, each once, in order.
+    /// A row that is as it was may be among them.
+    ///
+    /// Takes the time of the writes since, up to about a thousand; from then on, and for a table that isn't an older state
+    /// of this one, that of comparing all rows.
+    pub fn changed_since(&self, older: &Self) -> Vec<R::Key> {
+        if self.is_same(older) {
+            return Vec::new();
+        }
+        let mut keys = Vec::new();
+        for write in self.recent.iter().chain(self.earlier.iter()) {
+            keys.push(write.key.clone());
+            if write.before == older.version {
+                keys.sort_unstable();
+                keys.dedup();
+                return keys;
+            }
+        }
+        self.compared_with(older)
+    }
+
+    fn compared_with(&self, other: &Self) -> Vec<R::Key> {
+        let mut keys = Vec::new();
+        let (mut ours, mut theirs) = (self.rows.iter().peekable(), other.rows.iter().peekable());
+        loop {
+            let order = match (ours.peek(), theirs.peek()) {
+                (Some((a, _)), Some((b, _))) => a.cmp(b),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (None, None) => return keys,
+            };
+            let own = if order.is_le() { ours.next() } else { None };
+            let their = if order.is_ge() { theirs.next() } else { None };
+            match (own, their) {
+                (Some((_, a)), Some((_, b))) if Arc::ptr_eq(a, b) => {}
+                (Some((key, _)), _) | (None, Some((key, _))) => keys.push(key.clone()),
+                (None, None) => {}
+            }
+        }
+    }
+
     pub(crate) fn insert(&mut self, resource: R) {
         let key = resource.key();
         let new = anchors(&resource);
@@ -75,8 +135,8 @@ impl<R: Resource> Table<R> {
                 self.links.insert_mut(link);
             }
         }
-        self.rows.insert_mut(key, Arc::new(resource));
-        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+        self.rows.insert_mut(key.clone(), Arc::new(resource));
+        self.note(key);
     }
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> bool {
@@ -85,8 +145,16 @@ impl<R: Resource> Table<R> {
             self.links.remove_mut(&(anchor, Some(key.clone())));
         }
         self.rows.remove_mut(key);
-        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+        self.note(key.clone());
         true
+    }
+
+    fn note(&mut self, key: R::Key) {
+        if self.recent.len() == MEMORY {
+            self.earlier = std::mem::take(&mut self.recent);
+        }
+        self.recent.push_front_mut(Write { key, before: self.version });
+        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -104,7 +172,10 @@ pub(crate) mod anchors_of {
 
     use super::Anchor;
     use crate::route::TableUser;
-    use crate::{EgressOnlyGateway, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteTable, SecurityGroup, Subnet};
+    use crate::{
+        EgressOnlyGateway, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteDestination, RouteTable, SecurityGroup,
+        Subnet,
+    };
 
     type Visit<'a> = &'a mut dyn FnMut(Anchor);
 
@@ -123,6 +194,7 @@ pub(crate) mod anchors_of {
             }
         }
         eni.ipv6_addresses.iter().for_each(|address| visit(Anchor::Address(IpAddr::V6(*address))));
+        eni.prefixes().for_each(|prefix| visit(Anchor::Prefix(prefix)));
     }
 
     pub(crate) fn subnet(subnet: &Subnet, visit: Visit<'_>) {
@@ -136,6 +208,11 @@ pub(crate) mod anchors_of {
                 visit(Anchor::Subnet(subnet));
             }
         }
+        for route in &table.routes {
+            if let RouteDestination::PrefixList(list) = route.destination {
+                visit(Anchor::PrefixList(list));
+            }
+        }
     }
 
     pub(crate) fn nacl(nacl: &NetworkAcl, visit: Visit<'_>) {
@@ -146,8 +223,10 @@ pub(crate) mod anchors_of {
     pub(crate) fn security_group(group: &SecurityGroup, visit: Visit<'_>) {
         group.vpcs().for_each(|vpc| visit(Anchor::Vpc(vpc)));
         for rule in &group.rules {
-            if let Peer::Group { group, .. } = &rule.peer {
-                visit(Anchor::SecurityGroup(*group));
+            match &rule.peer {
+                Peer::Group { group, .. } => visit(Anchor::SecurityGroup(*group)),
+                Peer::PrefixList(list) => visit(Anchor::PrefixList(*list)),
+                Peer::Ipv4(_) | Peer::Ipv6(_) => {}
             }
         }
     }
@@ -171,13 +250,25 @@ impl<R: Resource> Deref for Table<R> {
 
 impl<R: Resource> Default for Table<R> {
     fn default() -> Self {
-        Self { rows: RedBlackTreeMapSync::default(), links: RedBlackTreeSetSync::default(), version: 0 }
+        Self {
+            rows: RedBlackTreeMapSync::default(),
+            links: RedBlackTreeSetSync::default(),
+            version: 0,
+            recent: ListSync::default(),
+            earlier: ListSync::default(),
+        }
     }
 }
 
 impl<R: Resource> Clone for Table<R> {
     fn clone(&self) -> Self {
-        Self { rows: self.rows.clone(), links: self.links.clone(), version: self.version }
+        Self {
+            rows: self.rows.clone(),
+            links: self.links.clone(),
+            version: self.version,
+            recent: self.recent.clone(),
+            earlier: self.earlier.clone(),
+        }
     }
 }
 
@@ -190,5 +281,82 @@ impl<R: Resource + fmt::Debug> fmt::Debug for Table<R> {
 impl<R: Resource + PartialEq> PartialEq for Table<R> {
     fn eq(&self, other: &Self) -> bool {
         self.is_same(other) || self.rows == other.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Id, InternetGateway, InternetGatewayId, Network, Owner, Tags};
+
+    fn id(n: u64) -> InternetGatewayId {
+        InternetGatewayId::from_random(n)
+    }
+
+    fn write(network: &mut Network, n: u64) {
+        let owner = Owner { account: "123456789012".parse().unwrap(), region: "eu-central-1".parse().unwrap() };
+        network.insert(InternetGateway { id: id(n), owner, vpc: None, tags: Tags::new() });
+    }
+
+    #[test]
+    fn a_table_tells_what_was_written_since_any_older_state() {
+        let mut network = Network::default();
+        let empty = network.clone();
+        (0..10).for_each(|n| write(&mut network, n));
+        let ten = network.clone();
+        write(&mut network, 3);
+        write(&mut network, 3);
+        network.remove::<InternetGateway>(&id(5));
+        let since = |older: &Network| network.internet_gateways.changed_since(&older.internet_gateways);
+        assert_eq!(since(&network.clone()), []);
+        let mut expected = vec![id(3), id(5)];
+        expected.sort_unstable();
+        assert_eq!(since(&ten), expected);
+        assert_eq!(since(&empty).len(), 10);
+        assert_eq!(empty.internet_gateways.changed_since(&network.internet_gateways).len(), 9, "not an older state");
+    }
+
+    #[test]
+    fn states_too_old_to_be_remembered_are_compared() {
+        let mut network = Network::default();
+        (0..50).for_each(|n| write(&mut network, n));
+        let old = network.clone();
+        for _ in 0..3 * MEMORY {
+            write(&mut network, 7);
+        }
+        network.remove::<InternetGateway>(&id(8));
+        write(&mut network, 50);
+        let mut expected = vec![id(7), id(8), id(50)];
+        expected.sort_unstable();
+        assert_eq!(network.internet_gateways.changed_since(&old.internet_gateways), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_differs_is_left_out(writes in prop::collection::vec((0..20_u64, any::<bool>()), 0..40), from in 0..40_usize) {
+            let mut network = Network::default();
+            let mut states = vec![network.clone()];
+            for (n, removes) in writes {
+                if removes {
+                    network.remove::<InternetGateway>(&id(n));
+                } else {
+                    write(&mut network, n);
+                }
+                states.push(network.clone());
+            }
+            let older = &states[from % states.len()].internet_gateways;
+            let said = network.internet_gateways.changed_since(older);
+            for n in 0..20 {
+                let same = match (older.get(&id(n)), network.internet_gateways.get(&id(n))) {
+                    (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                    (None, None) => true,
+                    _ => false,
+                };
+                prop_assert!(same || said.contains(&id(n)));
+            }
+        }
     }
 }

@@ -29,6 +29,3 @@ pub use time::Nanos;
 pub use trace::{HeaderView, Hop, HopAction, NoTrace, Tracer};
 pub use verdict::*;
 pub use wire::{PacketHeader, Rewrite, Transport};
-
-type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
-type Set<K> = hashbrown::HashSet<K, foldhash::fast::RandomState>;

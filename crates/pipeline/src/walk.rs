@@ -18,7 +18,7 @@ use std::net::IpAddr;
 use openvpc_model::Direction;
 use openvpc_model::internet::is_given_out;
 
-use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, SubnetTable, Tables, VpcTable};
+use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, SecurityGroups, SubnetTable, Tables, VpcTable};
 use crate::flow::FlowState;
 use crate::stages::route::{Choice, Way};
 use crate::stages::{address, internet_gateway, nacl, route, security_group, source_check};
@@ -61,6 +61,7 @@ struct Stop;
 struct Seat<'a> {
     index: EniIndex,
     eni: &'a EniEntry,
+    groups: &'a SecurityGroups,
     subnet: &'a SubnetTable,
     vpc: &'a VpcTable,
 }
@@ -338,6 +339,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         let classes = host.filter(|_| known).map_or(&[][..], |host| &host.classes);
         let question = security_group::Question {
             eni: at.eni,
+            groups: at.groups,
             index: at.index,
             direction,
             packet: &self.view,
@@ -353,7 +355,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
             return Ok(());
         };
         if let (Code::EniSgRulesMismatch, Some(host), false) = (code, host, known)
-            && let Some(lost) = at.eni.groups.admit(direction, peer, &host.classes, self.view.protocol, &self.view.transport)
+            && let Some(lost) = at.groups.admit(direction, peer, &host.classes, self.view.protocol, &self.view.transport)
         {
             let rule = Some(RuleId::SecurityGroupRule(lost.rule));
             return self.deny(answer.resource, rule, Code::SgReferencesNotPreserved, Some(direction));
@@ -467,7 +469,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
 impl<'a> Seat<'a> {
     fn of(tables: &'a Tables, index: EniIndex) -> Option<Self> {
         let eni = tables.eni(index)?;
-        Some(Self { index, eni, subnet: tables.subnet(eni.subnet_index)?, vpc: tables.vpc(eni.vpc_index)? })
+        let (groups, subnet, vpc) = (tables.groups(eni)?, tables.subnet(eni.subnet_index)?, tables.vpc(eni.vpc_index)?);
+        Some(Self { index, eni, groups, subnet, vpc })
     }
 }
 

@@ -90,9 +90,11 @@ enum Fate {
 impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// An engine without ports.
     pub fn new(tables: Arc<Tables>, sink: S) -> Self {
+        let mut flows = FlowState::new(FLOWS);
+        flows.sync(&tables);
         Self {
             tables,
-            flows: FlowState::new(FLOWS),
+            flows,
             sink,
             enis: Vec::new(),
             uplink: None,
@@ -108,12 +110,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// from now on counted together.
     pub fn swap(&mut self, tables: Arc<Tables>) {
         self.flows.sync(&tables);
-        for (index, place) in self.enis.iter_mut().enumerate() {
-            let is_gone =
-                |connected: &mut Box<Connected<P>>| connected.port.is_none() && tables.eni(EniIndex(index as u32)).is_none();
-            if let Some(gone) = place.take_if(is_gone) {
-                self.departed.merge(&gone.counters);
-            }
+        for eni in tables.gone_since(&self.tables) {
+            self.forget_unconnected(eni);
         }
         self.tables = tables;
     }
@@ -130,7 +128,19 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Disconnects an interface and returns its port.
     pub fn remove_port(&mut self, eni: EniIndex) -> Option<P> {
-        self.enis.get_mut(eni.0 as usize)?.as_mut()?.port.take()
+        let port = self.enis.get_mut(eni.0 as usize)?.as_mut()?.port.take();
+        if self.tables.eni(eni).is_none() {
+            self.forget_unconnected(eni);
+        }
+        port
+    }
+
+    /// Adds what was counted of an interface that is gone to what was of others, unless it still has a port.
+    fn forget_unconnected(&mut self, eni: EniIndex) {
+        let place = self.enis.get_mut(eni.0 as usize);
+        if let Some(gone) = place.and_then(|place| place.take_if(|connected| connected.port.is_none())) {
+            self.departed.merge(&gone.counters);
+        }
     }
 
     /// Connects the internet.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use openvpc_model::{InstanceId, NetworkInterface, Subnet, VpcId};
-
-use super::SecurityGroups;
+use openvpc_model::{InstanceId, NetworkInterface, SubnetId, Tags, VpcId};
 
 /// Dense index of an interface, stable for the interface's life over recompiles and never reused in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,12 +21,12 @@ pub enum NextHop {
 pub const MTU: u16 = 9001;
 
 /// What is known of an interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EniEntry {
     /// The interface.
     pub eni: Arc<NetworkInterface>,
     /// Its subnet.
-    pub subnet: Arc<Subnet>,
+    pub subnet: SubnetId,
     /// Its VPC.
     pub vpc: VpcId,
     /// The instance it is attached to.
@@ -40,18 +38,27 @@ pub struct EniEntry {
     pub(crate) subnet_index: u32,
     /// Dense index of its VPC, stable as that of the interface; see [`Tables::vpc_generation`](super::Tables::vpc_generation).
     pub vpc_index: u32,
-    pub(crate) groups: Arc<SecurityGroups>,
+    /// The index of its list of security groups.
+    pub(crate) groups: u32,
 }
 
 impl EniEntry {
-    /// Whether two entries were made of the same sources.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.eni, &other.eni)
-            && Arc::ptr_eq(&self.subnet, &other.subnet)
-            && Arc::ptr_eq(&self.groups, &other.groups)
-            && self.instance == other.instance
-            && self.running == other.running
-            && self.subnet_index == other.subnet_index
-            && self.vpc_index == other.vpc_index
+    /// Whether packets find no difference between two entries of an interface.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let place = |entry: &Self| (entry.subnet_index, entry.vpc_index, entry.groups, entry.instance, entry.running, entry.mtu);
+        place(self) == place(other) && (Arc::ptr_eq(&self.eni, &other.eni) || bare(&self.eni) == bare(&other.eni))
+    }
+}
+
+/// An interface without what packets never meet. What is added to interfaces one day counts, until it is named here.
+fn bare(eni: &NetworkInterface) -> NetworkInterface {
+    NetworkInterface {
+        description: String::new(),
+        associate_public_ip: false,
+        // Of an attachment the instance counts, which the entry holds.
+        attachment: None,
+        detached: None,
+        tags: Tags::new(),
+        ..eni.clone()
     }
 }

@@ -1,4 +1,7 @@
 //! Security groups: the union of the rules of all groups that an interface carries.
+//!
+//! Interfaces with the same list of groups share what it is compiled to, and hold its number only, so that a rule costs the
+//! same in a group with one member and in one with a hundred thousand.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,26 +11,36 @@ use openvpc_model::{
     Direction, Network, Peer, PortRange, Protocol, RulePorts, SecurityGroup, SecurityGroupId, SecurityGroupRule,
     SecurityGroupRuleId,
 };
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use super::lists::Lists;
-use crate::Map;
+use super::{Slots, Trie};
 use crate::matching::{PeerMatch, PortMatch, ProtocolMatch, RuleMatch, RuleSet};
 use crate::wire::Transport;
 
 /// The number of a security group in rule sets and address tables; the same in all tables of a process.
 pub(crate) type ClassId = u32;
 
-/// A list of security groups compiled; interfaces with the same list share it.
-#[derive(Clone, Debug)]
+/// All lists of security groups that interfaces carry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct GroupLists {
+    lists: Slots<Vec<SecurityGroupId>, SecurityGroups>,
+    classes: Trie<SecurityGroupId, ClassId>,
+    /// Each group with each list that it is in.
+    memberships: RedBlackTreeSetSync<(SecurityGroupId, u32)>,
+    /// How many interfaces of a VPC carry a list, by the indexes of list and VPC.
+    carriers: RedBlackTreeMapSync<(u32, u32), u32>,
+}
+
+/// A list of security groups compiled.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SecurityGroups {
+    ids: Vec<SecurityGroupId>,
     /// The classes of the groups, sorted.
     pub classes: Arc<[ClassId]>,
     /// The first group: where drops by all groups together are reported.
     pub first: Option<SecurityGroupId>,
     ingress: Rules,
     egress: Rules,
-    sources: Vec<(SecurityGroupId, Option<Arc<SecurityGroup>>)>,
-    lists: Lists,
 }
 
 /// A rule that admits a packet.
@@ -40,7 +53,7 @@ pub(crate) struct Admission {
 }
 
 /// The rules of one direction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Rules {
     set: RuleSet,
     /// For each match of the set, the rule it comes from: one with a prefix list makes a match for every entry.
@@ -51,32 +64,89 @@ struct Rules {
     everything: u8,
 }
 
+impl GroupLists {
+    /// The list of an index.
+    #[inline]
+    pub fn at(&self, index: u32) -> Option<&SecurityGroups> {
+        self.lists.at(index).map(Arc::as_ref)
+    }
+
+    /// The lists that a group is in.
+    pub fn with(&self, group: SecurityGroupId) -> impl Iterator<Item = u32> {
+        let from = self.memberships.range((group, 0)..=(group, u32::MAX));
+        from.map(|(_, list)| *list)
+    }
+
+    /// The VPCs with interfaces that carry a list, by index.
+    pub fn vpcs(&self, list: u32) -> impl Iterator<Item = u32> {
+        self.carriers.range((list, 0)..=(list, u32::MAX)).map(|((_, vpc), _)| *vpc)
+    }
+
+    /// Notes that one more interface of a VPC carries the list of those groups; answers its index.
+    pub fn acquire(&mut self, ids: &Vec<SecurityGroupId>, vpc: u32, network: &Network) -> u32 {
+        let list = match self.lists.find(ids).and_then(|_| self.lists.index(ids)) {
+            Some(list) => list,
+            None => {
+                let made = SecurityGroups::compile(ids, network, &mut self.classes);
+                let list = self.lists.set(ids, Arc::new(made));
+                ids.iter().for_each(|group| self.memberships.insert_mut((*group, list)));
+                list
+            }
+        };
+        let carriers = self.carriers.get(&(list, vpc)).copied().unwrap_or(0);
+        self.carriers.insert_mut((list, vpc), carriers + 1);
+        list
+    }
+
+    /// Notes that one interface fewer of a VPC carries a list; the last one takes it along.
+    pub fn release(&mut self, list: u32, vpc: u32) {
+        match self.carriers.get(&(list, vpc)).copied() {
+            Some(carriers) if carriers > 1 => self.carriers.insert_mut((list, vpc), carriers - 1),
+            _ => {
+                self.carriers.remove_mut(&(list, vpc));
+            }
+        }
+        if self.vpcs(list).next().is_none()
+            && let Some(ids) = self.at(list).map(|list| list.ids.clone())
+        {
+            self.lists.remove(&ids);
+            ids.iter().for_each(|group| {
+                self.memberships.remove_mut(&(*group, list));
+            });
+        }
+    }
+
+    /// Compiles a list anew; says whether it became another.
+    pub fn refresh(&mut self, list: u32, network: &Network) -> bool {
+        let Some(kept) = self.lists.at(list).cloned() else { return false };
+        let made = SecurityGroups::compile(&kept.ids, network, &mut self.classes);
+        if made == *kept {
+            return false;
+        }
+        self.lists.set(&kept.ids, Arc::new(made));
+        true
+    }
+
+    /// The same numbers, and nothing else.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn emptied(&self) -> Self {
+        Self { lists: self.lists.emptied(), classes: self.classes.clone(), ..Self::default() }
+    }
+}
+
 impl SecurityGroups {
-    pub fn compile(ids: &[SecurityGroupId], network: &Network, classes: &mut Map<SecurityGroupId, ClassId>) -> Self {
-        let sources: Vec<_> = ids.iter().map(|id| (*id, network.security_groups.get(id).cloned())).collect();
+    fn compile(ids: &[SecurityGroupId], network: &Network, classes: &mut Trie<SecurityGroupId, ClassId>) -> Self {
         let mut own: Vec<ClassId> = ids.iter().map(|id| class_of(*id, classes)).collect();
         own.sort_unstable();
         own.dedup();
-        let groups = || sources.iter().filter_map(|(_, group)| group.as_deref());
+        let groups = || ids.iter().filter_map(|id| network.security_groups.get(id)).map(Arc::as_ref);
         let rules = |direction: Direction| {
             let rules = groups().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
             rules.filter(move |(_, rule)| rule.direction == direction)
         };
-        let mut compiler = Compiler { network, classes, lists: Lists::default() };
+        let mut compiler = Compiler { network, classes };
         let (ingress, egress) = (compiler.rules(rules(Direction::Ingress)), compiler.rules(rules(Direction::Egress)));
-        let lists = compiler.lists;
-        Self { classes: own.into(), first: ids.first().copied(), ingress, egress, sources, lists }
-    }
-
-    /// Whether none of the groups, and none of the prefix lists that their rules name, was written since.
-    pub fn is_current(&self, network: &Network) -> bool {
-        let same = |(id, source): &(SecurityGroupId, Option<Arc<SecurityGroup>>)| match (source, network.security_groups.get(id))
-        {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
-        self.sources.iter().all(same) && self.lists.is_current(network)
+        Self { ids: ids.to_vec(), classes: own.into(), first: ids.first().copied(), ingress, egress }
     }
 
     /// The rule that admits a packet to or from a peer. Of several the most permissive: one for everyone first.
@@ -117,8 +187,7 @@ impl SecurityGroups {
 /// What rules are compiled with.
 struct Compiler<'a> {
     network: &'a Network,
-    classes: &'a mut Map<SecurityGroupId, ClassId>,
-    lists: Lists,
+    classes: &'a mut Trie<SecurityGroupId, ClassId>,
 }
 
 impl Compiler<'_> {
@@ -155,7 +224,7 @@ impl Compiler<'_> {
             Peer::Ipv6(block) => vec![PeerMatch::Cidr(IpNet::V6(*block))],
             Peer::Group { group, .. } => vec![PeerMatch::Class(class_of(*group, self.classes))],
             Peer::PrefixList(id) => {
-                let blocks = self.lists.blocks(*id, self.network, &group.owner.region);
+                let blocks = self.network.prefix_list_blocks(&group.owner.region, *id);
                 blocks.into_iter().map(PeerMatch::Cidr).collect()
             }
         }
@@ -176,9 +245,24 @@ pub(super) fn rule_match(protocol: Protocol, ports: RulePorts) -> RuleMatch {
     RuleMatch { protocol, ports }
 }
 
-fn class_of(group: SecurityGroupId, classes: &mut Map<SecurityGroupId, ClassId>) -> ClassId {
-    let next = classes.len() as ClassId;
-    *classes.entry(group).or_insert(next)
+fn class_of(group: SecurityGroupId, classes: &mut Trie<SecurityGroupId, ClassId>) -> ClassId {
+    if let Some(class) = classes.get(&group) {
+        return *class;
+    }
+    let class = classes.size() as ClassId;
+    classes.insert_mut(group, class);
+    class
+}
+
+/// Whether two states of a group have the same rules, whatever is written about them.
+pub(super) fn has_same_rules(before: Option<&SecurityGroup>, now: Option<&SecurityGroup>) -> bool {
+    let (Some(before), Some(now)) = (before, now) else { return before.is_none() && now.is_none() };
+    let same = |a: &SecurityGroupRule, b: &SecurityGroupRule| {
+        (a.id, a.direction, a.protocol, a.ports) == (b.id, b.direction, b.protocol, b.ports) && a.peer == b.peer
+    };
+    before.owner == now.owner
+        && before.rules.len() == now.rules.len()
+        && before.rules.iter().zip(&now.rules).all(|(a, b)| same(a, b))
 }
 
 /// Whether a peer is everyone of a family; then whether that is IPv6.

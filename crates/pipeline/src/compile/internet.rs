@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{EniIndex, VpcTable};
-use crate::Map;
+use super::{EniIndex, Trie, VpcTable};
 use crate::matching::PrefixMap;
 
 /// The addresses that internet gateways answer for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Internet {
-    ipv4: Map<Ipv4Addr, PublicAddress>,
+    ipv4: Trie<Ipv4Addr, PublicAddress>,
     /// IPv6 blocks of VPCs with an internet gateway, to the VPC's index.
-    ipv6: PrefixMap<u32>,
+    ipv6: Arc<PrefixMap<u32>>,
 }
 
 /// A public IPv4 address in use.
@@ -26,16 +25,29 @@ pub(crate) struct PublicAddress {
 }
 
 impl Internet {
-    pub fn compile<'a>(vpcs: impl Iterator<Item = (u32, &'a Arc<VpcTable>)>) -> Self {
-        let mut ipv4 = Map::default();
-        let mut ipv6 = Vec::new();
-        for (vpc_index, vpc) in vpcs.filter(|(_, vpc)| vpc.gateway.is_some()) {
-            for (public, private, eni) in vpc.public_hosts() {
-                ipv4.insert(public, PublicAddress { vpc_index, eni, private });
-            }
-            ipv6.extend(vpc.vpc.ipv6_blocks.iter().map(|block| (IpNet::V6(block.block), vpc_index)));
+    /// Says who has an address; whether that is news.
+    pub fn set_ipv4(&mut self, address: Ipv4Addr, holder: Option<PublicAddress>) -> bool {
+        if self.ipv4.get(&address) == holder.as_ref() {
+            return false;
         }
-        Self { ipv4, ipv6: PrefixMap::new(ipv6) }
+        match holder {
+            Some(holder) => self.ipv4.insert_mut(address, holder),
+            None => {
+                self.ipv4.remove_mut(&address);
+            }
+        }
+        true
+    }
+
+    /// Says which VPCs there are; whether that is news.
+    pub fn set_ipv6<'a>(&mut self, vpcs: impl Iterator<Item = (u32, &'a Arc<VpcTable>)>) -> bool {
+        let blocks = vpcs.flat_map(|(index, vpc)| vpc.internet_blocks().map(move |block| (IpNet::V6(block), index)));
+        let made = PrefixMap::new(blocks);
+        if made == *self.ipv6 {
+            return false;
+        }
+        self.ipv6 = Arc::new(made);
+        true
     }
 
     #[inline]

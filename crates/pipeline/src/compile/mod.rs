@@ -1,31 +1,40 @@
 //! From a [`Network`] to the [`Tables`] that packets are judged by.
 //!
 //! A network names things by id and keeps what users wrote; tables answer what a packet asks. Compiling is split the way
-//! resources change: one table per list of security groups, network ACL, route table, interface, VPC and subnet, each
-//! behind an `Arc`. A compile compares the `Arc`s of the network's resources with those that the previous tables were made
-//! of and makes anew only the tables whose sources were written since; so a rule added to one group costs the compile of
-//! that group's rules, whatever else exists. Rules are never multiplied by members: a security group reference is a class
-//! number, and the VPC's address table says which classes an address belongs to. Rules and routes that name a managed prefix
-//! list are compiled with its entries, and again when it changes.
+//! resources change: one table per list of security groups, network ACL, route table, interface, VPC and subnet. Tables know
+//! the network that they were made of, and both share with their clones what wasn't changed; so a compile asks the network
+//! what was written since, makes anew what that concerns, and costs no more than that, whatever else exists: a rule added
+//! to a group costs the compile of that group's rules. Rules are never multiplied by members: a security group reference is
+//! a class number, and the VPC's address table says which classes an address belongs to. Rules and routes that name a
+//! managed prefix list are compiled with its entries, and again when it changes.
+//!
+//! There is no other way to compile: tables made at once are those of an empty network in which everything was written.
+//! What concerns what is in `work.rs`, how it is made anew in `update.rs`.
+//!
+//! A compile also says what it may have changed for packets: see [`Tables::vpc_generation`].
 
+mod chunked;
 mod entry;
 mod groups;
 mod internet;
-mod lists;
 mod nacl;
 mod routes;
 mod slots;
 mod subnet;
+mod update;
 mod vpc;
+mod work;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use openvpc_model::interface::MacAddress;
-use openvpc_model::{EniId, InternetGatewayId, NaclId, Network, RouteTableId, SecurityGroupId, SubnetId, VpcId};
+use openvpc_model::{EniId, NaclId, Network, RouteTableId, SubnetId, VpcId};
 
-use crate::{Map, Set};
+use chunked::Chunked;
+use groups::GroupLists;
 use slots::Slots;
+use update::Update;
 
 pub use entry::{EniEntry, EniIndex, MTU, NextHop};
 pub(crate) use groups::{Admission, ClassId, SecurityGroups};
@@ -35,18 +44,27 @@ pub(crate) use routes::{Route, Routes};
 pub(crate) use subnet::SubnetTable;
 pub(crate) use vpc::{Place, VpcTable};
 
-/// A compiled network: what packets are judged by. Immutable; swapped as a whole.
+/// A map that shares with its clones what wasn't changed since.
+pub(crate) type Trie<K, V> = rpds::HashTrieMapSync<K, V, foldhash::fast::RandomState>;
+
+/// All interfaces, with their numbers.
+pub(crate) type Interfaces = Slots<EniId, EniEntry>;
+
+/// A compiled network: what packets are judged by. Immutable; swapped as a whole. A clone costs next to nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     generation: u64,
-    enis: Slots<EniId, EniEntry>,
+    vpc_generations: Chunked<u64>,
+    internet_generation: u64,
+    /// What they were compiled of.
+    network: Network,
+    enis: Interfaces,
     subnets: Slots<SubnetId, SubnetTable>,
     vpcs: Slots<VpcId, VpcTable>,
-    internet: Arc<Internet>,
-    classes: Map<SecurityGroupId, ClassId>,
-    groups: Map<Vec<SecurityGroupId>, Arc<SecurityGroups>>,
-    nacls: Map<NaclId, Arc<Nacl>>,
-    routes: Map<RouteTableId, Arc<Routes>>,
+    internet: Internet,
+    groups: GroupLists,
+    nacls: Trie<NaclId, Arc<Nacl>>,
+    routes: Trie<RouteTableId, Arc<Routes>>,
 }
 
 /// Compiles a network, keeping all parts of the previous tables whose sources didn't change.
@@ -54,23 +72,7 @@ pub struct Tables {
 /// The interfaces keep their indexes. A resource whose surroundings are missing (an interface without its subnet) gets no
 /// table, so that packets to and from it are dropped.
 pub fn compile(network: &Network, previous: Option<&Tables>) -> Tables {
-    let nothing = Tables::default();
-    let previous = previous.unwrap_or(&nothing);
-    let mut tables = Tables {
-        generation: previous.generation + 1,
-        enis: previous.enis.emptied(),
-        subnets: previous.subnets.emptied(),
-        vpcs: previous.vpcs.emptied(),
-        ..Tables::default()
-    };
-    tables.compile_filters_and_routes(network, previous);
-    tables.compile_enis(network, previous);
-    tables.compile_subnets(network, previous);
-    tables.compile_vpcs(network, previous);
-    tables.enis.prune();
-    tables.subnets.prune();
-    tables.vpcs.prune();
-    tables
+    Update::new(network, previous.cloned().unwrap_or_default()).run()
 }
 
 impl Tables {
@@ -79,16 +81,36 @@ impl Tables {
         self.generation
     }
 
-    /// Moves with every compile that changed what could change a verdict about a packet that touches the VPC of that index
-    /// ([`EniEntry::vpc_index`]), and with no other. It never goes back.
-    pub fn vpc_generation(&self, _vpc_index: u32) -> u64 {
-        self.generation
+    /// The index of a VPC, stable for the VPC's life over recompiles and never reused in a process.
+    pub fn vpc_index(&self, id: VpcId) -> Option<u32> {
+        self.vpcs.index(&id)
     }
 
-    /// The same for packets between gateways and the internet, and from gateway to gateway: who has which public address.
+    /// The generation of the last compile that changed what could change a verdict about a packet that touches the VPC of
+    /// that index ([`EniEntry::vpc_index`]): its interfaces and their groups, network ACLs, routes, subnets, gateway, prefix
+    /// lists that any of these name, instances that start and stop. What else changes (another VPC, tags, flow logs) leaves
+    /// it, and it never goes back. Zero for an index that no VPC ever had.
+    pub fn vpc_generation(&self, vpc_index: u32) -> u64 {
+        self.vpc_generations.get(vpc_index as usize).copied().unwrap_or(0)
+    }
+
+    /// The same as [`Self::vpc_generation`] for packets between a gateway and the internet, or from gateway to gateway: who has which public address.
     /// Such a packet touches the VPCs at its ends as well.
     pub fn internet_generation(&self) -> u64 {
-        self.generation
+        self.internet_generation
+    }
+
+    /// The VPCs, by index, whose generation isn't that of older tables, with their generations.
+    pub fn vpcs_moved_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = (u32, u64)> + 'a {
+        let beside = self.vpc_generations.beside(&older.vpc_generations);
+        beside
+            .filter(|(_, now, before)| now.unwrap_or(&0) != before.unwrap_or(&0))
+            .filter_map(|(index, now, _)| Some((index as u32, *now?)))
+    }
+
+    /// The interfaces of older tables that are no more.
+    pub fn gone_since<'a>(&'a self, older: &'a Self) -> impl Iterator<Item = EniIndex> + 'a {
+        self.enis.gone_since(&older.enis).map(EniIndex)
     }
 
     /// What is known of an interface.
@@ -153,121 +175,52 @@ impl Tables {
         self.vpcs.at(index).map(Arc::as_ref)
     }
 
+    /// The list of security groups of an interface.
+    #[inline]
+    pub(crate) fn groups(&self, eni: &EniEntry) -> Option<&SecurityGroups> {
+        self.groups.at(eni.groups)
+    }
+
     pub(crate) fn internet(&self) -> &Internet {
         &self.internet
     }
+
+    pub(crate) fn interfaces(&self) -> &Interfaces {
+        &self.enis
+    }
 }
 
+/// Whether two parts of tables are the same or at least alike.
+fn is_same<T: PartialEq>(a: &Arc<T>, b: &Arc<T>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}
+
+/// For the proof that it doesn't matter in which steps tables were made.
+#[cfg(any(test, feature = "testing"))]
 impl Tables {
-    fn compile_filters_and_routes(&mut self, network: &Network, previous: &Self) {
-        self.classes = previous.classes.clone();
-        for eni in network.enis.values() {
-            if !self.groups.contains_key(&eni.groups) {
-                let kept = previous.groups.get(&eni.groups).filter(|groups| groups.is_current(network)).cloned();
-                let made = kept.unwrap_or_else(|| Arc::new(SecurityGroups::compile(&eni.groups, network, &mut self.classes)));
-                self.groups.insert(eni.groups.clone(), made);
-            }
-        }
-        for nacl in network.nacls.values() {
-            let kept = previous.nacls.get(&nacl.id).filter(|made| made.is_current(nacl)).cloned();
-            self.nacls.insert(nacl.id, kept.unwrap_or_else(|| Arc::new(Nacl::compile(nacl))));
-        }
-        for table in network.route_tables.values() {
-            let Some(vpc) = network.vpcs.get(&table.vpc) else { continue };
-            let kept = previous.routes.get(&table.id).filter(|made| made.is_current(table, vpc, network)).cloned();
-            self.routes.insert(table.id, kept.unwrap_or_else(|| Arc::new(Routes::compile(table, vpc, network))));
-        }
+    /// The tables of the same network made at once, with the same numbers.
+    pub fn made_at_once(&self) -> Self {
+        let numbers = Self {
+            enis: self.enis.emptied(),
+            subnets: self.subnets.emptied(),
+            vpcs: self.vpcs.emptied(),
+            groups: self.groups.emptied(),
+            ..Self::default()
+        };
+        compile(&self.network, Some(&numbers))
     }
 
-    fn compile_enis(&mut self, network: &Network, previous: &Self) {
-        for eni in network.enis.values() {
-            let (Some(subnet), Some(groups)) = (network.subnets.get(&eni.subnet), self.groups.get(&eni.groups)) else { continue };
-            let (subnet_index, vpc_index) = (self.subnets.reserve(eni.subnet), self.vpcs.reserve(eni.vpc));
-            let made = EniEntry {
-                eni: eni.clone(),
-                subnet: subnet.clone(),
-                vpc: eni.vpc,
-                instance: eni.attachment.as_ref().map(|attachment| attachment.instance),
-                running: network.carries_packets(eni),
-                mtu: entry::MTU,
-                subnet_index,
-                vpc_index,
-                groups: groups.clone(),
-            };
-            let index = self.enis.reserve(eni.id);
-            let kept = previous.enis.at(index).filter(|kept| kept.is_same(&made)).cloned();
-            self.enis.set(index, kept.unwrap_or_else(|| Arc::new(made)));
-        }
-    }
-
-    fn compile_subnets(&mut self, network: &Network, previous: &Self) {
-        let users = subnet::Users::of(network);
-        let mut enis: Map<SubnetId, Vec<EniIndex>> = Map::default();
-        for (index, entry) in self.enis() {
-            enis.entry(entry.subnet.id).or_default().push(index);
-        }
-        for subnet in network.subnets.values() {
-            let Some(vpc) = network.vpcs.get(&subnet.vpc) else { continue };
-            let routes = self.routes.get(&users.route_table(subnet, vpc));
-            let nacl = users.nacl(subnet, vpc);
-            let made = SubnetTable::compile(
-                subnet,
-                self.vpcs.reserve(subnet.vpc),
-                self.nacls.get(&nacl).cloned().unwrap_or_else(|| Arc::new(Nacl::closed(nacl))),
-                routes.cloned().unwrap_or_else(|| Arc::new(Routes::none(vpc.main_route_table))),
-                enis.get(&subnet.id).into_iter().flatten().filter_map(|index| Some((self.eni(*index)?.eni.mac, *index))),
-            );
-            let index = self.subnets.reserve(subnet.id);
-            let kept = previous.subnets.at(index).filter(|kept| kept.is_same(&made)).cloned();
-            self.subnets.set(index, kept.unwrap_or_else(|| Arc::new(made)));
-        }
-    }
-
-    fn compile_vpcs(&mut self, network: &Network, previous: &Self) {
-        let mut stale = vpc::written_since(network, previous);
-        let gateways: Map<VpcId, _> = network.internet_gateways.values().filter_map(|g| Some((g.vpc?, g.id))).collect();
-        let edges = vpc::edge_tables(network);
-        let edge_of = |gateway: Option<InternetGatewayId>| self.routes.get(edges.get(&gateway?)?).cloned();
-        let ways: Map<VpcId, _> = network
-            .vpcs
-            .values()
-            .map(|vpc| {
-                let gateway = gateways.get(&vpc.id).copied();
-                (vpc.id, (gateway, edge_of(gateway)))
-            })
-            .collect();
-        for vpc in network.vpcs.values() {
-            let (gateway, edge) = &ways[&vpc.id];
-            if !previous.vpcs.find(&vpc.id).is_some_and(|kept| kept.is_same(vpc, *gateway, edge.as_ref())) {
-                stale.insert(vpc.id);
-            }
-        }
-        let mut members = self.members(network, &stale);
-        for vpc in network.vpcs.values() {
-            let index = self.vpcs.reserve(vpc.id);
-            let kept = previous.vpcs.at(index).filter(|_| !stale.contains(&vpc.id)).cloned();
-            let table = kept.unwrap_or_else(|| {
-                let (gateway, edge) = ways[&vpc.id].clone();
-                Arc::new(VpcTable::compile(vpc, gateway, edge, &members.remove(&vpc.id).unwrap_or_default()))
-            });
-            self.vpcs.set(index, table);
-        }
-        let gone = previous.vpcs.iter().any(|(_, table)| !network.vpcs.contains_key(&table.vpc.id));
-        let same = stale.is_empty() && !gone;
-        self.internet = if same { previous.internet.clone() } else { Arc::new(Internet::compile(self.vpcs.iter())) };
-    }
-
-    /// The interfaces and subnets of some VPCs.
-    fn members<'a>(&self, network: &'a Network, vpcs: &Set<VpcId>) -> Map<VpcId, vpc::Members<'a>> {
-        let mut members: Map<VpcId, vpc::Members<'_>> = Map::default();
-        for eni in network.enis.values().filter(|eni| vpcs.contains(&eni.vpc)) {
-            if let (Some(index), Some(groups)) = (self.enis.index(&eni.id), self.groups.get(&eni.groups)) {
-                members.entry(eni.vpc).or_default().enis.push((EniIndex(index), eni, groups.classes.clone()));
-            }
-        }
-        for subnet in network.subnets.values().filter(|subnet| vpcs.contains(&subnet.vpc)) {
-            members.entry(subnet.vpc).or_default().subnets.push(subnet);
-        }
-        members
+    /// The part in which two tables differ, generations aside.
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let same = [
+            ("interfaces", self.enis == other.enis),
+            ("subnets", self.subnets == other.subnets),
+            ("vpcs", self.vpcs == other.vpcs),
+            ("internet", self.internet == other.internet),
+            ("groups", self.groups == other.groups),
+            ("network ACLs", self.nacls == other.nacls),
+            ("routes", self.routes == other.routes),
+        ];
+        same.into_iter().find_map(|(part, same)| (!same).then_some(part))
     }
 }

@@ -1,7 +1,6 @@
 //! Network ACLs.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use openvpc_model::{Direction, NaclAction, NaclId, NetworkAcl};
 
@@ -10,16 +9,15 @@ use crate::matching::{PeerMatch, RuleSet};
 use crate::wire::Transport;
 
 /// A network ACL compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Nacl {
     pub id: NaclId,
     ingress: Entries,
     egress: Entries,
-    source: Option<Arc<NetworkAcl>>,
 }
 
 /// The entries of one direction, lower numbers first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Entries {
     set: RuleSet,
     /// Number and action of each.
@@ -27,22 +25,17 @@ struct Entries {
 }
 
 impl Nacl {
-    pub fn compile(nacl: &Arc<NetworkAcl>) -> Self {
+    pub fn compile(nacl: &NetworkAcl) -> Self {
         Self {
             id: nacl.id,
             ingress: Entries::compile(nacl, Direction::Ingress),
             egress: Entries::compile(nacl, Direction::Egress),
-            source: Some(nacl.clone()),
         }
     }
 
     /// An ACL with the fixed denies only, for a subnet whose ACL is missing.
     pub fn closed(id: NaclId) -> Self {
-        Self { id, ingress: Entries::default(), egress: Entries::default(), source: None }
-    }
-
-    pub fn is_current(&self, nacl: &Arc<NetworkAcl>) -> bool {
-        self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, nacl))
+        Self { id, ingress: Entries::default(), egress: Entries::default() }
     }
 
     /// The number and action of the entry that decides on a packet from (ingress) or to (egress) a peer.

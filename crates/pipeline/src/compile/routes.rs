@@ -1,12 +1,10 @@
 //! Route tables.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 use openvpc_model::{Network, RouteDestination, RouteOrigin, RouteTable, RouteTableId, RouteTarget, Vpc};
 
-use super::lists::Lists;
 use crate::matching::PrefixMap;
 
 /// A route table compiled: the routes that users made or that were propagated, and `local` for every block of the VPC that
@@ -18,13 +16,10 @@ use crate::matching::PrefixMap;
 ///
 /// Whether a route's target works is asked when a packet takes it, so that starting and stopping instances leaves tables
 /// as they are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Routes {
     pub id: RouteTableId,
     map: PrefixMap<Route>,
-    source: Option<(Arc<RouteTable>, Arc<Vpc>)>,
-    propagated: Vec<openvpc_model::Route>,
-    lists: Lists,
 }
 
 /// One route.
@@ -35,12 +30,11 @@ pub(crate) struct Route {
 }
 
 impl Routes {
-    pub fn compile(table: &Arc<RouteTable>, vpc: &Arc<Vpc>, network: &Network) -> Self {
+    pub fn compile(table: &RouteTable, vpc: &Vpc, network: &Network) -> Self {
         let v4 = vpc.ipv4_blocks.iter().map(|block| IpNet::V4(block.block));
         let v6 = vpc.ipv6_blocks.iter().map(|block| IpNet::V6(block.block));
         let own: Vec<IpNet> = v4.chain(v6).collect();
         let local = own.iter().map(|block| (*block, Route { destination: (*block).into(), target: RouteTarget::Local }));
-        let mut lists = Lists::default();
         let (mut fixed, mut listed, mut propagated) = (Vec::new(), Vec::new(), Vec::new());
         let derived = network.propagated_routes(table);
         for route in table.routes.iter().chain(&derived) {
@@ -52,25 +46,19 @@ impl Routes {
                 RouteDestination::Block(block) if own.iter().any(|own| own.contains(&block)) => {}
                 RouteDestination::Block(block) => propagated.push((block, made)),
                 RouteDestination::PrefixList(id) => {
-                    let blocks = lists.blocks(id, network, &table.owner.region);
+                    let blocks = network.prefix_list_blocks(&table.owner.region, id);
                     listed.extend(blocks.into_iter().map(|block| (block, made)));
                 }
             }
         }
         // Of equal prefixes the later counts: a user's route for a whole block of the VPC replaces the implied local one.
         let all = propagated.into_iter().chain(listed.into_iter().rev()).chain(local).chain(fixed);
-        Self { id: table.id, map: PrefixMap::new(all), source: Some((table.clone(), vpc.clone())), propagated: derived, lists }
+        Self { id: table.id, map: PrefixMap::new(all) }
     }
 
     /// A table without routes, for a subnet whose table is missing: it forwards nothing.
     pub fn none(id: RouteTableId) -> Self {
-        Self { id, map: PrefixMap::default(), source: None, propagated: Vec::new(), lists: Lists::default() }
-    }
-
-    pub fn is_current(&self, table: &Arc<RouteTable>, vpc: &Arc<Vpc>, network: &Network) -> bool {
-        self.source.as_ref().is_some_and(|(t, v)| Arc::ptr_eq(t, table) && Arc::ptr_eq(v, vpc))
-            && (table.propagating.is_empty() || self.propagated == network.propagated_routes(table))
-            && self.lists.is_current(network)
+        Self { id, map: PrefixMap::default() }
     }
 
     /// The route that a destination takes: the longest prefix.

@@ -5,41 +5,45 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use openvpc_model::interface::MacAddress;
-use openvpc_model::route::TableUser;
-use openvpc_model::{NaclId, Network, RouteTableId, Subnet, SubnetId, Vpc};
+use openvpc_model::{Subnet, SubnetId};
 
-use super::{EniIndex, Nacl, Routes};
-use crate::Map;
+use super::{EniIndex, Nacl, Routes, Trie, is_same};
 
-/// A subnet compiled.
-#[derive(Clone, Debug)]
+/// A subnet compiled. A clone shares the neighbours with its original.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SubnetTable {
     pub subnet: Arc<Subnet>,
     pub vpc_index: u32,
     pub nacl: Arc<Nacl>,
     pub routes: Arc<Routes>,
     pub router_mac: MacAddress,
-    pub enis_by_mac: Map<MacAddress, EniIndex>,
+    pub enis_by_mac: Trie<MacAddress, EniIndex>,
 }
 
 impl SubnetTable {
-    pub fn compile(
-        subnet: &Arc<Subnet>,
-        vpc_index: u32,
-        nacl: Arc<Nacl>,
-        routes: Arc<Routes>,
-        enis: impl Iterator<Item = (MacAddress, EniIndex)>,
-    ) -> Self {
+    /// A subnet in which nobody is yet.
+    pub fn new(subnet: &Arc<Subnet>, vpc_index: u32, nacl: Arc<Nacl>, routes: Arc<Routes>) -> Self {
         let router_mac = router_mac(subnet.id);
-        Self { subnet: subnet.clone(), vpc_index, nacl, routes, router_mac, enis_by_mac: enis.collect() }
+        Self { subnet: Arc::clone(subnet), vpc_index, nacl, routes, router_mac, enis_by_mac: Trie::default() }
     }
 
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.subnet, &other.subnet)
-            && Arc::ptr_eq(&self.nacl, &other.nacl)
-            && Arc::ptr_eq(&self.routes, &other.routes)
-            && self.vpc_index == other.vpc_index
-            && self.enis_by_mac == other.enis_by_mac
+    /// Whether packets find no difference between two tables but for who is in the subnet.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let blocks = |table: &Self| (table.vpc_index, table.subnet.ipv4_block);
+        blocks(self) == blocks(other)
+            && self.subnet.ipv6_blocks == other.subnet.ipv6_blocks
+            && is_same(&self.nacl, &other.nacl)
+            && is_same(&self.routes, &other.routes)
+    }
+
+    /// Says who has a hardware address.
+    pub fn set_neighbour(&mut self, mac: MacAddress, eni: Option<EniIndex>) {
+        match eni {
+            Some(eni) => self.enis_by_mac.insert_mut(mac, eni),
+            None => {
+                self.enis_by_mac.remove_mut(&mac);
+            }
+        }
     }
 
     /// Whether the address is one of the router's in this subnet: base plus one in either family, its link-local address
@@ -57,36 +61,6 @@ impl SubnetTable {
             IpAddr::V4(_) => self.subnet.ipv4_router().map_or(like, IpAddr::V4),
             IpAddr::V6(_) => IpAddr::V6(self.router_mac.link_local()),
         }
-    }
-}
-
-/// Which route table and network ACL each subnet uses, gathered in one pass over the associations.
-pub(super) struct Users {
-    route_tables: Map<SubnetId, RouteTableId>,
-    nacls: Map<SubnetId, NaclId>,
-}
-
-impl Users {
-    pub fn of(network: &Network) -> Self {
-        let routes = network.route_tables.values().flat_map(|table| {
-            table.associations.iter().filter_map(|association| match association.user {
-                TableUser::Subnet(subnet) => {
-                    let same_vpc = network.subnets.get(&subnet).is_some_and(|subnet| subnet.vpc == table.vpc);
-                    same_vpc.then_some((subnet, table.id))
-                }
-                TableUser::Main | TableUser::InternetGateway(_) | TableUser::NatGateway(_) | TableUser::VpnGateway(_) => None,
-            })
-        });
-        let nacls = network.nacls.values().flat_map(|nacl| nacl.associations.iter().map(|a| (a.subnet, nacl.id)));
-        Self { route_tables: routes.collect(), nacls: nacls.collect() }
-    }
-
-    pub fn route_table(&self, subnet: &Subnet, vpc: &Vpc) -> RouteTableId {
-        self.route_tables.get(&subnet.id).copied().unwrap_or(vpc.main_route_table)
-    }
-
-    pub fn nacl(&self, subnet: &Subnet, vpc: &Vpc) -> NaclId {
-        self.nacls.get(&subnet.id).copied().unwrap_or(vpc.default_nacl)
     }
 }
 

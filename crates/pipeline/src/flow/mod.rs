@@ -16,7 +16,7 @@ use hashbrown::HashTable;
 use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
 
-use crate::compile::{EniIndex, Tables};
+use crate::compile::{EniIndex, Interfaces, Tables};
 use crate::time::Nanos;
 
 pub(crate) use fragments::{DatagramKey, Fragments};
@@ -33,6 +33,8 @@ pub struct FlowState {
     hasher: RandomState,
     /// Flows by index of interface.
     counts: Vec<u32>,
+    /// The interfaces of the last tables.
+    interfaces: Interfaces,
     allowance: u32,
     /// The bucket at which the next sweep goes on.
     cursor: usize,
@@ -94,24 +96,27 @@ impl FlowState {
             flows: HashTable::with_capacity(capacity_hint),
             hasher: RandomState::default(),
             counts: Vec::new(),
+            interfaces: Interfaces::default(),
             allowance,
             cursor: 0,
             fragments: Fragments::default(),
         }
     }
 
-    /// After a swap of tables: drops the state of interfaces that are gone and makes room for new ones.
+    /// With the first tables and after every swap: drops the state of interfaces that are gone and makes room for new ones.
     pub fn sync(&mut self, tables: &Tables) {
-        let indexes = tables.enis().map(|(index, _)| index.0 as usize + 1).max().unwrap_or(0);
-        if indexes > self.counts.len() {
-            self.counts.resize(indexes, 0);
+        let interfaces = tables.interfaces();
+        if interfaces.given() > self.counts.len() {
+            self.counts.resize(interfaces.given(), 0);
         }
-        let is_gone = |index: usize| tables.eni(EniIndex(index as u32)).is_none();
-        if self.counts.iter().enumerate().any(|(index, count)| *count > 0 && is_gone(index)) {
+        let mut has_orphans = false;
+        for index in interfaces.gone_since(&self.interfaces) {
+            has_orphans |= self.counts.get_mut(index as usize).is_some_and(|count| std::mem::take(count) > 0);
+        }
+        if has_orphans {
             self.flows.retain(|flow| tables.eni(flow.key.eni()).is_some());
-            let gone = self.counts.iter_mut().enumerate().filter(|(index, _)| is_gone(*index));
-            gone.for_each(|(_, count)| *count = 0);
         }
+        self.interfaces = interfaces.clone();
     }
 
     /// Forgets flows that are past their time, looking at `budget` places of the table, and grows the table ahead of need.

@@ -45,7 +45,7 @@ pub enum PortMatch {
 }
 
 /// The least rule index for every protocol and port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PortMap {
     /// Of a single rule, as most blocks of long lists have.
     One(ProtocolMatch, PortRange),
@@ -78,7 +78,7 @@ impl PortMap {
 }
 
 /// The map of several rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Table {
     any: Option<u32>,
     /// Sorted by protocol number.
@@ -135,7 +135,7 @@ pub(crate) fn least_of(a: Option<u32>, b: Option<u32>) -> Option<u32> {
 }
 
 /// What a rule takes of a protocol: ports, or ICMP types and codes as one number, both ends included.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PortRange {
     from: u16,
     to: u16,
@@ -166,7 +166,7 @@ impl PortRange {
 }
 
 /// Piecewise constant over ports, or over ICMP types and codes as one number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Segments {
     /// The least rule that takes the whole protocol, and so fragments without ports as well.
     whole: Option<u32>,

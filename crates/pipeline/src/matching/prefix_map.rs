@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// A map from address blocks to values, built once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PrefixMap<T> {
     /// In the order of addresses, outer prefixes before inner ones.
     prefixes: Vec<IpNet>,
@@ -19,7 +19,7 @@ pub struct PrefixMap<T> {
     ipv6: Intervals<u128>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Entry<T> {
     value: T,
     parent: Option<u32>,
@@ -137,7 +137,7 @@ impl<'a, T> Iterator for Chain<'a, T> {
 }
 
 /// Where a new interval begins, and which entry is innermost in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Intervals<A> {
     starts: Vec<A>,
     innermost: Vec<Option<u32>>,

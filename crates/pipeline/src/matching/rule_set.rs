@@ -22,7 +22,7 @@ pub enum PeerMatch {
 }
 
 /// Compiled rules. A rule's index is its place in the list it was built from, and its priority: lower first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleSet {
     blocks: PrefixMap<Block>,
     classes: HashMap<u32, PortMap, foldhash::fast::RandomState>,
@@ -77,7 +77,7 @@ impl RuleSet {
 }
 
 /// The rules for one block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Block {
     ports: PortMap,
     /// The least index of the rules for this block and all blocks around it: where a search may stop.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use openvpc_model::Direction;
 
-use crate::compile::{Admission, ClassId, EniEntry, EniIndex};
+use crate::compile::{Admission, ClassId, EniEntry, EniIndex, SecurityGroups};
 use crate::flow::{Flow, FlowState, Standing};
 use crate::time::Nanos;
 use crate::trace::HeaderView;
@@ -14,6 +14,7 @@ use crate::wire::{InnerHeader, TcpInfo, Transport, UDP};
 /// A packet at an interface's security groups.
 pub(crate) struct Question<'a> {
     pub eni: &'a EniEntry,
+    pub groups: &'a SecurityGroups,
     pub index: EniIndex,
     pub direction: Direction,
     pub packet: &'a HeaderView,
@@ -38,7 +39,7 @@ pub(crate) struct Answer {
 
 /// Judges a packet: first by the flows that are tracked, then by the rules of all groups together.
 pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
-    let Question { eni, index, direction, packet, .. } = *question;
+    let Question { eni, groups, index, direction, packet, .. } = *question;
     let settings = &eni.eni.tracking;
     let tracked = Answer { rule: Some(RuleId::TrackedConnection), ..question.answer(None) };
     if let Some(quoted) = question.inner.and_then(|inner| Flow::quoted(index, direction, inner))
@@ -58,7 +59,7 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
         Standing::Reopened | Standing::Unknown => {}
     }
     let Some(admission) = question.admit() else {
-        let bare = eni.groups.has_no_rules(direction);
+        let bare = groups.has_no_rules(direction);
         return question.answer(Some(if bare { Code::SgHasNoRules } else { Code::EniSgRulesMismatch }));
     };
     let admitted = Answer {
@@ -80,7 +81,7 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
 impl Question<'_> {
     fn admit(&self) -> Option<Admission> {
         let HeaderView { protocol, transport, .. } = self.packet;
-        self.eni.groups.admit(self.direction, self.peer(), self.peer_classes, *protocol, transport)
+        self.groups.admit(self.direction, self.peer(), self.peer_classes, *protocol, transport)
     }
 
     /// Whether the flow that the packet would open needs no state: the rule that admits it is for everyone, and the other
@@ -88,13 +89,13 @@ impl Question<'_> {
     /// the flow go on after its rule was removed.
     fn is_untracked(&self, admission: Admission) -> bool {
         let (protocol, peer, answers) = (self.packet.protocol, self.peer(), self.direction.reverse());
-        if admission.open && self.eni.groups.allows_everything(answers, protocol, peer) {
+        if admission.open && self.groups.allows_everything(answers, protocol, peer) {
             return true;
         }
         let Transport::Ports { src, dst } = self.packet.transport else { return false };
-        protocol == UDP && self.eni.groups.allows_everything(self.direction, protocol, peer) && {
+        protocol == UDP && self.groups.allows_everything(self.direction, protocol, peer) && {
             let request = Transport::Ports { src: dst, dst: src };
-            let asked = self.eni.groups.admit(answers, peer, self.peer_classes, protocol, &request);
+            let asked = self.groups.admit(answers, peer, self.peer_classes, protocol, &request);
             asked.is_some_and(|admission| admission.open)
         }
     }
@@ -107,7 +108,7 @@ impl Question<'_> {
     }
 
     fn answer(&self, denied: Option<Code>) -> Answer {
-        let resource = self.eni.groups.first.map_or(ResourceId::Eni(self.eni.eni.id), ResourceId::SecurityGroup);
+        let resource = self.groups.first.map_or(ResourceId::Eni(self.eni.eni.id), ResourceId::SecurityGroup);
         Answer { resource, rule: None, denied }
     }
 }

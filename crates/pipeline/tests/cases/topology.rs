@@ -1,7 +1,8 @@
 //! Random networks and packets, reproducible from a seed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::Ipv4Net;
 use openvpc_model::route::TableUser;
 use openvpc_model::*;
 use openvpc_pipeline::testing::packets::*;
@@ -205,7 +206,7 @@ impl Topology {
 
     /// Changes something at random.
     pub fn change(&mut self) {
-        match self.dice.below(11) {
+        match self.dice.below(15) {
             0 => {
                 let (group, rules) = (self.dice.pick(&self.groups), self.group_rules());
                 self.world.rules(group, &rules.iter().map(String::as_str).collect::<Vec<_>>());
@@ -262,6 +263,24 @@ impl Topology {
                 let host = self.dice.pick(&self.hosts);
                 self.world.route(table, &list.to_string(), RouteTarget::NetworkInterface(host.eni));
             }
+            10 => self.add_host(),
+            11 => {
+                let (host, delegated) = (self.dice.pick(&self.hosts), self.dice.chance(50));
+                let subnet = self.world.network().enis.get(&host.eni).unwrap().subnet;
+                let block = self.world.network().subnets.get(&subnet).unwrap().ipv4_block.unwrap();
+                let prefix = Ipv4Net::new((u32::from(block.network()) + 128).into(), 28).unwrap();
+                let free = self.world.network().enis.by(Anchor::Prefix(prefix.into())).next().is_none();
+                self.targets.push(prefix.broadcast().into());
+                let prefixes = if delegated && free { vec![prefix] } else { Vec::new() };
+                self.world.edit::<NetworkInterface>(host.eni, |eni| eni.ipv4_prefixes = prefixes);
+            }
+            12 => {
+                let vpc = self.dice.pick(&self.vpcs);
+                let tables: Vec<_> = self.world.network().route_tables.by(Anchor::Vpc(vpc)).map(|table| table.id).collect();
+                let main = self.dice.pick(&tables);
+                self.world.edit::<Vpc>(vpc, |vpc| vpc.main_route_table = main);
+            }
+            13 => self.label(),
             _ => {
                 if self.hosts.len() > 2 {
                     let at = self.dice.below(self.hosts.len());
@@ -269,6 +288,46 @@ impl Topology {
                     self.world.remove::<NetworkInterface>(host.eni);
                 }
             }
+        }
+    }
+
+    /// Launches an instance, sometimes in a subnet of its own.
+    fn add_host(&mut self) {
+        let mut subnet = self.dice.pick(&self.subnets);
+        let network = self.world.network();
+        let vpc = network.subnets.get(&subnet).unwrap().vpc;
+        let number = network.vpcs.get(&vpc).unwrap().primary_block().network().octets()[1];
+        let (third, last) = (100 + self.subnets.len(), 20 + self.hosts.len());
+        let mut address =
+            Ipv4Addr::from(u32::from(network.subnets.get(&subnet).unwrap().ipv4_block.unwrap().network()) + last as u32);
+        if self.dice.chance(30) && third < 250 {
+            subnet = self.world.subnet(vpc, &format!("10.{number}.{third}.0/24"));
+            self.subnets.push(subnet);
+            address = Ipv4Addr::new(10, number, third as u8, last as u8);
+        }
+        let free = self.world.network().enis.by(Anchor::Address(address.into())).next().is_none();
+        let groups: Vec<_> = self.world.network().security_groups.by(Anchor::Vpc(vpc)).map(|group| group.id).collect();
+        if free {
+            let group = self.dice.pick(&groups);
+            let v6 = format!("2001:db8:0:{}fe::{last}:{third}", u32::from(number) + 1);
+            let host = self.world.host(subnet, &format!("{address} {v6}"), &[group]);
+            self.targets.push(address.into());
+            self.hosts.push(host);
+        }
+    }
+
+    /// Changes what no packet meets.
+    fn label(&mut self) {
+        let tags: Tags = [("Name".into(), "name".into())].into_iter().collect();
+        let host = self.dice.pick(&self.hosts);
+        let (group, subnet) = (self.dice.pick(&self.groups), self.dice.pick(&self.subnets));
+        let (vpc, table) = (self.dice.pick(&self.vpcs), self.dice.pick(&self.tables));
+        match self.dice.below(5) {
+            0 => self.world.edit::<NetworkInterface>(host.eni, |eni| eni.tags = tags),
+            1 => self.world.edit::<SecurityGroup>(group, |group| group.tags = tags),
+            2 => self.world.edit::<Subnet>(subnet, |subnet| subnet.tags = tags),
+            3 => self.world.edit::<Vpc>(vpc, |vpc| vpc.tags = tags),
+            _ => self.world.edit::<RouteTable>(table, |table| table.tags = tags),
         }
     }
 
