@@ -110,10 +110,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// from now on counted together.
     pub fn swap(&mut self, tables: Arc<Tables>) {
         self.flows.sync(&tables);
-        for eni in tables.gone_since(&self.tables) {
+        let older = std::mem::replace(&mut self.tables, Arc::clone(&tables));
+        for eni in tables.gone_since(&older) {
             self.forget_unconnected(eni);
         }
-        self.tables = tables;
     }
 
     /// Connects an interface, in place of the port it had before; counters go on.
