@@ -18,9 +18,10 @@ use serde_json::Value;
 use crate::Outcome;
 
 /// For the usage text.
-pub const SUMMARY: &str = "put load on a network, as the benchmarks do: `udp`, `sink`, `spray`, `connect`, `accept`, `ping`";
+pub const SUMMARY: &str =
+    "put load on a network, as the benchmarks do: `udp`, `pace`, `sink`, `spray`, `connect`, `accept`, `ping`";
 
-const USAGE: &str = "usage: cargo xtask load udp ADDRESS:PORT SECONDS | sink PORT | spray ADDRESS SECONDS FLOWS SOURCE_PORT \
+const USAGE: &str = "usage: cargo xtask load udp ADDRESS:PORT SECONDS | pace ADDRESS:PORT SECONDS RATE | sink PORT | spray ADDRESS SECONDS FLOWS SOURCE_PORT \
                      | connect ADDRESS:PORT THREADS SECONDS | accept PORT THREADS | ping ADDRESS SECONDS | reap";
 
 /// Runs a tool.
@@ -28,6 +29,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let answer = match *arguments {
         ["udp", to, seconds] => udp::send(parsed(to)?, duration(seconds)?),
+        ["pace", to, seconds, rate] => udp::pace(parsed(to)?, duration(seconds)?, parsed(rate)?),
         ["sink", port] => udp::sink(parsed(port)?),
         ["spray", to, seconds, flows, source] => udp::spray(parsed(to)?, duration(seconds)?, parsed(flows)?, parsed(source)?),
         ["connect", to, threads, seconds] => connect::connect(parsed(to)?, parsed(threads)?, duration(seconds)?),

@@ -29,6 +29,23 @@ pub fn send(to: SocketAddr, time: Duration) -> Answer {
     Ok(json!({ "sent": sent, "seconds": begin.elapsed().as_secs_f64() }))
 }
 
+/// Sends so many a second to one address until the time is over.
+pub fn pace(to: SocketAddr, time: Duration, rate: u32) -> Answer {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect(to)?;
+    let begin = Instant::now();
+    let mut sent = 0;
+    while begin.elapsed() < time {
+        let due = (begin.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+        while sent < due {
+            socket.send(&PAYLOAD)?;
+            sent += 1;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    Ok(json!({ "sent": sent, "seconds": begin.elapsed().as_secs_f64() }))
+}
+
 /// Counts what arrives.
 pub fn sink(port: u16) -> Answer {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;

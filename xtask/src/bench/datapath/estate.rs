@@ -57,6 +57,21 @@ pub struct Vpc {
     pub group: String,
 }
 
+/// A VPC with nothing in it.
+#[derive(Clone, Debug)]
+pub struct PlainVpc {
+    /// Its id.
+    pub id: String,
+    number: usize,
+}
+
+impl PlainVpc {
+    /// A block in it, by its last two numbers and its length.
+    pub fn block(&self, rest: &str) -> String {
+        format!("10.{}.{rest}", self.number)
+    }
+}
+
 /// An instance.
 #[derive(Clone, Debug)]
 pub struct Instance {
@@ -81,7 +96,8 @@ impl Estate {
         let mut estate = Self { server, client, binary: binary.into(), vpcs: 0 };
         let request = signature::make_bucket(&estate.client.host(), BUCKET);
         match estate.client.ask(&request)? {
-            Answer { status: 200, .. } => Ok(estate),
+            // A data directory that was used before has it.
+            Answer { status: 200 | 409, .. } => Ok(estate),
             Answer { body, .. } => Err(format!("the bucket can't be made: {}", String::from_utf8_lossy(body))),
         }
     }
@@ -116,9 +132,7 @@ impl Estate {
 
     /// A VPC with rules.
     pub fn vpc(&mut self, plan: Plan) -> Result<Vpc, String> {
-        let number = self.vpcs;
-        self.vpcs += 1;
-        let id = self.made("CreateVpc", &format!("&CidrBlock=10.{number}.0.0%2F16"), "vpcId")?;
+        let PlainVpc { id, number } = self.plain_vpc()?;
         let group = self.group(&id, plan.rules)?;
         let nacl = self.made("CreateNetworkAcl", &format!("&VpcId={id}"), "networkAclId")?;
         for (egress, index) in [("false", 0..plan.entries), ("true", 0..plan.entries)] {
@@ -135,7 +149,7 @@ impl Estate {
         }
         let mut subnets = Vec::new();
         for third in 1..=2 {
-            let parameters = format!("&VpcId={id}&CidrBlock=10.{number}.{third}.0%2F24&AvailabilityZone=us-east-1a");
+            let parameters = format!("&VpcId={id}&CidrBlock=10.{number}.{}.0%2F20&AvailabilityZone=us-east-1a", 16 * third);
             let subnet = self.made("CreateSubnet", &parameters, "subnetId")?;
             let acls =
                 self.call("DescribeNetworkAcls", &format!("&Filter.1.Name=association.subnet-id&Filter.1.Value.1={subnet}"))?;
@@ -182,9 +196,31 @@ impl Estate {
         Ok(group)
     }
 
+    /// A VPC without rules of its own, for what only has to be there.
+    pub fn plain_vpc(&mut self) -> Result<PlainVpc, String> {
+        let number = self.vpcs;
+        self.vpcs += 1;
+        let id = self.made("CreateVpc", &format!("&CidrBlock=10.{number}.0.0%2F16"), "vpcId")?;
+        Ok(PlainVpc { id, number })
+    }
+
+    /// An interface that nothing has, by its id and address.
+    pub fn interface(&mut self, subnet: &str, group: &str) -> Result<(String, String), String> {
+        let answer = self.call("CreateNetworkInterface", &format!("&SubnetId={subnet}&SecurityGroupId.1={group}"))?;
+        let find = |element| first(&answer, element).ok_or_else(|| format!("CreateNetworkInterface: no {element}"));
+        Ok((find("networkInterfaceId")?, find("privateIpAddress")?))
+    }
+
     /// An instance that runs.
     pub fn instance(&mut self, subnet: &str, group: &str) -> Result<Instance, String> {
-        let parameters = format!("&ImageId=ami-00000000&MinCount=1&MaxCount=1&SubnetId={subnet}&SecurityGroupId.1={group}");
+        self.instance_of(subnet, group, "m5.large")
+    }
+
+    /// An instance of a type that runs.
+    pub fn instance_of(&mut self, subnet: &str, group: &str, kind: &str) -> Result<Instance, String> {
+        let parameters = format!(
+            "&ImageId=ami-00000000&MinCount=1&MaxCount=1&InstanceType={kind}&SubnetId={subnet}&SecurityGroupId.1={group}"
+        );
         let answer = self.call("RunInstances", &parameters)?;
         let find = |element| first(&answer, element).ok_or_else(|| format!("RunInstances: no {element}"));
         let id = find("instanceId")?;

@@ -30,13 +30,26 @@ pub fn saturated(bench: &mut Bench) -> Outcome {
 
 /// The slow path has the processor that the sender leaves.
 pub fn new_flows(bench: &mut Bench) -> Outcome {
+    on_the_other_processor(bench, |bench| compare(bench, "new flows, k/s", loads::spray, None, 1.3))
+}
+
+/// Keeps the daemon off the clients' processor for the time of something.
+pub fn on_the_other_processor<T>(
+    bench: &mut Bench,
+    something: impl FnOnce(&mut Bench) -> Result<T, String>,
+) -> Result<T, String> {
     let pid = bench.estate()?.server.pid();
     let mut other = CpuSet::new();
     other.set(1);
     let before = pin(pid, &other)?;
-    let outcome = compare(bench, "new flows, k/s", loads::spray, None, 1.3);
+    let outcome = something(bench);
     pin(pid, &before)?;
     outcome
+}
+
+/// An interface that a virtual machine has.
+pub fn vm(_bench: &mut Bench) -> Outcome {
+    Err("not available: this daemon gives no interface to a virtual machine".to_owned())
 }
 
 /// Both ends by their public addresses: the source is translated on the way out, the destination on the way in.

@@ -42,6 +42,15 @@ pub fn udp(pair: &Pair, seconds: f64) -> Result<f64, String> {
     Ok(received / number(&sent, "seconds")? / 1e3)
 }
 
+/// How many datagrams of a flow at a steady pace are lost.
+pub fn lost(pair: &Pair, seconds: f64) -> Result<f64, String> {
+    let server = pair.server.start(Cpu::Server, seconds, &["sink", PORT])?;
+    let to = format!("{}:{PORT}", pair.address);
+    let sent = pair.client.load(Cpu::Client, seconds, &["pace", &to, &seconds.to_string(), "10000"])?;
+    let received = number(&server.finish()?, "received")?;
+    Ok(number(&sent, "sent")? - received)
+}
+
 /// TCP connections, client and server on a processor each, in thousands per second.
 pub fn connects(pair: &Pair, seconds: f64) -> Result<f64, String> {
     connect(pair, seconds, (Cpu::Client, Cpu::Server), THREADS)

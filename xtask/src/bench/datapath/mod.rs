@@ -6,17 +6,23 @@
 //! get. Figures of one run compare with each other only.
 
 mod baseline;
+mod changes;
+mod costs;
 mod estate;
 mod headline;
+mod latencies;
 mod loads;
 mod place;
+mod rootless;
 mod table;
 mod undo;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use baseline::Baseline;
-use estate::Estate;
+use estate::{Estate, Plan, Vpc, WHOLE};
 use place::Pair;
 use table::Table;
 use undo::Undo;
@@ -38,7 +44,22 @@ const ROWS: &[Row] = &[
     ("saturated", headline::saturated),
     ("new-flows", headline::new_flows),
     ("elastic-ip", headline::elastic_ip),
+    ("vm", headline::vm),
+    ("hit-rules", costs::hit_rules),
+    ("miss-rules", costs::miss_rules),
+    ("flow-logs", costs::flow_logs),
+    ("bump", costs::bump),
+    ("bump-loss", costs::bump_loss),
+    ("attach", latencies::attach),
+    ("hit-flows", costs::hit_flows),
+    ("hit-enis", costs::hit_enis),
+    ("rule-change", latencies::rule_change),
+    ("memory", latencies::memory),
+    ("rootless", rootless::rootless),
 ];
+
+/// From one rule change to the next.
+const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Rules of a group, of a list and of the router.
 const RULES: usize = 50;
@@ -50,7 +71,9 @@ struct Bench {
     binary: PathBuf,
     // In the order in which they go: the daemon, the namespaces, what neither took back itself.
     estate: Option<Estate>,
-    ours: Option<Pair>,
+    ours: Option<(Vpc, Pair)>,
+    /// Two pairs with few rules and with many.
+    few_and_many: Option<(Pair, Pair)>,
     veth: Option<Baseline>,
     router: Option<Baseline>,
     undo: Undo,
@@ -68,7 +91,8 @@ pub fn run(arguments: &[String]) -> Outcome {
     undo.setting("/proc/sys/net/netfilter/nf_conntrack_max", "4194304")?;
     undo.priority()?;
     let table = Table::new(options.rounds, options.seconds);
-    let mut bench = Bench { options, table, binary, estate: None, ours: None, veth: None, router: None, undo };
+    let mut bench =
+        Bench { options, table, binary, estate: None, ours: None, few_and_many: None, veth: None, router: None, undo };
     for (name, measure) in ROWS {
         if bench.options.has(name)
             && let Err(error) = measure(&mut bench)
@@ -83,25 +107,60 @@ pub fn run(arguments: &[String]) -> Outcome {
 impl Bench {
     /// The daemon, started when it is first asked for.
     fn estate(&mut self) -> Result<&mut Estate, String> {
-        if self.estate.is_none() {
-            let directory = servers::target().join(format!("bench-datapath-{}", std::process::id()));
-            let estate = Estate::start(&mut self.undo, &self.binary, &self.options.datapath, &directory)?;
-            println!("openvpc's datapath: {}", estate.path());
-            self.estate = Some(estate);
-        }
-        self.estate.as_mut().ok_or_else(|| "no daemon".to_owned())
+        let estate = match self.estate.take() {
+            Some(estate) => estate,
+            None => {
+                let estate = Estate::start(&mut self.undo, &self.binary, &self.options.datapath, &new_directory())?;
+                println!("\nopenvpc's datapath: {}", estate.path());
+                estate
+            }
+        };
+        Ok(self.estate.insert(estate))
+    }
+
+    /// Ends the daemon, so that the next row has a new one.
+    fn forget(&mut self) {
+        self.ours = None;
+        self.few_and_many = None;
+        self.estate = None;
     }
 
     /// Two instances in two subnets of a VPC that has the bars' own rules and flow logs.
     fn ours(&mut self) -> Result<Pair, String> {
-        if self.ours.is_none() {
-            let estate = self.estate()?;
-            let vpc = estate.vpc(estate::WHOLE)?;
-            let pair = estate.pair(&vpc)?;
-            loads::until_connected(&pair)?;
-            self.ours = Some(pair);
-        }
-        self.ours.clone().ok_or_else(|| "no instances".to_owned())
+        self.whole().map(|(_, pair)| pair.clone())
+    }
+
+    /// Their VPC.
+    fn our_vpc(&mut self) -> Result<Vpc, String> {
+        self.whole().map(|(vpc, _)| vpc.clone())
+    }
+
+    fn whole(&mut self) -> Result<&(Vpc, Pair), String> {
+        let whole = match self.ours.take() {
+            Some(whole) => whole,
+            None => self.new_pair(WHOLE)?,
+        };
+        Ok(self.ours.insert(whole))
+    }
+
+    fn few_and_many(&mut self) -> Result<(Pair, Pair), String> {
+        let both = match self.few_and_many.take() {
+            Some(both) => both,
+            None => {
+                let few = Plan { rules: 10, ..WHOLE };
+                let many = Plan { rules: self.options.scaled(10_000), ..WHOLE };
+                (self.new_pair(few)?.1, self.new_pair(many)?.1)
+            }
+        };
+        Ok(self.few_and_many.insert(both).clone())
+    }
+
+    fn new_pair(&mut self, plan: Plan) -> Result<(Vpc, Pair), String> {
+        let estate = self.estate()?;
+        let vpc = estate.vpc(plan)?;
+        let pair = estate.pair(&vpc)?;
+        loads::until_connected(&pair)?;
+        Ok((vpc, pair))
     }
 
     fn veth(&mut self) -> Result<Pair, String> {
@@ -121,6 +180,13 @@ impl Bench {
         loads::until_connected(&router.pair)?;
         Ok(self.router.insert(router).pair.clone())
     }
+}
+
+/// Where the next daemon of this benchmark keeps what it keeps. Below the build's directory: /tmp is often memory.
+fn new_directory() -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    servers::target().join(format!("bench-datapath-{}-{number}", std::process::id()))
 }
 
 /// What is measured, and how long.
@@ -157,6 +223,11 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// A tenth of a number when it should be quick.
+    fn scaled(&self, number: usize) -> usize {
+        if self.quick { number / 10 } else { number }
     }
 
     fn has(&self, row: &str) -> bool {

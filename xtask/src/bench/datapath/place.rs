@@ -98,7 +98,10 @@ impl Place {
 
     /// Starts iperf3 for one client.
     pub fn start_iperf(&self, cpu: Cpu, seconds: f64) -> Result<Running, String> {
-        Running::new(self.command(cpu, seconds + 30.0, &["iperf3", "-s", "-1", "--forceflush"]), "listening")
+        let mut command = self.command(cpu, seconds + 30.0, &["iperf3", "-s", "-1", "--forceflush"]);
+        // It has words for being ended.
+        command.stderr(Stdio::null());
+        Running::new(command, "listening")
     }
 }
 
