@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use openvpc_model::{EniId, Network, NetworkInterface, UnixMillis};
+use openvpc_model::{Anchor, EniId, FlowLogTarget, Network, NetworkInterface, Table, UnixMillis};
 
 use crate::record::{Flow, Interface, Record, Status, Totals};
 use crate::subscriptions::{Subscription, Subscriptions};
@@ -32,6 +32,8 @@ pub struct Aggregator {
     /// From the datapath's dense index to a slot, filled as packets come.
     by_index: Vec<Option<usize>>,
     subscriptions: Subscriptions,
+    /// As they were last taken over.
+    interfaces: Table<NetworkInterface>,
     limit: usize,
     open_flows: usize,
     closed: Vec<Batch>,
@@ -56,6 +58,7 @@ impl Aggregator {
             by_id: BTreeMap::new(),
             by_index: Vec::new(),
             subscriptions: Subscriptions::default(),
+            interfaces: Table::default(),
             limit,
             open_flows: 0,
             closed: Vec::new(),
@@ -64,18 +67,29 @@ impl Aggregator {
         }
     }
 
-    /// Takes over what exists now: new interfaces and flow logs begin, gone ones end with a last record.
-    pub fn sync(&mut self, network: &Network, now: UnixMillis) {
-        let changed = self.subscriptions.refresh(network);
-        let gone: Vec<EniId> = self.by_id.keys().filter(|id| network.enis.get(id).is_none()).copied().collect();
-        for id in gone {
-            let Some(position) = self.by_id.remove(&id) else { continue };
-            self.close(position, now, Cut::Change);
-            self.slots[position] = None;
+    /// Takes over what exists now: new interfaces and flow logs begin, gone ones end with a last record. Says whether flow
+    /// logs were made, changed or deleted.
+    pub fn sync(&mut self, network: &Network, now: UnixMillis) -> bool {
+        let targets = self.subscriptions.refresh(network);
+        let older = std::mem::replace(&mut self.interfaces, network.enis.clone());
+        for id in network.enis.changed_since(&older) {
+            match network.enis.get(&id) {
+                Some(eni) => self.sync_interface(eni, now),
+                None => self.end(id, now),
+            }
         }
-        for eni in network.enis.values() {
-            self.sync_interface(eni, changed, now);
+        for target in &targets {
+            let anchor = match *target {
+                FlowLogTarget::Vpc(vpc) => Anchor::Vpc(vpc),
+                FlowLogTarget::Subnet(subnet) => Anchor::Subnet(subnet),
+                FlowLogTarget::NetworkInterface(id) => {
+                    network.enis.get(&id).into_iter().for_each(|eni| self.sync_interface(eni, now));
+                    continue;
+                }
+            };
+            network.enis.by(anchor).for_each(|eni| self.sync_interface(eni, now));
         }
+        !targets.is_empty()
     }
 
     /// Counts packets of a flow. `index` is the datapath's dense index of the interface; `identify` says which interface
@@ -180,17 +194,20 @@ impl Aggregator {
         Some(position)
     }
 
-    fn sync_interface(&mut self, eni: &Arc<NetworkInterface>, subscriptions_changed: bool, now: UnixMillis) {
+    fn end(&mut self, id: EniId, now: UnixMillis) {
+        if let Some(position) = self.by_id.remove(&id) {
+            self.close(position, now, Cut::Change);
+            self.slots[position] = None;
+        }
+    }
+
+    fn sync_interface(&mut self, eni: &Arc<NetworkInterface>, now: UnixMillis) {
         let Some(position) = self.by_id.get(&eni.id).copied() else {
             self.by_id.insert(eni.id, self.slots.len());
             self.slots.push(Some(Box::new(Slot::new(eni, self.subscriptions.covering(eni), now))));
             return;
         };
         let Some(slot) = &mut self.slots[position] else { return };
-        if Arc::ptr_eq(&slot.source, eni) && !subscriptions_changed {
-            return;
-        }
-        slot.source = Arc::clone(eni);
         let coverage = self.subscriptions.covering(eni);
         let same_coverage = slot.coverage.iter().map(|s| s.id()).eq(coverage.iter().map(|s| s.id()));
         if same_coverage && *slot.interface == Interface::new(eni) {
@@ -257,7 +274,6 @@ enum Cut {
 /// What is kept of an interface.
 #[derive(Debug)]
 struct Slot {
-    source: Arc<NetworkInterface>,
     interface: Arc<Interface>,
     coverage: Arc<[Arc<Subscription>]>,
     window: Window,
@@ -268,7 +284,6 @@ struct Slot {
 impl Slot {
     fn new(eni: &Arc<NetworkInterface>, coverage: Arc<[Arc<Subscription>]>, now: UnixMillis) -> Self {
         Self {
-            source: Arc::clone(eni),
             interface: Arc::new(Interface::new(eni)),
             coverage,
             window: Window { opened: now, flows: HashMap::default(), overflowed: false },

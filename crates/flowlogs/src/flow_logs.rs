@@ -57,9 +57,10 @@ impl FlowLogs {
 
     /// Takes over what exists now. Packets counted before this are recorded as things were then.
     pub fn sync(&self, network: &Network, now: UnixMillis) {
-        let existing = network.flow_logs.keys().copied().collect();
-        self.aggregator().sync(network, now);
-        lock(&self.0.delivery).sync(existing);
+        let changed = self.aggregator().sync(network, now);
+        if changed {
+            lock(&self.0.delivery).sync(network.flow_logs.keys().copied().collect());
+        }
     }
 
     /// Counts packets of a flow at an interface; see [`Aggregator::count`].

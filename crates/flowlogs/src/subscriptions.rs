@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openvpc_model::{FileFormat, FlowLog, FlowLogDestination, FlowLogId, FlowLogTarget, Network, NetworkInterface};
+use openvpc_model::{FileFormat, FlowLog, FlowLogDestination, FlowLogId, FlowLogTarget, Network, NetworkInterface, Table};
 
 use crate::format::Format;
 
@@ -12,7 +12,7 @@ use crate::format::Format;
 #[derive(Clone, Debug, Default)]
 pub struct Subscriptions {
     by_target: BTreeMap<FlowLogTarget, Vec<Arc<Subscription>>>,
-    seen: Vec<Arc<FlowLog>>,
+    seen: Table<FlowLog>,
 }
 
 /// A flow log with its format parsed.
@@ -25,27 +25,44 @@ pub struct Subscription {
 }
 
 impl Subscriptions {
-    /// Takes over the flow logs of a network that deliver text to a bucket. Says whether anything changed.
-    pub fn refresh(&mut self, network: &Network) -> bool {
-        if network.flow_logs.values().map(Arc::as_ptr).eq(self.seen.iter().map(Arc::as_ptr)) {
-            return false;
-        }
-        self.seen = network.flow_logs.values().cloned().collect();
-        self.by_target.clear();
-        for flow_log in &self.seen {
-            if !matches!(flow_log.destination, FlowLogDestination::S3 { file_format: FileFormat::PlainText, .. }) {
-                continue;
+    /// Takes over the flow logs of a network that deliver text to a bucket. Answers what those cover that changed.
+    pub fn refresh(&mut self, network: &Network) -> Vec<FlowLogTarget> {
+        let older = std::mem::replace(&mut self.seen, network.flow_logs.clone());
+        let mut targets = Vec::new();
+        for id in network.flow_logs.changed_since(&older) {
+            if let Some(before) = older.get(&id) {
+                targets.push(before.target);
+                self.remove(before);
             }
-            match flow_log.log_format.parse() {
-                Ok(format) => {
-                    let subscription = Subscription { flow_log: Arc::clone(flow_log), format };
-                    self.by_target.entry(flow_log.target).or_default().push(Arc::new(subscription));
-                }
-                // Checked when the flow log was made; one that another version wrote must not stop the others.
-                Err(error) => tracing::warn!(flow_log = %flow_log.id, %error, "flow log skipped"),
+            if let Some(now) = network.flow_logs.get(&id) {
+                targets.push(now.target);
+                self.add(now);
             }
         }
-        true
+        targets
+    }
+
+    fn remove(&mut self, flow_log: &FlowLog) {
+        if let Some(covering) = self.by_target.get_mut(&flow_log.target) {
+            covering.retain(|subscription| subscription.id() != flow_log.id);
+            if covering.is_empty() {
+                self.by_target.remove(&flow_log.target);
+            }
+        }
+    }
+
+    fn add(&mut self, flow_log: &Arc<FlowLog>) {
+        if !matches!(flow_log.destination, FlowLogDestination::S3 { file_format: FileFormat::PlainText, .. }) {
+            return;
+        }
+        match flow_log.log_format.parse() {
+            Ok(format) => {
+                let subscription = Subscription { flow_log: Arc::clone(flow_log), format };
+                self.by_target.entry(flow_log.target).or_default().push(Arc::new(subscription));
+            }
+            // Checked when the flow log was made; one that another version wrote must not stop the others.
+            Err(error) => tracing::warn!(flow_log = %flow_log.id, %error, "flow log skipped"),
+        }
     }
 
     /// The flow logs that cover an interface, in the order of their ids.
