@@ -1,8 +1,10 @@
 //! From request to answer.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use openvpc_control::Control;
 
@@ -15,6 +17,7 @@ use crate::http::{Request, Response};
 use crate::query::Node;
 use crate::services::{SERVICES, Service};
 use crate::table::Protocol;
+use crate::usage::{self, OperationUsage, Usage};
 use crate::{cbor, json, xml};
 
 /// The endpoints of all services but S3.
@@ -22,6 +25,7 @@ pub struct Api {
     pub(crate) control: Arc<Control>,
     host: Arc<dyn Host>,
     gate: Arc<Gate>,
+    usage: Usage,
 }
 
 /// Whom a request is for.
@@ -53,7 +57,7 @@ const STS_OPERATIONS: &[&str] = &[
 impl Api {
     /// Endpoints over a network, with `gate` saying who may call.
     pub fn new(control: Arc<Control>, host: Arc<dyn Host>, gate: Arc<Gate>) -> Self {
-        Self { control, host, gate }
+        Self { control, host, gate, usage: Usage::default() }
     }
 
     /// Says who makes a request to something that isn't AWS's, by the same rule.
@@ -69,13 +73,20 @@ impl Api {
         self.gate.verifies(&self.control)
     }
 
+    /// How often each operation was asked for since the start.
+    pub fn usage(&self) -> Vec<OperationUsage> {
+        self.usage.snapshot()
+    }
+
     /// Answers a request, or gives none when it is for S3.
     pub fn answer(&self, request: &Request) -> Option<Response> {
+        let begun = Instant::now();
         let request_id = request_id();
         let mut binary = None;
         let (status, content_type, body) = match recipient(request) {
             Recipient::S3 => return None,
             Recipient::Other(name) => {
+                self.usage.count(usage::UNKNOWN, usage::UNKNOWN, "NotServed", begun.elapsed());
                 let message = format!(
                     "this request is for {name}, which openvpc doesn't serve; with --fallback-endpoint URL it passes such requests on"
                 );
@@ -86,9 +97,12 @@ impl Api {
             }
             Recipient::Service(service) => {
                 // A panic in an action is a fault of ours; it costs the one request and not the daemon.
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.run(request, service, &request_id)))
+                let operation = Cell::new(usage::UNKNOWN);
+                let outcome = catch_unwind(AssertUnwindSafe(|| self.run(request, service, &request_id, &operation)))
                     .unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
                 let model = service.model;
+                let code = outcome.as_ref().err().map_or(usage::OK, |error| &*error.code);
+                self.usage.count(model.name, operation.get(), code, begun.elapsed());
                 match (outcome, model.protocol) {
                     (outcome, Protocol::Json) if cbor::target(request).is_some() => {
                         let (status, body) = in_cbor(request, service, outcome);
@@ -106,7 +120,14 @@ impl Api {
         Some(Response { status, content_type, request_id, body, binary })
     }
 
-    fn run(&self, request: &Request, service: &Service, request_id: &str) -> Result<String, ApiError> {
+    /// Runs the operation that a request is for, and notes which one that is.
+    fn run(
+        &self,
+        request: &Request,
+        service: &Service,
+        request_id: &str,
+        operation: &Cell<&'static str>,
+    ) -> Result<String, ApiError> {
         let mut parameters = Node::parse(request.query.as_bytes())?;
         let Admitted { caller, access_key } = self.gate.admit(&self.control, request, service.model.protocol)?;
         let ctx = |dry_run| Ctx {
@@ -119,6 +140,7 @@ impl Api {
         };
         if service.model.protocol == Protocol::Json {
             let (action, validation_error) = (json_action(request, service)?, service.validation_error);
+            operation.set(action.name);
             if cbor::target(request).is_none() {
                 return (action.run)(&ctx(false), &request.body, validation_error);
             }
@@ -135,6 +157,7 @@ impl Api {
         let name = action.ok_or_else(|| ApiError::new("MissingAction", "The request must contain the parameter Action"))?;
         let version = parameters.take_value("Version").ok_or_else(|| ApiError::missing("Version"))?;
         let action = query_action(service, &name, &version)?;
+        operation.set(action.name);
         let dry_run = parameters.value("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let response = (action.run)(&ctx(dry_run), parameters)?;
         Ok(match service.model.protocol {

@@ -36,6 +36,7 @@ pub mod tagging;
 #[cfg(test)]
 mod testing;
 mod timestamp;
+pub mod usage;
 pub mod xml;
 
 pub use api::{Api, Recipient, recipient};

@@ -15,6 +15,7 @@
 //! becomes the current one again, and the open group fails with the one that failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -32,6 +33,8 @@ pub struct Control {
     enforcer: Box<dyn Enforcer>,
     environment: Box<dyn Environment>,
     quotas: Quotas,
+    commits: AtomicU64,
+    failed_commits: AtomicU64,
 }
 
 /// What only the holder of the lock may touch.
@@ -114,7 +117,9 @@ impl Control {
         let newest = Network::clone(&network);
         let writer = Mutex::new(Writer { newest, open: None, committing: None });
         let durable = Mutex::new(Durable { store, revision, uncertain: false });
-        Ok(Self { current: ArcSwap::new(network), writer, durable, enforcer, environment, quotas })
+        let current = ArcSwap::new(network);
+        let (commits, failed_commits) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { current, writer, durable, enforcer, environment, quotas, commits, failed_commits })
     }
 
     /// Runs an action and commits what it wrote. When this returns `Ok`, the change is durable and in force.
@@ -173,6 +178,11 @@ impl Control {
         &self.quotas
     }
 
+    /// How many groups of changes became durable and were put in force since the start, and how many failed to.
+    pub fn commits(&self) -> (u64, u64) {
+        (self.commits.load(Ordering::Relaxed), self.failed_commits.load(Ordering::Relaxed))
+    }
+
     /// The wall clock that the state is stamped with.
     pub fn now(&self) -> UnixMillis {
         self.environment.now()
@@ -226,6 +236,8 @@ impl Control {
         let outcome =
             catch_unwind(commit).unwrap_or_else(|_| Err(CommitError::Lost(ControlError::internal("the store panicked"))));
 
+        let count = if outcome.is_ok() { &self.commits } else { &self.failed_commits };
+        count.fetch_add(1, Ordering::Relaxed);
         let mut writer = self.lock();
         writer.committing = None;
         let outcome = match outcome {

@@ -14,6 +14,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod backend;
+pub mod capture;
 pub mod details;
 pub mod engine;
 mod error;

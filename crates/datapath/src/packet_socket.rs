@@ -222,7 +222,7 @@ fn message_of(parts: &mut [libc::iovec; 2]) -> libc::mmsghdr {
     message
 }
 
-fn set_option<T>(socket: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> io::Result<()> {
+pub(crate) fn set_option<T>(socket: BorrowedFd<'_>, level: i32, option: i32, value: &T) -> io::Result<()> {
     // SAFETY: pointer and length describe `value`, which the kernel only reads.
     let result = unsafe {
         libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const *value).cast(), mem::size_of::<T>() as libc::socklen_t)

@@ -156,6 +156,11 @@ impl Delivery {
         self.pending.values().flat_map(|waiting| waiting.periods.values().flatten().map(|record| (&waiting.subscription, record)))
     }
 
+    /// How many records are complete and in no file yet.
+    pub fn waiting_records(&self) -> usize {
+        self.pending_records
+    }
+
     /// How many records were given up because too many waited.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flate2::read::MultiGzDecoder;
@@ -37,6 +38,35 @@ struct Shared {
     watchers: Mutex<Vec<Watcher>>,
     store: Arc<dyn ObjectStore>,
     services: ServicePrefixes,
+    counts: Counts,
+}
+
+/// What [`DeliveryCounts`] is read from.
+#[derive(Default)]
+struct Counts {
+    records: AtomicU64,
+    files: AtomicU64,
+    failures: AtomicU64,
+    given_up: AtomicU64,
+    given_up_before_reset: AtomicU64,
+    waiting: AtomicU64,
+}
+
+/// What became of records since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryCounts {
+    /// Records in files.
+    pub records: u64,
+    /// Files written.
+    pub files: u64,
+    /// How often the files of a flow log couldn't be written. Their records stay and are tried again.
+    pub failures: u64,
+    /// Records that were given up because too many waited.
+    pub given_up: u64,
+    /// Complete records that are in no file yet.
+    pub waiting: u64,
+    /// Packets that are in no record because too many flows were open; SKIPDATA says so.
+    pub unrecorded_packets: u64,
 }
 
 /// Takes what was seen since the last time; says whether it wants more.
@@ -52,6 +82,7 @@ impl FlowLogs {
             watchers: Mutex::default(),
             store,
             services,
+            counts: Counts::default(),
         }))
     }
 
@@ -75,7 +106,7 @@ impl FlowLogs {
         let closed = self.aggregator().close_due(now);
         delivery.accept(closed);
         let delivered = delivery.deliver_due(&self.0.services, now);
-        *lock(&self.0.failures) = delivery.failures().clone();
+        self.note(&delivery, &delivered);
         delivered
     }
 
@@ -87,7 +118,7 @@ impl FlowLogs {
         let closed = self.aggregator().flush(now);
         delivery.accept(closed);
         let delivered = delivery.deliver(&self.0.services);
-        *lock(&self.0.failures) = delivery.failures().clone();
+        self.note(&delivery, &delivered);
         delivered
     }
 
@@ -133,11 +164,26 @@ impl FlowLogs {
         lock(&self.0.failures).get(&flow_log).copied()
     }
 
+    /// What became of records since the start. Waits for no delivery under way.
+    pub fn delivery_counts(&self) -> DeliveryCounts {
+        let counts = &self.0.counts;
+        let now = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        DeliveryCounts {
+            records: now(&counts.records),
+            files: now(&counts.files),
+            failures: now(&counts.failures),
+            given_up: now(&counts.given_up),
+            waiting: now(&counts.waiting),
+            unrecorded_packets: self.aggregator().lost().packets,
+        }
+    }
+
     /// Forgets all records that are in no file.
     pub fn reset(&self, now: UnixMillis) {
         let mut delivery = lock(&self.0.delivery);
         self.aggregator().sync(&Network::default(), now);
         drop(self.aggregator().close_due(now));
+        self.0.counts.given_up_before_reset.fetch_add(delivery.dropped(), Ordering::Relaxed);
         *delivery = Delivery::new(Arc::clone(&self.0.store), WAITING_RECORDS);
         lock(&self.0.failures).clear();
     }
@@ -145,6 +191,18 @@ impl FlowLogs {
     /// The table that names services.
     pub fn services(&self) -> &ServicePrefixes {
         &self.0.services
+    }
+
+    fn note(&self, delivery: &Delivery, delivered: &Delivered) {
+        *lock(&self.0.failures) = delivery.failures().clone();
+        let counts = &self.0.counts;
+        let records: usize = delivered.files.iter().map(|file| file.records).sum();
+        counts.records.fetch_add(records as u64, Ordering::Relaxed);
+        counts.files.fetch_add(delivered.files.len() as u64, Ordering::Relaxed);
+        counts.failures.fetch_add(delivered.failures.len() as u64, Ordering::Relaxed);
+        counts.waiting.store(delivery.waiting_records() as u64, Ordering::Relaxed);
+        let before = counts.given_up_before_reset.load(Ordering::Relaxed);
+        counts.given_up.store(before + delivery.dropped(), Ordering::Relaxed);
     }
 
     fn tell_watchers(&self) {

@@ -21,5 +21,5 @@ mod sink;
 pub mod subscriptions;
 
 pub use delivery::ObjectStore;
-pub use flow_logs::FlowLogs;
+pub use flow_logs::{DeliveryCounts, FlowLogs};
 pub use format::{Format, FormatError};

@@ -125,6 +125,11 @@ macro_rules! network {
                 Ok(())
             }
 
+            /// How many resources of each kind there are.
+            pub fn sizes(&self) -> impl Iterator<Item = (&'static str, usize)> {
+                [$(($kind, self.$field.size())),*].into_iter()
+            }
+
             /// Shows every resource to a visitor.
             pub fn each(&self, visitor: &mut impl Visit) {
                 $(self.$field.values().for_each(|resource| visitor.visit(&**resource));)*

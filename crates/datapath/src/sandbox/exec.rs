@@ -13,7 +13,7 @@ use rustix::thread::ThreadNameSpaceType;
 use thiserror::Error;
 
 use super::capabilities;
-use super::process::ProcessRecord;
+use super::process::{Process, ProcessRecord};
 use crate::DatapathError;
 use crate::error::Attempt;
 
@@ -76,7 +76,12 @@ pub fn exec(target: &ProcessRecord, command: &ExecCommand) -> Result<u8, ExecErr
         return Err(ExecError::NoCommand);
     }
     let process = target.open()?.ok_or(ExecError::NotRunning)?;
-    join(process.pid(), process.as_fd())?;
+    let namespaces = ThreadNameSpaceType::MOUNT
+        | ThreadNameSpaceType::NETWORK
+        | ThreadNameSpaceType::PROCESS_ID
+        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
+    join(&process, namespaces)?;
     capabilities::give_up()?;
     let forwarded = Forwarded::block()?;
     // SAFETY: this process has one thread (or could not have joined the mount namespace), so the child may go on as the
@@ -90,6 +95,14 @@ pub fn exec(target: &ProcessRecord, command: &ExecCommand) -> Result<u8, ExecErr
     }
 }
 
+/// Moves this process, which must have one thread only, into the network of the sandbox whose init is `target`; files are
+/// those of outside. Gives a handle by which to know when the sandbox ends.
+pub(crate) fn enter_network(target: &ProcessRecord) -> Result<Process, ExecError> {
+    let process = target.open()?.ok_or(ExecError::NotRunning)?;
+    join(&process, ThreadNameSpaceType::NETWORK)?;
+    Ok(process)
+}
+
 /// The environment of every process inside.
 pub(super) fn base_environment() -> [(OsString, OsString); 5] {
     let home = if fs::read_dir("/root").is_ok() { "/root" } else { "/" };
@@ -97,14 +110,9 @@ pub(super) fn base_environment() -> [(OsString, OsString); 5] {
         .map(|(name, value)| (name.into(), value.into()))
 }
 
-fn join(pid: i32, process: impl AsFd) -> Result<(), ExecError> {
-    let mut namespaces = ThreadNameSpaceType::MOUNT
-        | ThreadNameSpaceType::NETWORK
-        | ThreadNameSpaceType::PROCESS_ID
-        | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-        | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
+fn join(process: &Process, mut namespaces: ThreadNameSpaceType) -> Result<(), ExecError> {
     let user_namespace = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/user")).map(|file| file.ino());
-    let foreign = match (user_namespace(&pid.to_string()), user_namespace("self")) {
+    let foreign = match (user_namespace(&process.pid().to_string()), user_namespace("self")) {
         (Ok(theirs), Ok(ours)) => theirs != ours,
         (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => return Err(ExecError::NotPermitted),
         (Err(error), _) if error.kind() == io::ErrorKind::NotFound => return Err(ExecError::NotRunning),

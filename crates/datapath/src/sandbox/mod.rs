@@ -50,6 +50,7 @@ use crate::DatapathError;
 use crate::error::Attempt;
 use crate::namespace::NetNs;
 
+pub(crate) use exec::enter_network;
 pub use exec::{ExecCommand, ExecError, exec};
 pub use fabric::Fabric;
 pub use launch::{Helper, Prepared, launch};

@@ -117,7 +117,7 @@ pub fn table(answer: &Answer) -> String {
 }
 
 /// Prints, and ends quietly when nobody reads any more (`| head`).
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -1,6 +1,7 @@
 //! What a user types. Each command is one file; this one holds the arguments and what all commands share.
 
 mod backup;
+mod capture;
 mod client;
 mod env;
 mod exec;
@@ -9,11 +10,13 @@ pub mod flows;
 mod keys;
 mod paint;
 mod status;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::{self, UpOptions};
 use crate::lab;
@@ -79,6 +82,8 @@ pub enum Command {
         /// The file to write; it holds access keys, if there are any.
         file: PathBuf,
     },
+    /// Record the packets that an interface sends and receives, as pcap or as a line each.
+    Capture(CaptureOptions),
     /// Remove what a dead daemon left behind on this machine.
     Cleanup {
         /// The data directory of the daemon that died.
@@ -127,16 +132,40 @@ pub enum Command {
     },
     /// Show what runs, and in which tier.
     Status {
+        /// Only this part, in more detail.
+        part: Option<StatusPart>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Show the rates of all interfaces as they change.
+    Top(TopOptions),
     /// Small network tools for labs and tests.
     #[command(hide = true)]
     Toolbox {
         #[command(subcommand)]
         tool: Tool,
     },
+}
+
+/// What is captured, and for how long.
+#[derive(Debug, Args)]
+pub struct CaptureOptions {
+    /// A network interface (eni-…) in a running instance, or `internet`.
+    #[arg(value_name = "ENI")]
+    interface: String,
+    /// Write pcap to this file, or with `-` to standard output: openvpc capture ENI -w - | tcpdump -r -
+    #[arg(short, long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// End after so many packets.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// End after so many seconds.
+    #[arg(long, value_name = "S", value_parser = capture::seconds)]
+    duration: Option<Duration>,
+    /// Keep only so many bytes of each packet; its original length is recorded all the same.
+    #[arg(short, long, value_name = "BYTES", requires = "write", value_parser = clap::value_parser!(u32).range(1..=1 << 18))]
+    snaplen: Option<u32>,
 }
 
 /// What `explain` is asked.
@@ -158,6 +187,27 @@ pub struct ExplainOptions {
     #[arg(long)]
     source_port: Option<u16>,
     /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The parts that `status` knows more about.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StatusPart {
+    /// The path that packets take, and what was dropped on it.
+    Datapath,
+}
+
+/// How rates are shown.
+#[derive(Debug, Args)]
+pub struct TopOptions {
+    /// Seconds from one sample to the next.
+    #[arg(short, long, default_value = "1", value_name = "S", value_parser = capture::seconds)]
+    interval: Duration,
+    /// Print one sample of one interval, and end.
+    #[arg(long)]
+    once: bool,
+    /// Print one JSON object a sample.
     #[arg(long)]
     json: bool,
 }
@@ -264,6 +314,7 @@ pub fn main() -> ExitCode {
         Command::Up(options) => daemon::up(options, target.account()),
         Command::Backup { file } => backup::backup(&target, &file),
         Command::Restore { file, yes, data_dir } => backup::restore(&target, &file, yes, data_dir),
+        Command::Capture(options) => capture::run(&target, &options),
         Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
         Command::Demo => lab::demo(),
         Command::Env => env::print(&target),
@@ -272,7 +323,9 @@ pub fn main() -> ExitCode {
         Command::Flows { command } => flows::run(&target, command),
         Command::Keys { command } => keys::run(&target, command),
         Command::Lab { command } => lab::command(&target, command),
-        Command::Status { json } => status::run(&target, json),
+        Command::Status { part: None, json } => status::run(&target, json),
+        Command::Status { part: Some(StatusPart::Datapath), json } => status::datapath(&target, json),
+        Command::Top(options) => top::run(&target, &options),
         Command::Toolbox { tool } => return toolbox::run(tool),
     };
     match done {

@@ -1,4 +1,4 @@
-//! `openvpc status`: what runs, and in which tier.
+//! `openvpc status`: what runs, and in which tier; `openvpc status datapath`: the path of packets.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,6 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let paint = Paint::stdout();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     println!("{} {} at {}", paint.bold("openvpc"), text(&status["version"]), target.endpoint);
     println!("datapath   {} ({})", text(&status["datapath"]["backend"]), text(&status["datapath"]["why"]));
     println!("data       {}", text(&status["data_dir"]));
@@ -23,15 +22,51 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
         println!("{kind:<10} {count}");
     }
     for instance in status["instances"].as_array().into_iter().flatten() {
-        let addresses: Vec<_> = instance["addresses"].as_array().into_iter().flatten().map(&text).collect();
+        let addresses: Vec<_> = instance["addresses"].as_array().into_iter().flatten().map(text).collect();
         println!("{}  {:<10} {}", text(&instance["id"]), text(&instance["state"]), addresses.join(" "));
     }
     for drop in status["datapath"]["drops"].as_array().into_iter().flatten() {
         println!("{}", paint.dim(&format!("dropped {:>8}  {}", text(&drop["packets"]), text(&drop["reason"]))));
     }
     for kind in status["not_forwarded"].as_array().into_iter().flatten() {
-        let ids: Vec<_> = kind["ids"].as_array().into_iter().flatten().map(&text).collect();
+        let ids: Vec<_> = kind["ids"].as_array().into_iter().flatten().map(text).collect();
         println!("no packets yet: {} {}", text(&kind["kind"]), ids.join(" "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what the datapath says of itself.
+pub fn datapath(target: &Target, json: bool) -> Result<ExitCode, Failure> {
+    let datapath = Client::new(target).get("datapath")?;
+    if json {
+        println!("{datapath}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let paint = Paint::stdout();
+    let internet = if datapath["internet"] == true { " and the internet" } else { "" };
+    let rows = [
+        ("tier", format!("{} ({})", paint.bold(&text(&datapath["tier"])), text(&datapath["why"]))),
+        ("connected", format!("{} interfaces{internet}", datapath["connected_interfaces"])),
+        ("tracked flows", text(&datapath["tracked_flows"])),
+        ("overruns", format!("{} frames came faster than they could be taken", datapath["overruns"])),
+        ("unusable", format!("{} frames were too long or of an unknown offload", datapath["unusable"])),
+    ];
+    for (name, value) in rows {
+        println!("{name:<16}{value}");
+    }
+    for detail in datapath["details"].as_array().into_iter().flatten() {
+        let of = detail.get("capacity").map(|capacity| format!(" of {capacity}")).unwrap_or_default();
+        let name = text(&detail["name"]).replace('_', " ");
+        println!("{name:<15} {}{of}  {}", text(&detail["value"]), paint.dim(&text(&detail["help"])));
+    }
+    let mut drops: Vec<_> = datapath["drops"].as_array().into_iter().flatten().collect();
+    drops.sort_by_key(|drop| std::cmp::Reverse(drop["packets"].as_u64()));
+    for drop in drops {
+        println!("{:<16}{} {}", "dropped", text(&drop["packets"]), text(&drop["reason"]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

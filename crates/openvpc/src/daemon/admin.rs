@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::Stream;
 use openvpc_control::{Caller, Control, Environment};
@@ -18,6 +19,7 @@ use super::backup;
 use super::enforcement::Enforcement;
 use super::environment;
 use super::not_forwarded::not_forwarded;
+use super::observe::{drops_by_reason, drops_shown};
 
 /// What the daemon's own paths work with.
 pub struct Admin {
@@ -37,6 +39,8 @@ pub struct Admin {
     pub data_dir: PathBuf,
     /// Why packets take the path they take.
     pub why: String,
+    /// When the daemon began to serve.
+    pub started: Instant,
 }
 
 /// Lines of a tail that may wait for a slow reader before it loses some.
@@ -105,20 +109,13 @@ impl Admin {
     pub fn status(&self) -> Value {
         let network = self.control.snapshot();
         let counters = self.enforcement.counters();
-        let mut drops = std::collections::BTreeMap::<&str, u64>::new();
-        for port in counters.enis.iter().map(|(_, port)| port).chain(&counters.uplink) {
-            for (reason, packets) in port.drops.iter() {
-                *drops.entry(reason.as_str()).or_default() += packets;
-            }
-        }
-        let drops: Vec<_> = drops.into_iter().map(|(reason, packets)| json!({ "reason": reason, "packets": packets })).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "data_dir": self.data_dir,
             "datapath": {
                 "backend": self.enforcement.machine(|machine| machine.backend().as_str()),
                 "why": self.why,
-                "drops": drops,
+                "drops": drops_shown(&drops_by_reason(&counters)),
                 "overruns": counters.overruns,
             },
             "resources": {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::admin::{self, Admin, AdminError, Asker};
 use super::fallback::Fallback;
+use super::metrics::{self, ObjectRequests};
 
 /// What the listener serves.
 pub struct Services {
@@ -26,6 +27,8 @@ pub struct Services {
     pub admin: Admin,
     /// The object store.
     pub s3: openvpc_gateways::s3::S3,
+    /// Requests to the object store so far.
+    pub object_requests: ObjectRequests,
     /// Where requests for other services go.
     pub fallback: Option<Fallback>,
 }
@@ -49,8 +52,12 @@ pub fn router(services: Arc<Services>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&services), only_local));
     let own = Router::new()
         .route("/status", get(status))
+        .route("/datapath", get(datapath))
         .route("/explain", post(explain))
         .route("/instances/{id}/exec", get(exec_target))
+        .route("/interfaces", get(interfaces))
+        .route("/interfaces/{id}/capture", get(capture_target))
+        .route("/metrics", get(all_metrics))
         .route("/flows/flush", post(flush))
         .route("/flows/query", post(query))
         .route("/flows/tail", get(tail))
@@ -69,7 +76,7 @@ type Shared = State<Arc<Services>>;
 async fn aws(State(services): Shared, request: Request) -> Response {
     let head = head_of(&request);
     match recipient(&head) {
-        Recipient::S3 if !looks_like_a_form(&head) => return services.s3.answer(request).await,
+        Recipient::S3 if !looks_like_a_form(&head) => return objects(&services, request).await,
         Recipient::Other(_) if services.fallback.is_some() => return pass_on(services, head, request).await,
         _ => {}
     }
@@ -85,8 +92,15 @@ async fn aws(State(services): Shared, request: Request) -> Response {
     };
     match answer {
         Some(answer) => aws_response(answer),
-        None => services.s3.answer(again(&request)).await,
+        None => objects(&services, again(&request)).await,
     }
+}
+
+async fn objects(services: &Services, request: Request) -> Response {
+    let method = request.method().clone();
+    let answer = services.s3.answer(request).await;
+    services.object_requests.count(method.as_str(), answer.status().as_u16());
+    answer
 }
 
 /// Passes a request for another service on, if its maker may call.
@@ -222,6 +236,25 @@ async fn explain(State(services): Shared, headers: HeaderMap, body: Bytes) -> Re
 
 async fn exec_target(State(services): Shared, Path(id): Path<String>) -> Response {
     own(services, move |admin| admin.exec_target(&id)).await
+}
+
+async fn datapath(State(services): Shared) -> Response {
+    own(services, |admin| Ok(admin.datapath())).await
+}
+
+async fn interfaces(State(services): Shared) -> Response {
+    own(services, |admin| Ok(admin.interfaces())).await
+}
+
+async fn capture_target(State(services): Shared, Path(id): Path<String>) -> Response {
+    own(services, move |admin| admin.capture_target(&id)).await
+}
+
+async fn all_metrics(State(services): Shared) -> Response {
+    match tokio::task::spawn_blocking(move || services.admin.metrics(&services.api, &services.object_requests)).await {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 async fn flush(State(services): Shared) -> Response {

@@ -12,7 +12,9 @@ mod fallback;
 mod host;
 mod http;
 mod keys;
+mod metrics;
 mod not_forwarded;
+mod observe;
 mod options;
 mod reconcile;
 
@@ -21,6 +23,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use openvpc_api::Api;
 use openvpc_api::auth::Gate;
@@ -43,6 +46,7 @@ use fallback::Fallback;
 use host::DaemonHost;
 use http::Services;
 use keys::StoreKeys;
+use metrics::ObjectRequests;
 use reconcile::Reconciler;
 
 use options::Datapath;
@@ -146,8 +150,10 @@ impl Daemon {
                 allow_reset: self.options.allow_reset,
                 data_dir: self.data_dir.clone(),
                 why: self.why.clone(),
+                started: Instant::now(),
             },
             s3: s3::S3::new(Arc::clone(&self.objects), Arc::new(StoreKeys { control: Arc::clone(&self.control), gate })),
+            object_requests: ObjectRequests::default(),
             fallback: self.fallback,
         };
         let served = runtime.block_on(serve(listener, services, &self.enforcement));
