@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -15,6 +16,7 @@ use crate::sandbox::Process;
 pub(super) struct Exits {
     poll: Arc<OwnedFd>,
     stop: OwnedFd,
+    ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -26,11 +28,22 @@ impl Exits {
         let stop = eventfd(0, EventfdFlags::CLOEXEC).attempt(what)?;
         epoll::add(&poll, &stop, EventData::new_u64(STOP), EventFlags::IN).attempt(what)?;
         let thread = thread::Builder::new().name("exits".into());
+        let ended = Arc::new(AtomicBool::new(false));
         let thread = thread.spawn({
-            let poll = Arc::clone(&poll);
-            move || wait_for_exits(&poll, &on_exit)
+            let (poll, ended) = (Arc::clone(&poll), Arc::clone(&ended));
+            move || {
+                wait_for_exits(&poll, &|| {
+                    ended.store(true, Ordering::Release);
+                    on_exit();
+                });
+            }
         });
-        Ok(Self { poll, stop, thread: Some(thread.attempt(what)?) })
+        Ok(Self { poll, stop, ended, thread: Some(thread.attempt(what)?) })
+    }
+
+    /// Whether a process that is watched has ended since the last call.
+    pub(super) fn take_ended(&self) -> bool {
+        self.ended.swap(false, Ordering::AcqRel)
     }
 
     /// Watches a process, as long as its handle is there.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
-use openvpc_model::{EniId, Instance, InstanceId, InstanceState, Network};
+use openvpc_model::{Anchor, EniId, Instance, InstanceId, InstanceState, Network, NetworkInterface};
 use openvpc_pipeline::{EniIndex, Tables};
 
 use super::exits::Exits;
@@ -31,6 +32,10 @@ pub(super) struct Host {
     /// What is still to be found out about what was there before this daemon.
     unexplored: bool,
     last: Option<(Network, Arc<Tables>)>,
+    /// Instances of which something was reported, or not done, when they were last looked at.
+    unsettled: BTreeSet<InstanceId>,
+    /// When all instances were last looked at to the end.
+    looked_at_all: Option<Instant>,
 }
 
 /// A sandbox and its links.
@@ -59,6 +64,8 @@ impl Host {
                 exited: BTreeMap::new(),
                 unexplored: true,
                 last: None,
+                unsettled: BTreeSet::new(),
+                looked_at_all: None,
             }),
             Err(error) => {
                 // What was found stays for an attempt with better luck; what was made now goes.
@@ -96,7 +103,13 @@ impl Host {
         network: &Network,
         tables: &Arc<Tables>,
     ) -> Result<Vec<Report>, DatapathError> {
+        let concerned = self.concerned(network);
         self.last = Some((network.clone(), Arc::clone(tables)));
+        if concerned.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Ok(Vec::new());
+        }
+        // Whatever fails from here on is tried again for all.
+        let looked_at_all = self.looked_at_all.take();
         if self.unexplored {
             self.explore(config, network)?;
             self.unexplored = false;
@@ -108,10 +121,14 @@ impl Host {
 
         let wires = self.netlink.links()?;
         let mut reports = Vec::new();
-        for instance in network.all::<Instance>() {
+        let is_concerned = |id: &InstanceId| concerned.as_ref().is_none_or(|concerned| concerned.contains(id));
+        self.unsettled.clear();
+        for instance in network.all::<Instance>().filter(|instance| is_concerned(&instance.id)) {
             let report = |outcome| Report { instance: instance.id, outcome };
             if !plan::should_run(instance.state) {
-                if is_ending(instance.state) && !self.guests.contains_key(&instance.id) {
+                if self.guests.contains_key(&instance.id) {
+                    self.unsettled.insert(instance.id);
+                } else if is_ending(instance.state) {
                     reports.push(report(Outcome::Stopped));
                 }
                 continue;
@@ -126,7 +143,34 @@ impl Host {
                 Err(error) => reports.push(report(Outcome::Failed(error.to_string()))),
             }
         }
+        self.unsettled.extend(reports.iter().map(|report| report.instance));
+        self.looked_at_all = if concerned.is_none() { Some(Instant::now()) } else { looked_at_all };
         Ok(reports)
+    }
+
+    /// The instances that something changed for since the last time, or that aren't as they should be; none stands for all,
+    /// which are looked at from time to time whatever changed.
+    fn concerned(&self, network: &Network) -> Option<BTreeSet<InstanceId>> {
+        let (last, _) = self.last.as_ref()?;
+        let ended = self.exits.take_ended();
+        if ended || self.unexplored || self.looked_at_all.is_none_or(|then| then.elapsed() >= LOOK_AT_ALL_EVERY) {
+            return None;
+        }
+        let mut concerned = self.unsettled.clone();
+        concerned.extend(network.instances.changed_since(&last.instances));
+        let mut around = Vec::new();
+        let mut vpcs = network.vpcs.changed_since(&last.vpcs);
+        for id in network.dhcp_options.changed_since(&last.dhcp_options) {
+            vpcs.extend(network.vpcs.values().filter(|vpc| vpc.dhcp_options == Some(id)).map(|vpc| vpc.id));
+        }
+        around.extend(vpcs.into_iter().map(Anchor::Vpc));
+        around.extend(network.subnets.changed_since(&last.subnets).into_iter().map(Anchor::Subnet));
+        let instance = |eni: &Arc<NetworkInterface>| Some(eni.attachment.as_ref()?.instance);
+        concerned.extend(around.into_iter().flat_map(|anchor| network.enis.by(anchor)).filter_map(instance));
+        for id in network.enis.changed_since(&last.enis) {
+            concerned.extend([&last.enis, &network.enis].into_iter().filter_map(|enis| instance(enis.get(&id)?)));
+        }
+        Some(concerned)
     }
 }
 
@@ -240,6 +284,7 @@ impl Host {
                 // A link that root inside made unusable is no reason to end the instance.
                 if let Err(error) = self.fit(backend, &mut guest, &plan, wires) {
                     tracing::warn!(instance = %instance.id, %error, "can't set up the instance's network as declared");
+                    self.unsettled.insert(instance.id);
                 }
                 self.guests.insert(instance.id, guest);
             }
@@ -359,6 +404,7 @@ impl Host {
             self.disconnect_all(backend, guest.links);
         }
         self.exited.remove(&id);
+        self.unsettled.insert(id);
         let Some(instance) = network.instances.get(&id).filter(|instance| plan::should_run(instance.state)) else {
             return Ok(None);
         };
@@ -393,3 +439,6 @@ pub(super) fn stop_all<'a>(sandboxes: impl Iterator<Item = &'a Sandbox>) -> Resu
         outcomes.into_iter().try_for_each(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
+
+/// How often all instances are looked at, so that what was changed behind our back is found.
+const LOOK_AT_ALL_EVERY: Duration = Duration::from_secs(4);

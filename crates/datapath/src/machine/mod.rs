@@ -4,8 +4,9 @@
 //! [`Machine::reconcile`] takes the whole network, never an event, and makes the machine fit it: launches what should
 //! run and doesn't, stops what runs and shouldn't, changes links and addresses that differ. It may be called at any
 //! time, any number of times, and after any failure: what could not be done is tried again by the next call, and a call
-//! that finds nothing to do costs one list of links. It decides nothing about states of instances; it reports what
-//! became of each ([`Report`]), and the control plane moves states by that.
+//! that finds nothing to do costs next to nothing: instances are looked at when something of theirs changed, and all of
+//! them every few seconds. It decides nothing about states of instances; it reports what became of each ([`Report`]), and
+//! the control plane moves states by that.
 //!
 //! # What is found again
 //! Sandboxes and the fabric live on without the daemon (see [`crate::sandbox`]). The first reconcile after a start
