@@ -46,3 +46,14 @@ const ECHO: [u8; 8] = {
     let [high, low] = (!(sum as u16)).to_be_bytes();
     [8, 0, high, low, 0x4f, 0x56, 0, 1]
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_request_s_checksum_is_right() {
+        let words = ECHO.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+        assert_eq!(words.sum::<u32>(), 0xffff);
+    }
+}

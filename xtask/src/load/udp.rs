@@ -79,8 +79,8 @@ fn count(socket: &UdpSocket, stop: &AtomicBool) -> io::Result<u64> {
 }
 
 /// Sends one datagram on each of so many flows, or until the time is over. With a source port, the flows are the same in
-/// every run that has it; with none, they are others.
-pub fn spray(to: Ipv4Addr, time: Duration, flows: u64, source: u16) -> Answer {
+/// every run that has it; with none, they are others. With a rate, no more than that begin in a second.
+pub fn spray(to: Ipv4Addr, time: Duration, flows: u64, source: u16, rate: u32) -> Answer {
     let begin = Instant::now();
     let (mut sent, mut sockets) = (0, Vec::new());
     while sent < flows && begin.elapsed() < time {
@@ -94,6 +94,10 @@ pub fn spray(to: Ipv4Addr, time: Duration, flows: u64, source: u16) -> Answer {
                 (next..end).map(|port| Some(SocketAddrAny::from(SocketAddrV4::new(to, port as u16)))).collect();
             sent += batch(&socket, &addresses)?;
             next = end;
+            if rate > 0 {
+                let due = Duration::from_secs_f64(sent as f64 / f64::from(rate));
+                std::thread::sleep(due.saturating_sub(begin.elapsed()));
+            }
         }
         // Held to the end, so that no other takes its port.
         sockets.push(socket);
@@ -123,4 +127,15 @@ fn batch(socket: &UdpSocket, addresses: &[Option<SocketAddrAny>]) -> io::Result<
         }
     }
     Ok(sent as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spray_is_of_as_many_flows_as_were_asked_for_also_where_they_fill_no_batch() {
+        let answer = spray(Ipv4Addr::LOCALHOST, Duration::from_secs(60), 2 * BATCH as u64 + 5, 0, 0);
+        assert_eq!(answer.ok().and_then(|answer| answer["sent"].as_u64()), Some(2 * BATCH as u64 + 5));
+    }
 }

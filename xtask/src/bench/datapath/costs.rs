@@ -1,7 +1,6 @@
 //! The rows of what should cost nothing, or little: rules, flows, interfaces, flow logs, changes of rules.
 //!
-//! What can be had twice is measured side by side. What can't (a model with many interfaces, a full table of flows) is
-//! measured before and after, both times beside the bare veth pair, and the ratios to it are compared.
+//! Each is measured side by side with what doesn't have it: another VPC, or another daemon.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,6 @@ use super::headline::on_the_other_processor;
 use super::loads::{self, Load};
 use super::place::Pair;
 use super::table::Bar::{AtLeast, AtMost};
-use super::table::Figures;
 use super::{Bench, INTERVAL, new_directory};
 use crate::Outcome;
 use crate::bench::load::{Work, drive};
@@ -26,7 +24,7 @@ const CLIENTS: usize = 8;
 pub fn hit_rules(bench: &mut Bench) -> Outcome {
     let (few, many) = bench.few_and_many()?;
     let names = [format!("{FEW} rules"), format!("{} rules", bench.options.scaled(10_000))];
-    beside(bench, "hit cost", (&names[1], &many), (&names[0], &few), 0.97)
+    beside(bench, "hit cost by rules", (&names[1], &many), (&names[0], &few), 0.97)
 }
 
 pub fn flow_logs(bench: &mut Bench) -> Outcome {
@@ -38,11 +36,30 @@ pub fn flow_logs(bench: &mut Bench) -> Outcome {
     beside(bench, "flow logs", ("flow logs on", &with), ("off", &without), 0.97)
 }
 
-/// Compares the hits of two pairs of the same daemon.
+/// Compares the hits of two pairs.
 fn beside(bench: &mut Bench, what: &str, one: (&str, &Pair), other: (&str, &Pair), bar: f64) -> Outcome {
+    beside_after(bench, what, one, other, bar, || Ok(()))
+}
+
+/// Compares the hits of two pairs, the first of which is prepared each time.
+fn beside_after(
+    bench: &mut Bench,
+    what: &str,
+    one: (&str, &Pair),
+    other: (&str, &Pair),
+    bar: f64,
+    prepare: impl Fn() -> Outcome,
+) -> Outcome {
+    let seconds = bench.options.seconds;
     for (unit, load) in HITS {
         let title = format!("{what}: {unit}");
-        let figures = bench.table.measure(load, &[one, other])?;
+        let figures = bench.table.alternate(2, |index| {
+            if index == 0 {
+                prepare()?;
+            }
+            let (name, pair) = [one, other][index];
+            load(pair, seconds).map_err(|error| format!("{name}: {error}"))
+        })?;
         bench.table.row(&title, &[(one.0, &figures[0]), (other.0, &figures[1])]);
         let ratio = figures[0].median() / figures[1].median();
         bench.table.bar(&title, &format!("of {}", other.0), ratio, AtLeast(bar));
@@ -62,89 +79,45 @@ pub fn miss_rules(bench: &mut Bench) -> Outcome {
     Ok(())
 }
 
-/// The daemon that has many interfaces is another than the one that has few: they are made while no packets are judged,
-/// which is quicker, and then it is started again.
+/// The interfaces are made while no packets are judged, which is quicker, and then the daemon is started again.
 pub fn hit_enis(bench: &mut Bench) -> Outcome {
     bench.forget();
     let number = bench.options.scaled(100_000);
-    let names = ["10 interfaces".to_owned(), format!("{number} interfaces")];
-    let outcome = before_and_after(bench, &names, 0.97, |bench, round| {
-        if round > 0 {
-            return Ok(());
-        }
-        bench.forget();
-        let directory = new_directory();
-        let mut estate = Estate::start(&mut bench.undo, &bench.binary, "none", &directory)?;
-        let took = interfaces(&mut estate, number)?;
-        drop(estate);
-        let begin = Instant::now();
-        bench.estate = Some(Estate::start(&mut bench.undo, &bench.binary, &bench.options.datapath, &directory)?);
-        let start = begin.elapsed();
-        bench.ours()?;
-        let [took, start, all] = [took, start, begin.elapsed()].map(|time| time.as_secs_f64());
-        bench.table.note(&format!(
-            "{number} interfaces were made in {took:.1} s; beside them a daemon starts in {start:.1} s, and a VPC with rules \
-             and two instances takes {:.1} s",
-            all - start
-        ));
-        Ok(())
-    });
-    bench.forget();
-    outcome
+    let few = bench.ours()?;
+    let directory = new_directory();
+    let mut estate = Estate::start(&mut bench.undo, &bench.binary, "none", &directory)?;
+    let made = interfaces(&mut estate, number)?.as_secs_f64();
+    drop(estate);
+    let begin = Instant::now();
+    let mut estate = Estate::start(&mut bench.undo, &bench.binary, &bench.options.datapath, &directory)?;
+    let started = begin.elapsed().as_secs_f64();
+    let many = connected(&mut estate)?;
+    let furnished = begin.elapsed().as_secs_f64() - started;
+    let names = [&*format!("{number} interfaces"), "few"];
+    beside(bench, "hit cost by interfaces", (names[0], &many), (names[1], &few), 0.97)?;
+    bench.table.note(&format!(
+        "{number} interfaces were made in {made:.1} s; beside them a daemon starts in {started:.1} s, and a VPC with rules and \
+         two instances takes {furnished:.1} s"
+    ));
+    Ok(())
 }
 
 pub fn hit_flows(bench: &mut Bench) -> Outcome {
     bench.forget();
     let number = bench.options.scaled(200_000);
-    let names = ["one flow".to_owned(), format!("{number} flows")];
-    let outcome = before_and_after(bench, &names, 0.9, |bench, _| {
-        let pair = bench.ours()?;
-        enough(loads::fill(&pair, number)?, number)
-    });
-    bench.forget();
-    outcome
+    let few = bench.ours()?;
+    let mut estate = Estate::start(&mut bench.undo, &bench.binary, &bench.options.datapath, &new_directory())?;
+    let many = connected(&mut estate)?;
+    let names = [&*format!("{number} flows"), "few"];
+    beside_after(bench, "hit cost by flows", (names[0], &many), (names[1], &few), 0.9, || loads::fill(&many, number))
 }
 
-/// Compares hits before and after something, which is done again in each round after.
-fn before_and_after(
-    bench: &mut Bench,
-    names: &[String; 2],
-    bar: f64,
-    mut something: impl FnMut(&mut Bench, usize) -> Outcome,
-) -> Outcome {
-    // By load, and of ours and of the bare veth pair.
-    let mut before: [[Figures; 2]; 2] = Default::default();
-    let mut after: [[Figures; 2]; 2] = Default::default();
-    for _ in 0..bench.options.rounds {
-        one_round(bench, &mut before)?;
-    }
-    for round in 0..bench.options.rounds {
-        something(bench, round)?;
-        one_round(bench, &mut after)?;
-    }
-    for (((unit, _), before), after) in HITS.iter().zip(&before).zip(&after) {
-        let title = format!("hit cost: {unit}");
-        let shown = [(&*names[0], &before[0]), ("bare veth", &before[1]), (&*names[1], &after[0]), ("bare veth", &after[1])];
-        bench.table.row(&title, &shown);
-        let ratio = |figures: &[Figures; 2]| figures[0].median() / figures[1].median();
-        let what = format!("of {}, by their ratios to bare veth", names[0]);
-        bench.table.bar(&title, &what, ratio(after) / ratio(before), AtLeast(bar));
-    }
-    Ok(())
-}
-
-fn one_round(bench: &mut Bench, figures: &mut [[Figures; 2]; 2]) -> Outcome {
-    let (ours, veth) = (bench.ours()?, bench.veth()?);
-    for ((_, load), [of_ours, of_veth]) in HITS.iter().zip(figures) {
-        of_ours.push(load(&ours, bench.options.seconds).map_err(|error| format!("openvpc: {error}"))?);
-        of_veth.push(load(&veth, bench.options.seconds).map_err(|error| format!("bare veth: {error}"))?);
-    }
-    Ok(())
-}
-
-/// Whether flows that should be live arrived.
-pub fn enough(arrived: f64, number: usize) -> Outcome {
-    if arrived >= number as f64 { Ok(()) } else { Err(format!("of {number} flows only {arrived} arrived")) }
+/// Two instances in a new VPC.
+fn connected(estate: &mut Estate) -> Result<Pair, String> {
+    let vpc = estate.vpc(WHOLE)?;
+    let pair = estate.pair(&vpc)?;
+    loads::until_connected(&pair)?;
+    Ok(pair)
 }
 
 /// Makes interfaces that nothing is attached to, by a few clients; how long that took.
@@ -209,7 +182,7 @@ pub fn bump_loss(bench: &mut Bench) -> Outcome {
     let pair = bench.ours()?;
     let (address, vpc): (_, Vpc) = (bench.estate()?.server.address, bench.our_vpc()?);
     let seconds = bench.options.seconds;
-    enough(loads::fill(&pair, number)?, number)?;
+    loads::fill(&pair, number)?;
     let figures = bench.table.alternate(2, |index| {
         let changes = (index == 0).then(|| Changes::every(INTERVAL * 20, address, &vpc.group));
         let lost = loads::lost(&pair, seconds);

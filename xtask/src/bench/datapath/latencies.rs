@@ -4,7 +4,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Bench;
 use super::changes;
-use super::costs::enough;
 use super::estate::{Estate, Vpc, first};
 use super::loads::{self, number};
 use super::place::Cpu;
@@ -33,7 +32,7 @@ pub fn rule_change(bench: &mut Bench) -> Outcome {
     let mut client = Client::new(address);
     let mut figures = Figures::default();
     for _ in 0..bench.options.rounds {
-        enough(loads::fill(&pair, flows)?, flows)?;
+        loads::fill(&pair, flows)?;
         for number in 0..CHANGES {
             figures.push(changes::change(&mut client, &vpc.group, number)?.as_secs_f64() * 1e3);
         }
@@ -103,7 +102,7 @@ pub fn memory(bench: &mut Bench) -> Outcome {
     let pair = bench.ours()?;
     let (pid, resident) = (bench.estate()?.server.pid(), bench.estate()?.server.resident());
     let (maps, _) = maps(pid);
-    enough(loads::fill(&pair, flows)?, flows)?;
+    loads::fill(&pair, flows)?;
     let grown = bench.estate()?.server.resident().saturating_sub(resident);
     let (maps_now, per_entry) = self::maps(pid);
     let user = grown as f64 / flows as f64;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::place::{Cpu, Pair, Place};
+use crate::Outcome;
 
 /// The port of those tools that take one.
 const PORT: &str = "5300";
@@ -11,6 +12,11 @@ const THREADS: &str = "4";
 const MANY_THREADS: &str = "16";
 /// More flows than any run sends.
 const ALL_FLOWS: &str = "1000000000";
+
+/// New flows a second, where as many as that have to become live.
+const FILL_RATE: &str = "50000";
+/// How often it is tried to bring all of them through on a machine that is busy otherwise.
+const TRIES: usize = 3;
 
 /// A measurement of so many seconds.
 pub type Load = fn(&Pair, f64) -> Result<f64, String>;
@@ -71,19 +77,23 @@ fn connect(pair: &Pair, seconds: f64, (client, server): (Cpu, Cpu), threads: &st
 /// UDP datagrams that each begin a flow, in thousands per second delivered.
 pub fn spray(pair: &Pair, seconds: f64) -> Result<f64, String> {
     let before = unheard(&pair.server)?;
-    let sent = pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0"])?;
+    let sent = pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0", "0"])?;
     let after = unheard(&pair.server)?;
     Ok((after - before) / number(&sent, "seconds")? / 1e3)
 }
 
-/// Makes so many flows live, the same each time; how many arrived.
-pub fn fill(pair: &Pair, flows: usize) -> Result<f64, String> {
-    let before = unheard(&pair.server)?;
-    // Some may be lost where flows come faster than they are judged, and a second time finds those.
-    for _ in 0..2 {
-        pair.client.load(Cpu::Client, 60.0, &["spray", &pair.address, "60", &flows.to_string(), "20000"])?;
+/// Makes so many flows live, the same each time, at a rate that any path keeps up with.
+pub fn fill(pair: &Pair, flows: usize) -> Outcome {
+    let mut arrived = 0.0;
+    for _ in 0..TRIES {
+        let before = unheard(&pair.server)?;
+        pair.client.load(Cpu::Client, 60.0, &["spray", &pair.address, "60", &flows.to_string(), "20000", FILL_RATE])?;
+        arrived = unheard(&pair.server)? - before;
+        if arrived >= flows as f64 {
+            return Ok(());
+        }
     }
-    Ok(unheard(&pair.server)? - before)
+    Err(format!("of {flows} flows only {arrived} arrived"))
 }
 
 /// Datagrams that came to a host for ports where nobody listens.

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ impl Place {
     /// Runs a tool of `xtask load` to its end; gives its answer.
     pub fn load(&self, cpu: Cpu, seconds: f64, arguments: &[&str]) -> Result<Value, String> {
         let own = own_program()?;
-        let argv: Vec<&str> = [own.as_str(), "load"].iter().chain(arguments).copied().collect();
+        let argv: Vec<&str> = [own, "load"].iter().chain(arguments).copied().collect();
         let printed = self.run(cpu, seconds + 15.0, &argv)?;
         let last = printed.lines().last().unwrap_or_default();
         serde_json::from_str(last).map_err(|error| format!("{}: {error}: {last}", arguments.join(" ")))
@@ -92,7 +93,7 @@ impl Place {
     /// Starts a tool of `xtask load` that says when it is ready and ends with its input.
     pub fn start(&self, cpu: Cpu, seconds: f64, arguments: &[&str]) -> Result<Running, String> {
         let own = own_program()?;
-        let argv: Vec<&str> = [own.as_str(), "load"].iter().chain(arguments).copied().collect();
+        let argv: Vec<&str> = [own, "load"].iter().chain(arguments).copied().collect();
         Running::new(self.command(cpu, seconds + 30.0, &argv), "ready")
     }
 
@@ -146,7 +147,9 @@ impl Drop for Running {
     }
 }
 
-fn own_program() -> Result<String, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    Ok(own.display().to_string())
+/// This program, where it was when it was first asked for: it may be built anew meanwhile.
+pub fn own_program() -> Result<&'static str, String> {
+    static OWN: OnceLock<Result<String, String>> = OnceLock::new();
+    let find = || std::env::current_exe().map(|own| own.display().to_string()).map_err(|error| error.to_string());
+    OWN.get_or_init(find).as_deref().map_err(Clone::clone)
 }

@@ -8,7 +8,21 @@ use crate::Outcome;
 pub struct Table {
     rounds: usize,
     seconds: f64,
-    missed: Vec<String>,
+    verdicts: Vec<Verdict>,
+}
+
+/// What came of a bar; without figure, nothing was measured.
+struct Verdict {
+    title: String,
+    what: String,
+    figure: Option<f64>,
+    bar: Option<Bar>,
+}
+
+impl Verdict {
+    fn is_met(&self) -> bool {
+        matches!((self.figure, self.bar), (Some(figure), Some(bar)) if bar.is_met(figure))
+    }
 }
 
 /// What a figure should be.
@@ -73,8 +87,12 @@ impl Bar {
 impl Table {
     /// An empty table of so many rounds of so many seconds.
     pub fn new(rounds: usize, seconds: f64) -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+        let (kernel, load) = (read("/proc/sys/kernel/osrelease"), read("/proc/loadavg"));
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         println!("medians of {rounds} rounds of {seconds} s in turns, [least-most]");
-        Self { rounds, seconds, missed: Vec::new() }
+        println!("Linux {kernel}, {processors} processors, load average before it {load}");
+        Self { rounds, seconds, verdicts: Vec::new() }
     }
 
     /// Measures all contenders in turns. One that fails fails the row.
@@ -110,9 +128,7 @@ impl Table {
     pub fn bar(&mut self, title: &str, what: &str, figure: f64, bar: Bar) {
         let verdict = if bar.is_met(figure) { "met" } else { "MISSED" };
         println!("    {} {what} (bar {}): {verdict}", digits(figure), bar.shown());
-        if !bar.is_met(figure) {
-            self.missed.push(format!("{title}: {} {what}, not {}", digits(figure), bar.shown()));
-        }
+        self.verdicts.push(Verdict { title: title.to_owned(), what: what.to_owned(), figure: Some(figure), bar: Some(bar) });
     }
 
     /// Says something beside the figures.
@@ -123,12 +139,22 @@ impl Table {
     /// A row that could not be measured is a bar that was missed.
     pub fn failed(&mut self, row: &str, error: &str) {
         println!("\n{row}\n    not measured: {error}");
-        self.missed.push(format!("{row}: not measured"));
+        self.verdicts.push(Verdict { title: row.to_owned(), what: "not measured".to_owned(), figure: None, bar: None });
     }
 
-    /// The outcome of the whole.
+    /// Prints all bars once more; the outcome of the whole.
     pub fn end(self) -> Outcome {
-        if self.missed.is_empty() { Ok(()) } else { Err(format!("missed:\n  {}", self.missed.join("\n  "))) }
+        println!();
+        for verdict in &self.verdicts {
+            let Verdict { title, what, figure, bar } = verdict;
+            let (figure, bar) = (figure.map_or_else(|| "-".to_owned(), digits), bar.map_or_else(String::new, Bar::shown));
+            let met = if verdict.is_met() { "met" } else { "MISSED" };
+            println!("{title:<80} {figure:>7} {what:<34} {bar:<8} {met}");
+        }
+        match self.verdicts.iter().filter(|verdict| !verdict.is_met()).count() {
+            0 => Ok(()),
+            missed => Err(format!("{missed} of {} bars are missed", self.verdicts.len())),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::place::own_program;
 use crate::Outcome;
 
 /// A process that undoes what it was told of when this is dropped, or when this process dies.
@@ -13,8 +14,7 @@ pub struct Undo(Child);
 impl Undo {
     /// Starts the process.
     pub fn new() -> Result<Self, String> {
-        let own = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new(own);
+        let mut command = Command::new(own_program()?);
         // A process group of its own: what a terminal interrupts is only the benchmark.
         command.args(["load", "reap"]).stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
         command.spawn().map(Self).map_err(|error| format!("the process that cleans up can't be started: {error}"))
