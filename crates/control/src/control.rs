@@ -209,6 +209,14 @@ impl Control {
         self.settle(writer)
     }
 
+    /// Lets the store put itself in order, for a quick start next time.
+    ///
+    /// # Errors
+    /// When that failed; what was committed is durable all the same.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner).store.checkpoint()
+    }
+
     /// Waits until everything that was written so far is durable and in force; commits it, if nobody else does.
     fn settle<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) -> Result<(), ControlError> {
         let Some(ticket) = writer.last_ticket() else { return Ok(()) };

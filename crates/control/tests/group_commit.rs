@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use openvpc_control::{Caller, Control, ControlError, Enforcer, Environment, Quotas, Tx};
@@ -28,8 +28,29 @@ struct Disk {
     commits: u64,
 }
 
+/// A disk, and what it waits for.
 #[derive(Clone)]
-struct Slow(Arc<Mutex<Disk>>);
+struct Slow(Arc<Mutex<Disk>>, Arc<Ran>);
+
+/// How many transactions have run.
+#[derive(Default)]
+struct Ran(Mutex<u64>, Condvar);
+
+impl Ran {
+    fn one_more(&self) -> u64 {
+        let mut count = self.0.lock().unwrap();
+        *count += 1;
+        self.1.notify_all();
+        *count
+    }
+
+    /// Waits until some more have run, if there are any that do.
+    fn some_more(&self) {
+        let count = self.0.lock().unwrap();
+        let enough = *count + 4;
+        drop(self.1.wait_timeout_while(count, Duration::from_millis(1), |count| *count < enough).unwrap());
+    }
+}
 
 impl Store for Slow {
     fn load(&mut self) -> Result<(Network, Revision), StoreError> {
@@ -41,7 +62,7 @@ impl Store for Slow {
     }
 
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError> {
-        std::thread::sleep(Duration::from_micros(300));
+        self.1.some_more();
         let mut disk = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         self.0.clear_poison();
         disk.commits += 1;
@@ -69,7 +90,8 @@ impl Enforcer for Watch {
     }
 }
 
-struct Counted(AtomicU64);
+/// Every transaction of these tests takes one id.
+struct Counted(Arc<Ran>);
 
 impl Environment for Counted {
     fn now(&self) -> UnixMillis {
@@ -77,7 +99,7 @@ impl Environment for Counted {
     }
 
     fn random(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed)
+        self.0.one_more()
     }
 }
 
@@ -97,9 +119,9 @@ fn make(tx: &mut Tx<'_>) -> Result<InternetGatewayId, ControlError> {
 
 fn open(fault: impl FnMut() -> Fault + Send + 'static) -> (Arc<Control>, Slow) {
     let disk = Disk { store: MemoryStore::default(), fault: Box::new(fault), commits: 0 };
-    let slow = Slow(Arc::new(Mutex::new(disk)));
+    let slow = Slow(Arc::new(Mutex::new(disk)), Arc::default());
     let watch = Box::new(Watch(slow.clone()));
-    let environment = Box::new(Counted(AtomicU64::new(1)));
+    let environment = Box::new(Counted(Arc::clone(&slow.1)));
     (Arc::new(Control::open(Box::new(slow.clone()), watch, environment, Quotas::default()).unwrap()), slow)
 }
 

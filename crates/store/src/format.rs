@@ -4,15 +4,18 @@
 //! lose by reading and writing back raises [`FORMAT`], so that it refuses the file instead. Whatever this openvpc couldn't
 //! read is rewritten by a step of [`STEPS`].
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::redb_store::{META, STATE};
+use crate::checkpoint::{META, STATE};
 
 /// The form that this version writes.
 ///
 /// 1. The core of a VPC, instances, flow logs and Network Insights.
 /// 2. Every kind of the VPC API, in the order in which they were made. Resources of form 1 are read as they are.
-pub(crate) const FORMAT: u64 = 2;
+/// 3. What was committed last may stand in logs beside the file.
+pub(crate) const FORMAT: u64 = 3;
 
 /// Form 1: `KIND/KEY` to the resource as JSON.
 const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources");
@@ -21,7 +24,7 @@ const RESOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("resources"
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The step at index i leads from form i to form i + 1. Form 0 is a file without anything.
-const STEPS: [Step; FORMAT as usize] = [make_tables, order_by_age];
+const STEPS: [Step; FORMAT as usize] = [make_tables, order_by_age, give_identity];
 
 /// Leads from a form to the present one, in one transaction.
 pub(crate) fn upgrade(database: &Database, found: u64) -> Result<(), redb::Error> {
@@ -53,5 +56,12 @@ fn order_by_age(write: &WriteTransaction) -> Result<(), redb::Error> {
         }
     }
     write.delete_table(RESOURCES)?;
+    Ok(())
+}
+
+/// Gives the file a number that no other has, for the logs beside it.
+fn give_identity(write: &WriteTransaction) -> Result<(), redb::Error> {
+    // The standard library's hash keys are random, and no two files should have the same; nobody need be kept from guessing.
+    write.open_table(META)?.insert("identity", RandomState::new().build_hasher().finish())?;
     Ok(())
 }

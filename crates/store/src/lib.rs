@@ -3,15 +3,17 @@
 //! The crate knows nothing of what the resources mean; it writes the [`Change`]s of a transaction as they come and gives
 //! back the [`Network`] they add up to. It refuses a commit that was prepared against another revision than the newest.
 //!
-//! Read [`Store`] first, then [`RedbStore`].
+//! Read [`Store`] first, then [`DurableStore`].
 #![forbid(unsafe_code)]
 
+mod checkpoint;
+mod durable_store;
 mod format;
+mod log;
 mod memory;
-mod redb_store;
 
+pub use durable_store::{DurableStore, Folding, Part};
 pub use memory::MemoryStore;
-pub use redb_store::RedbStore;
 
 use openvpc_model::network::LoadError;
 use openvpc_model::{Change, Network};
@@ -40,6 +42,14 @@ pub trait Store: Send {
     /// [`StoreError::Conflict`] when `base` isn't the newest revision; otherwise when the write failed; whether it is
     /// kept then, whole, or not at all, is for [`Store::revision`] to say.
     fn commit(&mut self, base: Revision, changes: &[Change]) -> Result<Revision, StoreError>;
+
+    /// Brings what is durable into the form in which it is found fastest, as before a clean end.
+    ///
+    /// # Errors
+    /// When that failed; what was committed is durable all the same.
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// Why the store didn't do what it was asked.

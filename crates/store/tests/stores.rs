@@ -3,7 +3,7 @@
 
 use openvpc_model::network::stored;
 use openvpc_model::{Change, Id, InternetGateway, InternetGatewayId, Owner, Tags};
-use openvpc_store::{MemoryStore, RedbStore, Revision, Store, StoreError};
+use openvpc_store::{DurableStore, MemoryStore, Revision, Store, StoreError};
 
 fn gateway(number: u64) -> InternetGateway {
     let owner = Owner { account: "123456789012".parse().unwrap(), region: "eu-central-1".parse().unwrap() };
@@ -36,22 +36,22 @@ fn refuses_a_commit_prepared_against_an_older_revision(store: &mut dyn Store) {
 fn every_store_gives_back_what_was_committed() {
     let directory = tempfile::tempdir().unwrap();
     gives_back_what_was_committed(&mut MemoryStore::default());
-    gives_back_what_was_committed(&mut RedbStore::open(&directory.path().join("state.redb")).unwrap());
+    gives_back_what_was_committed(&mut DurableStore::open(&directory.path().join("state.redb")).unwrap());
 }
 
 #[test]
 fn every_store_refuses_a_commit_prepared_against_an_older_revision() {
     let directory = tempfile::tempdir().unwrap();
     refuses_a_commit_prepared_against_an_older_revision(&mut MemoryStore::default());
-    refuses_a_commit_prepared_against_an_older_revision(&mut RedbStore::open(&directory.path().join("state.redb")).unwrap());
+    refuses_a_commit_prepared_against_an_older_revision(&mut DurableStore::open(&directory.path().join("state.redb")).unwrap());
 }
 
 #[test]
 fn a_durable_store_remembers_over_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
-    let revision = RedbStore::open(&path).unwrap().commit(Revision(0), &[stored(&gateway(3)).unwrap()]).unwrap();
-    let (network, newest) = RedbStore::open(&path).unwrap().load().unwrap();
+    let revision = DurableStore::open(&path).unwrap().commit(Revision(0), &[stored(&gateway(3)).unwrap()]).unwrap();
+    let (network, newest) = DurableStore::open(&path).unwrap().load().unwrap();
     assert_eq!(newest, revision);
     assert!(network.get::<InternetGateway>(&gateway(3).id).is_some());
 }
@@ -60,11 +60,11 @@ fn a_durable_store_remembers_over_a_restart() {
 fn a_store_in_use_or_a_file_that_is_no_store_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.redb");
-    let _held = RedbStore::open(&path).unwrap();
-    assert!(matches!(RedbStore::open(&path), Err(StoreError::Database { .. })));
+    let _held = DurableStore::open(&path).unwrap();
+    assert!(matches!(DurableStore::open(&path), Err(StoreError::Database { .. })));
     let other = directory.path().join("other");
     std::fs::write(&other, "no database").unwrap();
-    assert!(matches!(RedbStore::open(&other), Err(StoreError::Database { .. })));
+    assert!(matches!(DurableStore::open(&other), Err(StoreError::Database { .. })));
 }
 
 /// The file that openvpc 0.1 left of a network with one of nearly each kind it had.
@@ -92,7 +92,7 @@ fn what_an_older_version_wrote_is_read_whole_and_upgraded() {
     let path = format_1(directory.path());
     assert_eq!(format_of(&path), 1);
     for _ in 0..2 {
-        let (network, revision) = RedbStore::open(&path).unwrap().load().unwrap();
+        let (network, revision) = DurableStore::open(&path).unwrap().load().unwrap();
         let sizes = [
             network.regions.size(),
             network.vpcs.size(),
@@ -119,7 +119,7 @@ fn what_an_older_version_wrote_is_read_whole_and_upgraded() {
         let rules = network.security_groups.values().find(|group| group.name == "web").unwrap().rules.len();
         assert_eq!(rules, 4, "two that were made, and all traffic out over IPv4 and IPv6");
     }
-    assert_eq!(format_of(&path), 2);
+    assert_eq!(format_of(&path), 3);
 }
 
 #[test]
@@ -128,12 +128,12 @@ fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
     let path = format_1(directory.path());
     let database = redb::Database::open(&path).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(META).unwrap().insert("format", 3).unwrap();
+    write.open_table(META).unwrap().insert("format", 4).unwrap();
     write.commit().unwrap();
     drop(database);
-    let refused = RedbStore::open(&path).unwrap_err().to_string();
-    assert!(refused.contains("has format 3, newer than format 2 of this version"), "{refused}");
-    assert_eq!(format_of(&path), 3);
+    let refused = DurableStore::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("has format 4, newer than format 3 of this version"), "{refused}");
+    assert_eq!(format_of(&path), 4);
 }
 
 #[test]
@@ -145,6 +145,6 @@ fn a_kind_that_this_version_doesn_t_know_is_refused_and_not_dropped() {
     write.open_table(RESOURCES).unwrap().insert("wormhole/worm-1", &b"{}"[..]).unwrap();
     write.commit().unwrap();
     drop(database);
-    let refused = RedbStore::open(&path).unwrap().load().unwrap_err();
+    let refused = DurableStore::open(&path).unwrap().load().unwrap_err();
     assert_eq!(refused.to_string(), "the store holds a kind of resource this version doesn't know: wormhole");
 }

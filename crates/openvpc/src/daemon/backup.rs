@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use openvpc_gateways::s3::{Attributes, ObjectStore};
 use openvpc_model::network::{Visit, stored};
 use openvpc_model::{Change, Network, Resource, UnixMillis};
-use openvpc_store::{RedbStore, Store};
+use openvpc_store::{DurableStore, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -162,7 +162,7 @@ pub fn restore_into(data_dir: &Path, backup: &[u8], replace: bool) -> Result<Cou
     if path.exists() && !replace {
         return Err(Failure::new(format!("{} holds a state; add --yes to replace it", data_dir.display())));
     }
-    let mut store = RedbStore::open(&path).map_err(|error| failure(&error))?;
+    let mut store = DurableStore::open(&path).map_err(|error| failure(&error))?;
     let (before, revision) = store.load().map_err(|error| failure(&error))?;
     let mut changes = Changes(Ok(Vec::new()));
     before.each(&mut changes);
@@ -171,6 +171,7 @@ pub fn restore_into(data_dir: &Path, backup: &[u8], replace: bool) -> Result<Cou
     }
     network.each(&mut changes);
     store.commit(revision, &changes.0.map_err(|error| failure(&error))?).map_err(|error| failure(&error))?;
+    store.checkpoint().map_err(|error| failure(&error))?;
     let objects = ObjectStore::open(&data_dir.join("s3")).map_err(|error| failure(&error))?;
     restore_objects(backup, &objects).map_err(|error| failure(&error))?;
     Ok(counts)
@@ -242,7 +243,7 @@ mod tests {
         assert_eq!(counts, Counts { resources: 20, buckets: 2, objects: 1 });
         let restored = restore_into(two.path(), &file, false).unwrap();
         assert_eq!(restored, counts);
-        let (found, _) = RedbStore::open(&two.path().join("state.redb")).unwrap().load().unwrap();
+        let (found, _) = DurableStore::open(&two.path().join("state.redb")).unwrap().load().unwrap();
         assert_eq!(found.internet_gateways, network.internet_gateways);
         let objects = ObjectStore::open(&two.path().join("s3")).unwrap();
         assert_eq!(objects.get("logs", "a/b c").unwrap(), [0, 255, 10]);

@@ -36,7 +36,7 @@ use openvpc_flowlogs::FlowLogs;
 use openvpc_flowlogs::service_prefixes::ServicePrefixes;
 use openvpc_gateways::s3;
 use openvpc_model::AccountId;
-use openvpc_store::RedbStore;
+use openvpc_store::DurableStore;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Failure;
@@ -63,7 +63,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
     let fallback = options.fallback_endpoint.as_deref().map(Fallback::new).transpose()?;
     let listener = listen(options.listen)?;
     let data_dir = make_data_dir(options.data_dir())?;
-    let store = RedbStore::open(&data_dir.join("state.redb")).map_err(|error| {
+    let store = DurableStore::open(&data_dir.join("state.redb")).map_err(|error| {
         Failure::new(format!("{error}; name another directory with --data-dir, unless another daemon only has to end first"))
     })?;
     let objects = s3::ObjectStore::open(&data_dir.join("s3"));
@@ -109,7 +109,7 @@ pub fn cleanup(data_dir: Option<PathBuf>) -> Result<ExitCode, Failure> {
         println!("nothing was left in {}", data_dir.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let _unused = RedbStore::open(&data_dir.join("state.redb"))
+    let _unused = DurableStore::open(&data_dir.join("state.redb"))
         .map_err(|error| Failure::new(format!("a daemon still uses {} ({error}); stop it first", data_dir.display())))?;
     privileges::acquire(&Machine::fabric_dir(&dir), &Machine::instances_dir(&dir))
         .map_err(|error| Failure::new(error.to_string()))?;
@@ -163,6 +163,9 @@ impl Daemon {
         clock.stop();
         self.flow_logs.flush(environment::Machine.now());
         let ended = self.enforcement.shutdown(self.options.keep_running);
+        if let Err(error) = self.control.checkpoint() {
+            tracing::warn!(%error, "the next start has to read the log");
+        }
         served?;
         ended.map_err(|error| Failure::new(error.to_string()))?;
         Ok(ExitCode::SUCCESS)
