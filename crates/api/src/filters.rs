@@ -3,6 +3,8 @@
 //! A filter looks at the *response* items, since AWS defines each filter by what the answer shows. See "Listing and
 //! filtering using the CLI and API" in the EC2 User Guide.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt::{Display, Write};
 
 use openvpc_model::{Tags, UnixMillis};
@@ -14,12 +16,12 @@ use crate::shapes::{Filter, Tag};
 const MAX_VALUES: usize = 200;
 
 /// Which filters an action has, and where an item keeps the values they are compared with.
-pub struct Fields<R: 'static> {
+pub struct Fields<'f, R> {
     /// The item's tags, for `tag:KEY`, `tag-key` and `tag-value`.
     pub tags: Option<fn(&R) -> &[Tag]>,
     /// Filter name, and a function that offers the item's values under it. For items that aren't answers yet, `tag:` stands
     /// for all three filters of tags; its function offers them with [`Matcher::tags`].
-    pub fields: &'static [(&'static str, Field<R>)],
+    pub fields: &'f [(&'static str, Field<R>)],
 }
 
 /// Offers an item's values to a matcher.
@@ -28,29 +30,50 @@ pub type Field<R> = fn(&R, &mut Matcher<'_>);
 /// The items that every filter lets through.
 ///
 /// # Errors
-/// `InvalidParameterValue` for a name that the action doesn't have, also when there are no items; `FilterLimitExceeded`.
-pub fn select<R>(mut items: Vec<R>, filters: &[Filter], fields: &Fields<R>) -> Result<Vec<R>, ApiError> {
-    let values: usize = filters.iter().map(|filter| filter.values.len()).sum();
-    if values > MAX_VALUES {
-        let message =
-            format!("The maximum number of filter values specified on a single call is {MAX_VALUES}; this one has {values}.");
-        return Err(ApiError::new("FilterLimitExceeded", message));
-    }
-    let mut scratch = String::new();
-    for filter in filters {
-        let name = filter.name.as_deref().unwrap_or_default();
-        let patterns: Vec<Pattern> = filter.values.iter().map(|value| Pattern::parse(value)).collect();
-        let source = fields.source(name)?;
-        if patterns.is_empty() {
-            return Err(ApiError::invalid_value(format!("The filter '{name}' has no value; give at least one")));
+/// As [`Selection::new`].
+pub fn select<R>(mut items: Vec<R>, filters: &[Filter], fields: &Fields<'_, R>) -> Result<Vec<R>, ApiError> {
+    let selection = Selection::new(filters, fields)?;
+    items.retain(|item| selection.passes(item));
+    Ok(items)
+}
+
+/// Filters that are ready to look at items, as many as there may be.
+pub struct Selection<'a, R> {
+    filters: Vec<(Source<'a, R>, Patterns)>,
+    scratch: Cell<String>,
+}
+
+impl<'a, R> Selection<'a, R> {
+    /// Reads the filters of a request.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` for a name that the action doesn't have, also when there are no items; `FilterLimitExceeded`.
+    pub fn new(filters: &'a [Filter], fields: &Fields<'_, R>) -> Result<Self, ApiError> {
+        let values: usize = filters.iter().map(|filter| filter.values.len()).sum();
+        if values > MAX_VALUES {
+            let message =
+                format!("The maximum number of filter values specified on a single call is {MAX_VALUES}; this one has {values}.");
+            return Err(ApiError::new("FilterLimitExceeded", message));
         }
-        items.retain(|item| {
-            let mut matcher = Matcher { patterns: &patterns, hit: false, tag: source.tag_part(), scratch: &mut scratch };
+        let read = |filter: &'a Filter| {
+            let name = filter.name.as_deref().unwrap_or_default();
+            let source = fields.source(name)?;
+            if filter.values.is_empty() {
+                return Err(ApiError::invalid_value(format!("The filter '{name}' has no value; give at least one")));
+            }
+            Ok((source, Patterns::new(&filter.values)))
+        };
+        Ok(Self { filters: filters.iter().map(read).collect::<Result<_, _>>()?, scratch: Cell::default() })
+    }
+
+    /// Whether every filter lets an item through.
+    pub fn passes(&self, item: &R) -> bool {
+        self.filters.iter().all(|(source, patterns)| {
+            let mut matcher = Matcher { patterns, hit: false, tag: source.tag_part(), scratch: &self.scratch };
             source.offer(item, &mut matcher);
             matcher.hit
-        });
+        })
     }
-    Ok(items)
 }
 
 /// Where a filter's values come from.
@@ -70,7 +93,7 @@ enum TagPart<'a> {
     Value,
 }
 
-impl<R> Fields<R> {
+impl<R> Fields<'_, R> {
     fn source<'a>(&self, name: &'a str) -> Result<Source<'a, R>, ApiError> {
         if let Some(&(_, field)) = self.fields.iter().find(|(known, _)| *known == name && name != "tag:") {
             return Ok(Source::Field(field));
@@ -113,11 +136,11 @@ impl<'a, R> Source<'a, R> {
 
 /// The values of one filter, being compared with one item.
 pub struct Matcher<'a> {
-    patterns: &'a [Pattern],
+    patterns: &'a Patterns,
     hit: bool,
     /// What to look at of tags that are offered.
     tag: Option<TagPart<'a>>,
-    scratch: &'a mut String,
+    scratch: &'a Cell<String>,
 }
 
 impl Matcher<'_> {
@@ -128,12 +151,12 @@ impl Matcher<'_> {
 
     /// Compares the text of a value, without the value being made a text first.
     pub fn show(&mut self, value: &impl Display) {
-        let mut text = std::mem::take(self.scratch);
+        let mut text = self.scratch.take();
         text.clear();
         // Writing to a text never fails.
         let _ = write!(text, "{value}");
         self.text(&text);
-        *self.scratch = text;
+        self.scratch.set(text);
     }
 
     /// Compares what the filter looks at of an item's tags.
@@ -146,8 +169,18 @@ impl Matcher<'_> {
         }
     }
 
+    /// Compares what the filter looks at of one tag.
+    pub fn tag(&mut self, key: &str, value: &str) {
+        match self.tag {
+            Some(TagPart::ValueOf(wanted)) if wanted == key => self.text(value),
+            Some(TagPart::Key) => self.text(key),
+            Some(TagPart::Value) => self.text(value),
+            Some(TagPart::ValueOf(_)) | None => {}
+        }
+    }
+
     fn text(&mut self, text: &str) {
-        self.hit = self.hit || self.patterns.iter().any(|pattern| pattern.matches(text));
+        self.hit = self.hit || self.patterns.match_any(text);
     }
 }
 
@@ -179,7 +212,7 @@ macro_rules! displayed {
     )*};
 }
 
-displayed! { bool i32 i64 UnixMillis }
+displayed! { bool i32 i64 f64 UnixMillis }
 
 impl<T: Offered + ?Sized> Offered for &T {
     fn offer_to(&self, matcher: &mut Matcher<'_>) {
@@ -199,78 +232,138 @@ impl<T: Offered> Offered for Vec<T> {
     }
 }
 
+/// The values of a filter.
+struct Patterns {
+    /// Those without wildcards. A call may have many, so that they are not gone through one by one.
+    texts: BTreeSet<String>,
+    globs: Vec<Glob>,
+}
+
+impl Patterns {
+    fn new(values: &[String]) -> Self {
+        let mut patterns = Self { texts: BTreeSet::new(), globs: Vec::new() };
+        for value in values {
+            match Pattern::parse(value) {
+                Pattern::Text(text) => drop(patterns.texts.insert(text)),
+                Pattern::Glob(glob) => patterns.globs.push(glob),
+            }
+        }
+        patterns
+    }
+
+    fn match_any(&self, text: &str) -> bool {
+        self.texts.contains(text) || self.globs.iter().any(|glob| glob.matches(text))
+    }
+}
+
 /// A filter value: `*` is any text, `?` any one character, a backslash takes the next character as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     /// Without wildcards.
     Text(String),
-    Pieces(Vec<Piece>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece {
-    Any,
-    One,
-    This(char),
+    Glob(Glob),
 }
 
 /// The one text that a filter value stands for, if it has no wildcards.
 pub fn literal(value: &str) -> Option<String> {
     match Pattern::parse(value) {
         Pattern::Text(text) => Some(text),
-        Pattern::Pieces(_) => None,
+        Pattern::Glob(_) => None,
     }
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Self {
-        let mut letters = text.chars();
-        let mut pieces = Vec::new();
+    fn parse(value: &str) -> Self {
+        let mut letters = value.chars();
+        let mut segments = vec![Vec::new()];
+        let mut is_plain = true;
         while let Some(letter) = letters.next() {
-            pieces.push(match letter {
-                '*' => Piece::Any,
-                '?' => Piece::One,
+            let last = segments.len() - 1;
+            match letter {
+                '*' => segments.push(Vec::new()),
+                '?' => segments[last].push(None),
                 // A backslash at the end stands for itself.
-                '\\' => Piece::This(letters.next().unwrap_or('\\')),
-                other => Piece::This(other),
-            });
+                '\\' => segments[last].push(Some(letters.next().unwrap_or('\\'))),
+                other => segments[last].push(Some(other)),
+            }
+            is_plain &= !matches!(letter, '*' | '?');
         }
-        let plain = pieces.iter().map(|piece| match piece {
-            Piece::This(letter) => Some(*letter),
-            Piece::Any | Piece::One => None,
-        });
-        plain.collect::<Option<String>>().map_or(Self::Pieces(pieces), Self::Text)
+        let mut segments = segments.into_iter();
+        let start = segments.next().unwrap_or_default();
+        if is_plain {
+            return Self::Text(start.into_iter().flatten().collect());
+        }
+        let mut middle: Vec<Segment> = segments.map(Segment::new).collect();
+        let end = middle.pop();
+        middle.retain(|segment| !segment.is_empty());
+        Self::Glob(Glob { start: Segment::new(start), rest: end.map(|end| (middle, end)) })
+    }
+}
+
+/// A filter value with wildcards: what a text begins with, and, when the value has stars, what must follow somewhere in
+/// that order, and what it ends with.
+struct Glob {
+    start: Segment,
+    rest: Option<(Vec<Segment>, Segment)>,
+}
+
+impl Glob {
+    /// Each segment between two stars is looked for once, at its first place, so that the time is bounded by the product of
+    /// the lengths.
+    fn matches(&self, text: &str) -> bool {
+        let Some(text) = self.start.cut_from_start(text) else { return false };
+        let Some((middle, end)) = &self.rest else { return text.is_empty() };
+        let Some(text) = end.cut_from_end(text) else { return false };
+        middle.iter().try_fold(text, |text, segment| segment.cut_through(text)).is_some()
+    }
+}
+
+/// What stands between two stars.
+enum Segment {
+    Text(String),
+    /// With question marks, which are none.
+    Letters(Vec<Option<char>>),
+}
+
+impl Segment {
+    fn new(letters: Vec<Option<char>>) -> Self {
+        letters.iter().copied().collect::<Option<String>>().map_or(Self::Letters(letters), Self::Text)
     }
 
-    /// Goes back to the last star on a mismatch, so that the time is bounded by the product of the lengths.
-    fn matches(&self, text: &str) -> bool {
-        let pieces = match self {
-            Self::Text(own) => return own == text,
-            Self::Pieces(pieces) => pieces,
-        };
-        // `rest` is what follows the letter that is looked at next.
-        let (mut p, mut rest) = (0, text.chars());
-        let mut star = None;
-        loop {
-            let here = rest.clone();
-            let Some(letter) = rest.next() else { break };
-            match pieces.get(p) {
-                Some(Piece::Any) => {
-                    star = Some((p, here.clone()));
-                    rest = here;
-                    p += 1;
-                }
-                Some(&piece) if piece == Piece::One || piece == Piece::This(letter) => p += 1,
-                _ => {
-                    let Some((star_p, mut star_rest)) = star.take() else { return false };
-                    star_rest.next();
-                    p = star_p + 1;
-                    rest = star_rest.clone();
-                    star = Some((star_p, star_rest));
-                }
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
+    /// What follows the segment in a text that begins with it.
+    fn cut_from_start<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Text(own) => text.strip_prefix(&**own),
+            Self::Letters(own) => {
+                let mut letters = text.chars();
+                let fits = own.iter().all(|own| letters.next().is_some_and(|letter| own.is_none_or(|own| own == letter)));
+                fits.then_some(letters.as_str())
             }
         }
-        pieces[p..].iter().all(|piece| *piece == Piece::Any)
+    }
+
+    /// What precedes the segment in a text that ends with it.
+    fn cut_from_end<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Text(own) => text.strip_suffix(&**own),
+            Self::Letters(own) => {
+                let mut letters = text.chars();
+                let mut own = own.iter().rev();
+                let fits = own.all(|own| letters.next_back().is_some_and(|letter| own.is_none_or(|own| own == letter)));
+                fits.then_some(letters.as_str())
+            }
+        }
+    }
+
+    /// What follows the segment where a text first has it.
+    fn cut_through<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match self {
+            Self::Text(own) => text.split_once(&**own).map(|(_, behind)| behind),
+            Self::Letters(_) => text.char_indices().find_map(|(at, _)| self.cut_from_start(&text[at..])),
+        }
     }
 }
 
@@ -350,13 +443,16 @@ mod tests {
             ("a?c", "abc", true),
             ("a?c", "ac", false),
             ("*a*b*", "xxaxxbxx", true),
+            ("*ab*ab", "xab", false),
+            ("a*?", "a", false),
+            ("*?b*", "bb", true),
             (r"\*amazon\?\\", r"*amazon?\", true),
             (r"\*", "x", false),
             ("é?", "éü", true),
             ("", "", true),
             ("", "a", false),
         ] {
-            assert_eq!(Pattern::parse(pattern).matches(text), expected, "{pattern} on {text}");
+            assert_eq!(Patterns::new(&[pattern.to_owned()]).match_any(text), expected, "{pattern} on {text}");
         }
     }
 
@@ -364,8 +460,26 @@ mod tests {
         #[test]
         fn an_escaped_text_matches_itself_only(text in ".{0,20}", other in ".{0,20}") {
             let escaped: String = text.chars().flat_map(|c| ['\\', c]).collect();
-            prop_assert!(Pattern::parse(&escaped).matches(&text));
-            prop_assert_eq!(Pattern::parse(&escaped).matches(&other), text == other);
+            let patterns = Patterns::new(&[escaped]);
+            prop_assert!(patterns.match_any(&text));
+            prop_assert_eq!(patterns.match_any(&other), text == other);
+        }
+
+        /// The meaning, letter by letter, is plain when time doesn't matter.
+        #[test]
+        fn wildcards_mean_what_they_say(value in "[ab*?é]{0,8}", text in "[abé]{0,8}") {
+            fn means(value: &[char], text: &[char]) -> bool {
+                match (value, text) {
+                    ([], text) => text.is_empty(),
+                    (['*', value @ ..], text) => (0..=text.len()).any(|skipped| means(value, &text[skipped..])),
+                    (['?', value @ ..], [_, text @ ..]) => means(value, text),
+                    ([own, value @ ..], [letter, text @ ..]) => own == letter && means(value, text),
+                    _ => false,
+                }
+            }
+            let letters = |text: &str| text.chars().collect::<Vec<_>>();
+            let expected = means(&letters(&value), &letters(&text));
+            prop_assert_eq!(Patterns::new(&[value]).match_any(&text), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Answers in pages: `MaxResults` and an opaque `NextToken`.
 
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -45,37 +46,24 @@ pub fn cut<P: Paged, T>(
     Ok(first(size, items, 0, key))
 }
 
-/// [`cut`] for items that aren't answers yet, so that only those of the page need become some.
+/// [`cut`] for items that come in the order of their keys, so that none is looked at but those of the page. `behind` gives
+/// the items behind a key, or all of them.
 ///
 /// # Errors
 /// As [`cut`].
-pub fn cut_by<P: Paged, T, K: Copy + Display>(
+pub fn take<P: Paged, T, K: Display + FromStr, I: Iterator<Item = T>>(
     request: &P,
     explicit_ids: bool,
-    items: Vec<T>,
+    behind: impl FnOnce(Option<K>) -> I,
     key: impl Fn(&T) -> K,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
     let size = size(request, explicit_ids)?.unwrap_or(usize::MAX);
-    let wanted = request.next_token().filter(|token| !token.is_empty()).map(Place::decode).transpose()?;
-    // Names only the two items that are looked at, and not each of them.
-    let mut text = String::new();
-    let is_last = |item: &T, text: &mut String| {
-        text.clear();
-        let _ = write!(text, "{}", key(item));
-        wanted.as_ref().is_some_and(|place| place.last == *text)
-    };
-    let start = match &wanted {
-        Some(place) => {
-            let near = place.offset.checked_sub(1).filter(|at| items.get(*at).is_some_and(|item| is_last(item, &mut text)));
-            let found = near.or_else(|| items.iter().position(|item| is_last(item, &mut text)));
-            found.map_or(place.offset, |found| found + 1).min(items.len())
-        }
-        None => 0,
-    };
-    let more = items.len() - start > size;
-    let page: Vec<T> = items.into_iter().skip(start).take(size).collect();
-    let offset = wanted.map_or(0, |place| place.offset);
-    let token = page.last().filter(|_| more).map(|last| Place { offset: offset + size, last: key(last).to_string() }.encode());
+    let token = request.next_token().filter(|token| !token.is_empty());
+    let last = token.map(|token| Place::decode(token)?.last.parse().map_err(|_| invalid_token())).transpose()?;
+    let mut items = behind(last).fuse();
+    let page: Vec<T> = items.by_ref().take(size).collect();
+    let more = page.last().filter(|_| items.next().is_some());
+    let token = more.map(|last| Place { offset: 0, last: key(last).to_string() }.encode());
     Ok((page, token))
 }
 
@@ -105,7 +93,7 @@ fn first<T>(size: Option<usize>, mut items: Vec<T>, offset: usize, key: impl Fn(
 
 /// Where a page ended.
 struct Place {
-    /// How many items were before the next page.
+    /// How many items were before the next page, where that is counted.
     offset: usize,
     /// The key of the last of them.
     last: String,
@@ -122,10 +110,12 @@ impl Place {
             let (offset, last) = text.strip_prefix("1 ")?.split_once(' ')?;
             Some(Self { offset: offset.parse().ok()?, last: last.to_owned() })
         };
-        read().ok_or_else(|| {
-            ApiError::new("InvalidNextToken", "The specified NextToken is not valid; pass the one of the page before, unchanged.")
-        })
+        read().ok_or_else(invalid_token)
     }
+}
+
+fn invalid_token() -> ApiError {
+    ApiError::new("InvalidNextToken", "The specified NextToken is not valid; pass the one of the page before, unchanged.")
 }
 
 #[cfg(test)]
@@ -178,24 +168,27 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_no_answers_yet_are_cut_alike() {
-        for removed in [None, Some(0), Some(6)] {
-            let (mut token, mut other) = (None, None);
-            for _ in 0..5 {
-                let mut items = names(0..17);
-                if let (Some(index), Some(_)) = (removed, &token) {
-                    items.remove(index);
-                }
-                let (page, next) = page(&ask(Some(5), token), items.clone());
-                let refs: Vec<&str> = items.iter().map(|name| &**name).collect();
-                let (also, next_also) = cut_by(&ask(Some(5), other), false, refs, |name| *name).unwrap();
-                assert_eq!((also, &next_also), (page.iter().map(|name| &**name).collect(), &next));
-                (token, other) = (next, next_also);
-                if token.is_none() {
-                    break;
-                }
+    fn items_in_order_are_taken_from_behind_the_last_page() {
+        let looked_at = std::cell::Cell::new(0);
+        let numbers = |behind: Option<u32>| {
+            let look = |_: &u32| looked_at.set(looked_at.get() + 1);
+            // One in three, the last of the first page among them, went meanwhile.
+            (behind.map_or(0, |last| last + 1)..17).filter(move |n| behind.is_none() || n % 3 != 0).inspect(look)
+        };
+        let (mut token, mut pages) = (None, Vec::new());
+        loop {
+            let (page, next) = take(&ask(Some(5), token), false, numbers, |number| *number).unwrap();
+            pages.push(page);
+            token = next;
+            if token.is_none() {
+                break;
             }
         }
+        assert_eq!(pages, [vec![0, 1, 2, 3, 4], vec![5, 7, 8, 10, 11], vec![13, 14, 16]]);
+        assert_eq!(looked_at.get(), 6 + 6 + 3);
+        let (_, names_token) = page(&ask(Some(5), None), names(0..9));
+        let refused = take(&ask(None, names_token), false, numbers, |number| *number).unwrap_err();
+        assert_eq!(refused.code, "InvalidNextToken");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The registry of access keys.
 
-use openvpc_model::access_key::{AccessKey, Secret, Session};
+use openvpc_model::access_key::{AccessKey, Session};
+use openvpc_model::secret::Secret;
 use openvpc_model::{AccountId, Network, Owner, UnixMillis};
 
 use crate::{ControlError, Tx};

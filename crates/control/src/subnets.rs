@@ -283,7 +283,12 @@ pub fn available_ipv4_count(network: &Network, subnet: &Subnet) -> u32 {
     };
     // AWS keeps five addresses of each subnet: the first four and the last.
     let all = (1u32 << (32 - block.prefix_len())) - 5;
-    all.saturating_sub(used_ipv4(network, subnet.id).len() as u32)
+    // No two interfaces have an address in common, and none has one of a delegated prefix.
+    let of_prefix = |prefix: &Ipv4Net| 1u32 << (32 - prefix.prefix_len());
+    let of_eni = |eni: &std::sync::Arc<NetworkInterface>| {
+        eni.private_addresses.len() as u32 + eni.ipv4_prefixes.iter().map(of_prefix).sum::<u32>()
+    };
+    all.saturating_sub(network.enis_in(subnet.id).map(of_eni).sum())
 }
 
 fn used_ipv4(network: &Network, subnet: SubnetId) -> BTreeSet<Ipv4Addr> {

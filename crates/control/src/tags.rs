@@ -1,5 +1,9 @@
 //! Tags on anything. See "Tag your Amazon EC2 resources" in the EC2 User Guide.
 
+use std::fmt;
+use std::ops::Bound;
+use std::str::FromStr;
+
 use openvpc_model::cidr_reservation::SubnetCidrReservation;
 use openvpc_model::public_access::PublicAccessExclusion;
 use openvpc_model::{AccessScope, AccessScopeAnalysis, ClientVpnEndpoint};
@@ -20,16 +24,45 @@ use crate::{ControlError, Missing, Tx};
 pub const LIMIT: usize = 50;
 
 /// A tag as DescribeTags lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagOf {
+#[derive(Clone, Copy)]
+pub struct TagOf<'a> {
     /// The resource's id.
-    pub resource: String,
+    pub resource: &'a dyn fmt::Display,
     /// The resource's type, as in TagSpecifications.
     pub kind: &'static str,
     /// The tag's key.
-    pub key: String,
+    pub key: &'a str,
     /// The tag's value.
-    pub value: String,
+    pub value: &'a str,
+}
+
+/// Where a tag is in the list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagPlace {
+    resource: String,
+    key: String,
+}
+
+impl TagOf<'_> {
+    /// The tag's place in the list of all.
+    pub fn place(&self) -> TagPlace {
+        TagPlace { resource: self.resource.to_string(), key: self.key.to_owned() }
+    }
+}
+
+impl fmt::Display for TagPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.resource, self.key)
+    }
+}
+
+impl FromStr for TagPlace {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (resource, key) = text.split_once(' ').ok_or("a tag's place is a resource's id, a space and a key")?;
+        Ok(Self { resource: resource.to_owned(), key: key.to_owned() })
+    }
 }
 
 /// Adds tags to resources, or overwrites those with the same keys: CreateTags. All resources or none.
@@ -76,19 +109,67 @@ macro_rules! taggable {
             Err(ControlError::new("InvalidID", format!("The ID '{id}' is not valid")))
         }
 
-        /// All tags of an account in a region: DescribeTags.
-        pub fn all(network: &Network, owner: &Owner) -> Vec<TagOf> {
-            let mut all = Vec::new();
-            $(for resource in network.owned::<$resource>(owner) {
-                push(&mut all, resource.id, $kind, &resource.tags);
-            })*
-            shared::all(network, owner, &mut all);
-            for rule in network.owned::<SecurityGroup>(owner).flat_map(|group| &group.rules) {
-                push(&mut all, rule.id, "security-group-rule", &rule.tags);
-            }
-            all
+        /// The tags of an account in a region, all or those behind a place, by kind of resource, id and key: DescribeTags.
+        pub fn all<'a>(
+            network: &'a Network,
+            owner: &'a Owner,
+            behind: Option<&TagPlace>,
+        ) -> impl Iterator<Item = TagOf<'a>> + use<'a> {
+            let mut kinds = vec![$({
+                let table = <$resource as openvpc_model::Resource>::table(network);
+                listed($kind, behind, |from| {
+                    let rows = from.and_then(|id| table.get(id)).into_iter().chain(table.behind(from));
+                    rows.filter(move |resource| resource.owner == *owner).map(|resource| (&resource.id, &resource.tags))
+                })
+            }),*];
+            kinds.extend(shared::all(network, owner, behind));
+            let rules = network.owned::<SecurityGroup>(owner).flat_map(|group| &group.rules);
+            kinds.push(sorted("security-group-rule", behind, rules.map(|rule| (&rule.id, &rule.tags))));
+            kinds.sort_by(|(one, _), (other, _)| one.cmp(other));
+            kinds.into_iter().flat_map(|(_, tags)| tags)
         }
     };
+}
+
+/// What ids of a kind begin with, and the tags of that kind.
+type Listed<'a> = (String, Box<dyn Iterator<Item = TagOf<'a>> + 'a>);
+
+/// The tags of a kind that are behind a place; `from` gives the resources from an id on, or all, in the order of their ids.
+fn listed<'a, K: Id, I: Iterator<Item = (&'a K, &'a Tags)> + 'a>(
+    kind: &'static str,
+    behind: Option<&TagPlace>,
+    from: impl FnOnce(Option<&K>) -> I,
+) -> Listed<'a> {
+    let prefix = format!("{}-", K::PREFIX);
+    let start = behind.map(|place| (place.resource.parse::<K>().ok(), place));
+    let start = match start {
+        Some((Some(id), place)) => Some((id, place.key.clone())),
+        // The digits of an id hold no dash.
+        Some((None, place)) if place.resource.trim_end_matches(|letter| letter != '-') > &*prefix => {
+            return (prefix, Box::new(std::iter::empty()));
+        }
+        _ => None,
+    };
+    let resources = from(start.as_ref().map(|(id, _)| id));
+    let tags = resources.flat_map(move |(id, tags)| {
+        let last = start.as_ref().filter(|(from, _)| from == id).map(|(_, key)| &**key);
+        let keys = (last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        tags.range::<str, _>(keys).map(move |(key, value)| TagOf { resource: id, kind, key, value })
+    });
+    (prefix, Box::new(tags))
+}
+
+/// [`listed`] for resources that come in any order.
+fn sorted<'a, K: Id>(
+    kind: &'static str,
+    behind: Option<&TagPlace>,
+    resources: impl Iterator<Item = (&'a K, &'a Tags)>,
+) -> Listed<'a> {
+    listed(kind, behind, |from| {
+        let mut resources: Vec<_> = resources.filter(|(id, _)| from.is_none_or(|from| from <= *id)).collect();
+        resources.sort_by_key(|(id, _)| **id);
+        resources.into_iter()
+    })
 }
 
 taggable! {
@@ -164,14 +245,11 @@ mod shared {
         Ok(())
     }
 
-    pub(super) fn all(network: &Network, viewer: &Owner, all: &mut Vec<TagOf>) {
-        for peering in network.all::<Peering>() {
-            peering.tags(viewer).into_iter().for_each(|tags| push(all, peering.id, "vpc-peering-connection", tags));
-        }
-        for attachment in network.all::<TransitGatewayAttachment>() {
-            let tags = attachment.tags(viewer);
-            tags.into_iter().for_each(|tags| push(all, attachment.id, "transit-gateway-attachment", tags));
-        }
+    pub(super) fn all<'a>(network: &'a Network, viewer: &Owner, behind: Option<&TagPlace>) -> [Listed<'a>; 2] {
+        let peerings = network.all::<Peering>().filter_map(|peering| Some((&peering.id, peering.tags(viewer)?)));
+        let attachments = network.all::<TransitGatewayAttachment>();
+        let attachments = attachments.filter_map(|attachment| Some((&attachment.id, attachment.tags(viewer)?)));
+        [sorted("vpc-peering-connection", behind, peerings), sorted("transit-gateway-attachment", behind, attachments)]
     }
 }
 
@@ -180,11 +258,4 @@ fn check_count(id: &str, tags: &Tags) -> Result<(), ControlError> {
         return Ok(());
     }
     Err(ControlError::new("TagLimitExceeded", format!("The maximum number of tags of '{id}' has been reached ({LIMIT}).")))
-}
-
-fn push(all: &mut Vec<TagOf>, resource: impl Id, kind: &'static str, tags: &Tags) {
-    let resource = resource.to_string();
-    let tag =
-        |(key, value): (&String, &String)| TagOf { resource: resource.clone(), kind, key: key.clone(), value: value.clone() };
-    all.extend(tags.iter().map(tag));
 }

@@ -1,9 +1,8 @@
 //! Access keys: who may sign requests, and for which account.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
 use crate::{Owner, UnixMillis};
 
 /// A registered access key. See "Manage access keys for IAM users" in the IAM User Guide.
@@ -32,27 +31,4 @@ pub struct Session {
     pub user_id: String,
     /// When it ends.
     pub expires_at: UnixMillis,
-}
-
-/// A text that no log shows.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text from being shown by accident.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for whoever needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }

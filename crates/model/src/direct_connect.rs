@@ -8,6 +8,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
 use crate::{AccountId, Owner, Tags, TransitGatewayAttachmentId, TransitGatewayId, UnixMillis, VpnGatewayId};
 use ids::{
     BgpPeerId, DirectConnectAssociationId, DirectConnectConnectionId, DirectConnectGatewayId, DirectConnectProposalId,
@@ -219,22 +220,20 @@ pub struct BgpPeer {
     pub customer_address: IpNet,
 }
 
-/// An MD5 key of a BGP session. Its `Debug` form doesn't show it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AuthKey(String);
+/// An MD5 key of a BGP session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuthKey(Secret);
 
 impl AuthKey {
     /// A key of 24 characters made of those bits.
     pub fn from_random(bits: [u64; 3]) -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        let at = |bits: u64, place: u32| char::from(ALPHABET[(bits >> (6 * place)) as usize & 63]);
-        Self(bits.iter().flat_map(|bits| (0..8).map(move |place| at(*bits, place))).collect())
+        Self(Secret::drawn(&bits))
     }
 
     /// The key itself. It must not be logged.
     pub fn secret(&self) -> &str {
-        &self.0
+        self.0.reveal()
     }
 }
 
@@ -243,29 +242,9 @@ impl FromStr for AuthKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if (6..=80).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(Secret::new(text)));
         }
         Err("a BGP authentication key has 6 to 80 characters and no spaces")
-    }
-}
-
-impl fmt::Debug for AuthKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AuthKey(…)")
-    }
-}
-
-impl TryFrom<String> for AuthKey {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<AuthKey> for String {
-    fn from(key: AuthKey) -> String {
-        key.0
     }
 }
 

@@ -38,6 +38,7 @@ pub mod prefix_list;
 pub mod public_access;
 pub mod route;
 pub mod rules;
+pub mod secret;
 pub mod security_group;
 pub mod subnet;
 pub mod table;
@@ -48,7 +49,7 @@ pub mod vpc;
 pub mod vpn;
 pub mod zone;
 
-pub use access_key::{AccessKey, Secret};
+pub use access_key::AccessKey;
 pub use access_scope::{AccessScope, AccessScopeAnalysis};
 pub use address::ElasticIp;
 pub use certificate::Certificate;

@@ -199,7 +199,7 @@ network! {
     /// Network interfaces.
     enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string(), anchors_of::eni;
     /// Elastic IP addresses.
-    elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string();
+    elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string(), anchors_of::elastic_ip;
     /// Instances.
     instances: Instance[InstanceId] = "instance", |r| r.id, r.owner, |k| k.to_string();
     /// VPC endpoints, also those deleted lately.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipnet::IpNet;
-use rpds::{ListSync, RedBlackTreeMapSync, RedBlackTreeSetSync};
+use rpds::{ListSync, RedBlackTreeMapSync};
 
 use crate::interface::MacAddress;
 use crate::network::Resource;
@@ -21,8 +21,8 @@ use crate::{InstanceId, PrefixListId, SecurityGroupId, SubnetId, VpcId};
 /// [anchors](Resource::anchors) of the resources that are in the map.
 pub struct Table<R: Resource> {
     rows: RedBlackTreeMapSync<R::Key, Arc<R>>,
-    /// None sorts before every key, so that a range that starts with it holds all links of an anchor.
-    links: RedBlackTreeSetSync<(Anchor, Option<R::Key>)>,
+    /// What names an anchor. None sorts before every key, so that a range that starts with it holds all links of an anchor.
+    links: RedBlackTreeMapSync<(Anchor, Option<R::Key>), Arc<R>>,
     version: u64,
     /// The last writes, newest first. When there are [`MEMORY`], they become the earlier ones and these are forgotten.
     recent: ListSync<Write<R::Key>>,
@@ -54,7 +54,7 @@ pub enum Anchor {
     Mac(MacAddress),
     /// Interfaces with that private or IPv6 address.
     Address(IpAddr),
-    /// Interfaces that a public address stands for.
+    /// Interfaces that a public address stands for; the Elastic IP that it is.
     PublicAddress(Ipv4Addr),
     /// Interfaces that a prefix was delegated to.
     Prefix(IpNet),
@@ -68,9 +68,33 @@ static VERSIONS: AtomicU64 = AtomicU64::new(1);
 impl<R: Resource> Table<R> {
     /// The resources that name an anchor, in the order of their keys.
     pub fn by(&self, anchor: Anchor) -> impl Iterator<Item = &Arc<R>> {
-        let links = self.links.range((Bound::Included((anchor, None)), Bound::Unbounded));
-        let keys = links.take_while(move |(found, _)| *found == anchor).filter_map(|(_, key)| key.as_ref());
-        keys.filter_map(|key| self.rows.get(key))
+        self.links_behind(anchor, None).map(|(_, resource)| resource)
+    }
+
+    /// All resources, or those behind a key, in the order of their keys.
+    pub fn behind<'a>(&'a self, key: Option<&R::Key>) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
+        self.rows.range((key.cloned().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(_, resource)| resource)
+    }
+
+    /// The resources that name one or more of some anchors, all or those behind a key, in the order of their keys.
+    pub fn by_any<'a>(&'a self, anchors: &[Anchor], key: Option<&R::Key>) -> Box<dyn Iterator<Item = &'a Arc<R>> + 'a> {
+        if let [anchor] = anchors {
+            return Box::new(self.links_behind(*anchor, key).map(|(_, resource)| resource));
+        }
+        let mut links: Vec<_> = anchors.iter().flat_map(|anchor| self.links_behind(*anchor, key)).collect();
+        links.sort_by_key(|(key, _)| *key);
+        links.dedup_by_key(|(key, _)| *key);
+        Box::new(links.into_iter().map(|(_, resource)| resource))
+    }
+
+    fn links_behind<'a>(
+        &'a self,
+        anchor: Anchor,
+        key: Option<&R::Key>,
+    ) -> impl Iterator<Item = (&'a R::Key, &'a Arc<R>)> + use<'a, R> {
+        let links = self.links.range((Bound::Excluded((anchor, key.cloned())), Bound::Unbounded));
+        let links = links.take_while(move |((found, _), _)| *found == anchor);
+        links.filter_map(|((_, key), resource)| Some((key.as_ref()?, resource)))
     }
 
     /// Whether two tables are known to hold the same: one is a clone of the other, and neither was changed since.
@@ -129,13 +153,11 @@ impl<R: Resource> Table<R> {
                 }
             }
         }
+        let resource = Arc::new(resource);
         for anchor in new {
-            let link = (anchor, Some(key.clone()));
-            if !self.links.contains(&link) {
-                self.links.insert_mut(link);
-            }
+            self.links.insert_mut((anchor, Some(key.clone())), Arc::clone(&resource));
         }
-        self.rows.insert_mut(key.clone(), Arc::new(resource));
+        self.rows.insert_mut(key.clone(), resource);
         self.note(key);
     }
 
@@ -173,8 +195,10 @@ pub(crate) mod anchors_of {
     use super::Anchor;
     use crate::route::TableUser;
     use crate::{
-        EgressOnlyGateway, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteDestination, RouteTable, SecurityGroup,
-        Subnet,
+    use crate::{
+        EgressOnlyGateway, ElasticIp, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteDestination, RouteTable,
+        SecurityGroup, Subnet,
+    };
     };
 
     type Visit<'a> = &'a mut dyn FnMut(Anchor);
@@ -195,6 +219,10 @@ pub(crate) mod anchors_of {
         }
         eni.ipv6_addresses.iter().for_each(|address| visit(Anchor::Address(IpAddr::V6(*address))));
         eni.prefixes().for_each(|prefix| visit(Anchor::Prefix(prefix)));
+    }
+
+    pub(crate) fn elastic_ip(elastic_ip: &ElasticIp, visit: Visit<'_>) {
+        visit(Anchor::PublicAddress(elastic_ip.address));
     }
 
     pub(crate) fn subnet(subnet: &Subnet, visit: Visit<'_>) {
@@ -252,7 +280,7 @@ impl<R: Resource> Default for Table<R> {
     fn default() -> Self {
         Self {
             rows: RedBlackTreeMapSync::default(),
-            links: RedBlackTreeSetSync::default(),
+            links: RedBlackTreeMapSync::default(),
             version: 0,
             recent: ListSync::default(),
             earlier: ListSync::default(),

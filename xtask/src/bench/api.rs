@@ -362,10 +362,19 @@ fn interfaces(binary: &Path, number: usize, missed: &mut Missed) -> Outcome {
         ("group-id, in pages", vec![("group-id", &group)], true),
         ("subnet-id, all of a subnet", vec![("subnet-id", subnet)], false),
         ("subnet-id and description", vec![("subnet-id", subnet), ("description", "*2")], true),
+        ("group-id and description", vec![("group-id", &group), ("description", "*424?2")], false),
         ("nothing found", vec![("status", "in-use")], false),
     ];
-    for (name, filters, paged) in questions {
-        let mut body = String::from("Action=DescribeNetworkInterfaces&Version=2016-11-15");
+    let others: Vec<(&str, Filters<'_>, bool, &str, &str)> = vec![
+        ("tags by resource-id", vec![("resource-id", &middle)], false, "DescribeTags", "resourceId"),
+        ("tags by key, in pages", vec![("key", "Name")], true, "DescribeTags", "resourceId"),
+        ("tags by value with wildcard", vec![("value", "*-7777")], false, "DescribeTags", "resourceId"),
+        ("subnets by vpc-id", vec![("vpc-id", &vpc)], false, "DescribeSubnets", "subnetId"),
+    ];
+    let of_interfaces =
+        questions.into_iter().map(|(name, filters, paged)| (name, filters, paged, "DescribeNetworkInterfaces", "macAddress"));
+    for (name, filters, paged, action, element) in of_interfaces.chain(others) {
+        let mut body = format!("Action={action}&Version=2016-11-15");
         for ((filter, value), n) in filters.iter().zip(1..) {
             let value = value.replace(' ', "+").replace(':', "%3A");
             body.push_str(&format!("&Filter.{n}.Name={}&Filter.{n}.Value.1={value}", filter.replace(':', "%3A")));
@@ -379,7 +388,7 @@ fn interfaces(binary: &Path, number: usize, missed: &mut Missed) -> Outcome {
             let start = Instant::now();
             let answer = call(&mut client, &body)?;
             times.push(start.elapsed());
-            items = answer.matches("<macAddress>").count();
+            items = answer.matches(&format!("<{element}>")).count();
         }
         times.sort_unstable();
         println!("  filter {name:<32} {items:>5} found in {} (worst {})", show(times[2]), show(times[4]));

@@ -40,11 +40,14 @@ fn describe_instances(
 ) -> Result<shapes::DescribeInstancesResult, ApiError> {
     let network = ctx.network()?;
     let mut found = pick(ctx, &network, &request.instance_ids)?;
-    found.sort_by_key(|instance| (instance.reservation, instance.launch_index, instance.id));
-    let rows = found.iter().map(|instance| view::Row::new(&network, instance)).collect();
-    let rows = filters::select(rows, &request.filters, &filter::INSTANCE_FIELDS)?;
+    found.sort_by_key(|instance| view::Place::of(instance));
+    let selection = filters::Selection::new(&request.filters, &filter::instance_fields())?;
+    let behind = |last: Option<view::Place>| {
+        let start = last.map_or(0, |last| found.partition_point(|instance| view::Place::of(instance) <= last));
+        found[start..].iter().map(|instance| view::Row::new(&network, instance)).filter(|row| selection.passes(row))
+    };
     let explicit = !request.instance_ids.is_empty();
-    let (rows, next_token) = page::cut(&request, explicit, rows, |row| row.shape.instance_id.as_deref())?;
+    let (rows, next_token) = page::take(&request, explicit, behind, |row| view::Place::of(row.instance))?;
     Ok(shapes::DescribeInstancesResult { next_token, reservations: view::reservations(rows) })
 }
 

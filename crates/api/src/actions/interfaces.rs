@@ -173,20 +173,23 @@ fn describe_network_interfaces(
     let network = ctx.network()?;
     let now = ctx.control().now();
     let explicit = !request.network_interface_ids.is_empty();
-    let narrowed = if explicit { None } else { view::candidates(&network, &request.filters) };
-    let enis = match narrowed {
-        Some(mut enis) => {
-            enis.retain(|eni| eni.owner == *ctx.owner());
-            enis
-        }
-        None => ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)?,
-    };
+    let picked = if explicit { ctx.pick::<NetworkInterface>(&network, &request.network_interface_ids)? } else { Vec::new() };
+    let selection = filters::Selection::new(&request.filters, &view::Row::FIELDS)?;
     // Clients that detached an interface ask for it by the attachment until they see that this has ended.
     let ended =
         |eni: &NetworkInterface| view::just_ended(eni, now).filter(|ended| asks_for(&request.filters, ended)).map(Box::new);
-    let rows = enis.into_iter().map(|eni| view::Row { network: Arc::clone(&network), ended: ended(&eni), eni }).collect();
-    let rows = filters::select(rows, &request.filters, &view::INTERFACE_FIELDS)?;
-    let (rows, next_token) = page::cut_by(&request, explicit, rows, |row| row.eni.id)?;
+    let behind = |last: Option<EniId>| {
+        let enis: Box<dyn Iterator<Item = &Arc<NetworkInterface>>> = if explicit {
+            Box::new(picked.iter())
+        } else if let Some(anchors) = view::anchors(&request.filters) {
+            network.enis.by_any(&anchors, last.as_ref())
+        } else {
+            Box::new(network.enis.behind(last.as_ref()))
+        };
+        let own = enis.filter(|eni| eni.owner == *ctx.owner());
+        own.map(|eni| view::Row { network: &network, eni, ended: ended(eni) }).filter(|row| selection.passes(row))
+    };
+    let (rows, next_token) = page::take(&request, explicit, behind, |row| row.eni.id)?;
     let network_interfaces = rows.iter().map(view::Row::shape).collect();
     Ok(shapes::DescribeNetworkInterfacesResult { network_interfaces, next_token })
 }

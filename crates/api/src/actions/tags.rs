@@ -1,6 +1,6 @@
 //! Tags on resources of every kind.
 
-use openvpc_control::tags::{self, TagOf};
+use openvpc_control::tags::{self, TagOf, TagPlace};
 
 use super::prelude::*;
 
@@ -32,45 +32,33 @@ fn delete_tags(ctx: &Ctx<'_>, request: shapes::DeleteTagsRequest) -> Result<Done
 
 fn describe_tags(ctx: &Ctx<'_>, request: shapes::DescribeTagsRequest) -> Result<shapes::DescribeTagsResult, ApiError> {
     let network = ctx.network()?;
-    let mut all: Vec<Row> = tags::all(&network, ctx.owner()).into_iter().map(Row::new).collect();
-    all.sort_by(|a, b| a.place.cmp(&b.place));
-    let rows = filters::select(all, &request.filters, &TAG_FIELDS)?;
-    let (rows, next_token) = page::cut(&request, false, rows, |row| Some(&row.place))?;
-    Ok(shapes::DescribeTagsResult { next_token, tags: rows.into_iter().map(|row| row.shape).collect() })
+    let selection = filters::Selection::new(&request.filters, &fields())?;
+    let behind = |place: Option<TagPlace>| tags::all(&network, ctx.owner(), place.as_ref()).filter(|tag| selection.passes(tag));
+    let (tags, next_token) = page::take(&request, false, behind, TagOf::place)?;
+    Ok(shapes::DescribeTagsResult { next_token, tags: tags.iter().map(shape).collect() })
 }
 
-/// One tag of one resource.
-struct Row {
-    shape: shapes::TagDescription,
-    tag: shapes::Tag,
-    /// Resource and key, which no other tag has.
-    place: String,
-}
-
-impl Row {
-    fn new(tag: TagOf) -> Self {
-        Self {
-            place: format!("{} {}", tag.resource, tag.key),
-            tag: shapes::Tag { key: Some(tag.key.clone()), value: Some(tag.value.clone()) },
-            shape: shapes::TagDescription {
-                key: Some(tag.key),
-                resource_id: Some(tag.resource),
-                resource_type: Some(tag.kind.to_owned()),
-                value: Some(tag.value),
-            },
-        }
+fn shape(tag: &TagOf<'_>) -> shapes::TagDescription {
+    shapes::TagDescription {
+        key: Some(tag.key.to_owned()),
+        resource_id: Some(tag.resource.to_string()),
+        resource_type: Some(tag.kind.to_owned()),
+        value: Some(tag.value.to_owned()),
     }
 }
 
-static TAG_FIELDS: Fields<Row> = Fields {
-    tags: Some(|row| std::slice::from_ref(&row.tag)),
-    fields: &[
-        ("key", |row, m| m.offer(&row.shape.key)),
-        ("resource-id", |row, m| m.offer(&row.shape.resource_id)),
-        ("resource-type", |row, m| m.offer(&row.shape.resource_type)),
-        ("value", |row, m| m.offer(&row.shape.value)),
-    ],
-};
+fn fields<'a>() -> Fields<'a, TagOf<'a>> {
+    Fields {
+        tags: None,
+        fields: &[
+            ("key", |tag, m| m.offer(tag.key)),
+            ("resource-id", |tag, m| m.show(&tag.resource)),
+            ("resource-type", |tag, m| m.offer(tag.kind)),
+            ("tag:", |tag, m| m.tag(tag.key, tag.value)),
+            ("value", |tag, m| m.offer(tag.value)),
+        ],
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@
 //! what is in force. See "Tunnel options for your AWS Site-to-Site VPN connection" in the Site-to-Site VPN User Guide.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -12,6 +11,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::UnixMillis;
+use crate::secret::Secret;
 
 /// Declares an enum of AWS's words, with their spelling on the wire and in the store.
 macro_rules! words {
@@ -294,27 +294,24 @@ pub struct LogStream {
     pub format: Option<LogFormat>,
 }
 
-/// A pre-shared key. Its `Debug` form doesn't show it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PreSharedKey(String);
+/// A pre-shared key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PreSharedKey(Secret);
 
 impl PreSharedKey {
     /// A key of 32 characters made of 192 of those bits.
     pub fn from_random(bits: [u64; 4]) -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-        let characters =
-            bits.iter().flat_map(|bits| (0..8).map(move |place| char::from(ALPHABET[(bits >> (6 * place)) as usize & 63])));
-        let mut key: String = characters.collect();
-        if key.starts_with('0') {
-            key.replace_range(..1, "o");
+        let drawn = Secret::drawn(&bits);
+        match drawn.reveal().strip_prefix('0') {
+            Some(rest) => Self(Secret::new(format!("o{rest}"))),
+            None => Self(drawn),
         }
-        Self(key)
     }
 
     /// The key itself. It must not be logged.
     pub fn secret(&self) -> &str {
-        &self.0
+        self.0.reveal()
     }
 }
 
@@ -326,27 +323,7 @@ impl FromStr for PreSharedKey {
         if !(8..=64).contains(&text.len()) || !text.bytes().all(allowed) || text.starts_with('0') {
             return Err("a pre-shared key has 8 to 64 letters, digits, periods and underscores and doesn't begin with 0");
         }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for PreSharedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PreSharedKey(…)")
-    }
-}
-
-impl TryFrom<String> for PreSharedKey {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<PreSharedKey> for String {
-    fn from(key: PreSharedKey) -> String {
-        key.0
+        Ok(Self(Secret::new(text)))
     }
 }
 

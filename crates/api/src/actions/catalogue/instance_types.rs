@@ -119,8 +119,20 @@ impl InstanceType {
         let nitro = !self.name.starts_with("t2.");
         let graviton = self.name.starts_with("t4g.");
         let threads = if graviton || self.vcpus == 1 || !nitro { 1 } else { 2 };
+        // Storage is what the family has at AWS; sandboxes neither hibernate nor hold enclaves or TPMs.
+        let ebs = shapes::EbsInfo {
+            ebs_optimized_support: text(if nitro { "default" } else { "unsupported" }),
+            encryption_support: text("supported"),
+            nvme_support: text(if nitro { "required" } else { "unsupported" }),
+            ..Default::default()
+        };
         shapes::InstanceTypeInfo {
             instance_type: text(self.name),
+            ebs_info: Some(ebs),
+            hibernation_supported: Some(false),
+            nitro_enclaves_support: text("unsupported"),
+            nitro_tpm_support: text("unsupported"),
+            reboot_migration_support: text("unsupported"),
             auto_recovery_supported: Some(true),
             bare_metal: Some(false),
             burstable_performance_supported: Some(self.name.starts_with('t')),
@@ -162,10 +174,18 @@ impl InstanceType {
                 default_v_cpus: Some(self.vcpus),
                 default_cores: Some(self.vcpus / threads),
                 default_threads_per_core: Some(threads),
-                ..Default::default()
+                valid_cores: self.valid_cores(threads),
+                valid_threads_per_core: (1..=threads).collect(),
             }),
             ..Default::default()
         }
+    }
+
+    /// The numbers of cores that may be asked for: with two threads each, pairs of cores.
+    fn valid_cores(&self, threads: i32) -> Vec<i32> {
+        let most = self.vcpus / threads;
+        let step = if threads == 1 || most == 1 { 1 } else { 2 };
+        (step..=most).filter(|cores| cores % step == 0).collect()
     }
 }
 
@@ -177,13 +197,55 @@ static FIELDS: Fields<shapes::InstanceTypeInfo> = Fields {
         ("burstable-performance-supported", |info, m| m.offer(&info.burstable_performance_supported)),
         ("current-generation", |info, m| m.offer(&info.current_generation)),
         ("dedicated-hosts-supported", |info, m| m.offer(&info.dedicated_hosts_supported)),
+        ("ebs-info.attachment-limit-type", |info, m| info.ebs_info.iter().for_each(|of| m.offer(&of.attachment_limit_type))),
+        ("ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps", |info, m| {
+            optimized(info).for_each(|disk| m.offer(&disk.baseline_bandwidth_in_mbps))
+        }),
+        ("ebs-info.ebs-optimized-info.baseline-iops", |info, m| optimized(info).for_each(|disk| m.offer(&disk.baseline_iops))),
+        ("ebs-info.ebs-optimized-info.baseline-throughput-in-mbps", |info, m| {
+            optimized(info).for_each(|disk| m.offer(&disk.baseline_throughput_in_m_bps))
+        }),
+        ("ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps", |info, m| {
+            optimized(info).for_each(|disk| m.offer(&disk.maximum_bandwidth_in_mbps))
+        }),
+        ("ebs-info.ebs-optimized-info.maximum-iops", |info, m| optimized(info).for_each(|disk| m.offer(&disk.maximum_iops))),
+        ("ebs-info.ebs-optimized-info.maximum-throughput-in-mbps", |info, m| {
+            optimized(info).for_each(|disk| m.offer(&disk.maximum_throughput_in_m_bps))
+        }),
+        ("ebs-info.ebs-optimized-support", |info, m| info.ebs_info.iter().for_each(|of| m.offer(&of.ebs_optimized_support))),
+        ("ebs-info.encryption-support", |info, m| info.ebs_info.iter().for_each(|of| m.offer(&of.encryption_support))),
+        ("ebs-info.maximum-ebs-attachments", |info, m| info.ebs_info.iter().for_each(|of| m.offer(&of.maximum_ebs_attachments))),
+        ("ebs-info.nvme-support", |info, m| info.ebs_info.iter().for_each(|of| m.offer(&of.nvme_support))),
         ("free-tier-eligible", |info, m| m.offer(&info.free_tier_eligible)),
+        ("hibernation-supported", |info, m| m.offer(&info.hibernation_supported)),
         ("hypervisor", |info, m| m.offer(&info.hypervisor)),
+        ("instance-storage-info.disk.count", |info, m| disks(info).for_each(|disk| m.offer(&disk.count))),
+        ("instance-storage-info.disk.size-in-gb", |info, m| disks(info).for_each(|disk| m.offer(&disk.size_in_gb))),
+        ("instance-storage-info.disk.type", |_, _| {}),
+        ("instance-storage-info.encryption-support", |info, m| {
+            info.instance_storage_info.iter().for_each(|of| m.offer(&of.encryption_support))
+        }),
+        ("instance-storage-info.nvme-support", |info, m| {
+            info.instance_storage_info.iter().for_each(|of| m.offer(&of.nvme_support))
+        }),
+        ("instance-storage-info.total-size-in-gb", |info, m| {
+            info.instance_storage_info.iter().for_each(|of| m.offer(&of.total_size_in_gb))
+        }),
         ("instance-storage-supported", |info, m| m.offer(&info.instance_storage_supported)),
         ("instance-type", |info, m| m.offer(&info.instance_type)),
         ("memory-info.size-in-mib", |info, m| m.offer(&info.memory_info.as_ref().and_then(|memory| memory.size_in_mib))),
+        ("network-info.bandwidth-weightings", |info, m| network(info).for_each(|n| m.offer(&n.bandwidth_weightings))),
+        ("network-info.efa-info.maximum-efa-interfaces", |info, m| {
+            network(info).filter_map(|n| n.efa_info.as_ref()).for_each(|efa| m.offer(&efa.maximum_efa_interfaces));
+        }),
         ("network-info.efa-supported", |info, m| network(info).for_each(|n| m.offer(&n.efa_supported))),
         ("network-info.ena-support", |info, m| network(info).for_each(|n| m.offer(&n.ena_support))),
+        ("network-info.encryption-in-transit-supported", |info, m| {
+            network(info).for_each(|n| m.offer(&n.encryption_in_transit_supported))
+        }),
+        ("network-info.flexible-ena-queues-support", |info, m| {
+            network(info).for_each(|n| m.offer(&n.flexible_ena_queues_support))
+        }),
         ("network-info.ipv4-addresses-per-interface", |info, m| {
             network(info).for_each(|n| m.offer(&n.ipv4_addresses_per_interface))
         }),
@@ -191,11 +253,24 @@ static FIELDS: Fields<shapes::InstanceTypeInfo> = Fields {
             network(info).for_each(|n| m.offer(&n.ipv6_addresses_per_interface))
         }),
         ("network-info.ipv6-supported", |info, m| network(info).for_each(|n| m.offer(&n.ipv6_supported))),
+        ("network-info.maximum-network-cards", |info, m| network(info).for_each(|n| m.offer(&n.maximum_network_cards))),
         ("network-info.maximum-network-interfaces", |info, m| network(info).for_each(|n| m.offer(&n.maximum_network_interfaces))),
         ("network-info.network-performance", |info, m| network(info).for_each(|n| m.offer(&n.network_performance))),
+        ("nitro-enclaves-support", |info, m| m.offer(&info.nitro_enclaves_support)),
+        ("nitro-tpm-info.supported-versions", |info, m| {
+            info.nitro_tpm_info.iter().for_each(|of| m.offer(&of.supported_versions))
+        }),
+        ("nitro-tpm-support", |info, m| m.offer(&info.nitro_tpm_support)),
         ("processor-info.supported-architecture", |info, m| {
             info.processor_info.iter().for_each(|processor| m.offer(&processor.supported_architectures));
         }),
+        ("processor-info.supported-features", |info, m| {
+            info.processor_info.iter().for_each(|of| m.offer(&of.supported_features))
+        }),
+        ("processor-info.sustained-clock-speed-in-ghz", |info, m| {
+            info.processor_info.iter().for_each(|of| m.offer(&of.sustained_clock_speed_in_ghz))
+        }),
+        ("reboot-migration-support", |info, m| m.offer(&info.reboot_migration_support)),
         ("supported-boot-mode", |info, m| m.offer(&info.supported_boot_modes)),
         ("supported-root-device-type", |info, m| m.offer(&info.supported_root_device_types)),
         ("supported-usage-class", |info, m| m.offer(&info.supported_usage_classes)),
@@ -205,11 +280,21 @@ static FIELDS: Fields<shapes::InstanceTypeInfo> = Fields {
             info.v_cpu_info.iter().for_each(|cpu| m.offer(&cpu.default_threads_per_core))
         }),
         ("vcpu-info.default-vcpus", |info, m| info.v_cpu_info.iter().for_each(|cpu| m.offer(&cpu.default_v_cpus))),
+        ("vcpu-info.valid-cores", |info, m| info.v_cpu_info.iter().for_each(|of| m.offer(&of.valid_cores))),
+        ("vcpu-info.valid-threads-per-core", |info, m| info.v_cpu_info.iter().for_each(|of| m.offer(&of.valid_threads_per_core))),
     ],
 };
 
 fn network(info: &shapes::InstanceTypeInfo) -> impl Iterator<Item = &shapes::NetworkInfo> {
     info.network_info.iter()
+}
+
+fn optimized(info: &shapes::InstanceTypeInfo) -> impl Iterator<Item = &shapes::EbsOptimizedInfo> {
+    info.ebs_info.iter().filter_map(|ebs| ebs.ebs_optimized_info.as_ref())
+}
+
+fn disks(info: &shapes::InstanceTypeInfo) -> impl Iterator<Item = &shapes::DiskInfo> {
+    info.instance_storage_info.iter().flat_map(|storage| &storage.disks)
 }
 
 #[cfg(test)]
@@ -246,5 +331,20 @@ mod tests {
             &[("Filter.1.Name", "processor-info.supported-architecture"), ("Filter.1.Value.1", "arm64")],
         );
         assert_eq!(arm.unwrap()["InstanceTypes"].as_array().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn types_are_found_by_what_they_can_do() {
+        let found = |name: &str, value: &str| {
+            let ask = [("Filter.1.Name", name), ("Filter.1.Value.1", value)];
+            let answer = api().call("DescribeInstanceTypes", &ask).unwrap();
+            let names = answer["InstanceTypes"].as_array().unwrap().iter().map(|info| info["InstanceType"].as_str().unwrap());
+            names.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(found("vcpu-info.valid-cores", "8"), ["m5.4xlarge"]);
+        assert_eq!(found("ebs-info.nvme-support", "unsupported").len(), 5);
+        assert!(found("vcpu-info.valid-threads-per-core", "1").len() > found("vcpu-info.valid-threads-per-core", "2").len());
+        assert!(found("hibernation-supported", "true").is_empty());
+        assert!(found("instance-storage-info.disk.type", "*").is_empty());
     }
 }

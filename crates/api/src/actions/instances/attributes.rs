@@ -123,12 +123,12 @@ pub(super) fn describe_iam_instance_profile_associations(
 ) -> Result<shapes::DescribeIamInstanceProfileAssociationsResult, ApiError> {
     let network = ctx.network()?;
     let shape = |instance: &std::sync::Arc<Instance>| {
-        let arn = instance.options.iam_instance_profile.clone()?;
+        let arn = instance.options.iam_instance_profile.as_deref()?;
         let id = instance.id.to_string();
         Some(shapes::IamInstanceProfileAssociation {
             association_id: Some(id.replacen("i-", "iip-assoc-", 1)),
             instance_id: Some(id),
-            iam_instance_profile: Some(shapes::IamInstanceProfile { arn: Some(arn), id: None }),
+            iam_instance_profile: Some(view::profile(&network, instance, arn)),
             state: Some("associated".to_owned()),
             timestamp: None,
         })

@@ -614,6 +614,8 @@ fn filters_find_instances() {
     let instance = lab.describe(&id);
     let (vpc, subnet, private) = (text(&instance["VpcId"]), text(&instance["SubnetId"]), text(&instance["PrivateIpAddress"]));
     let (public, eni) = (text(&instance["PublicIpAddress"]), text(&instance["NetworkInterfaces"][0]["NetworkInterfaceId"]));
+    let tag = [("ResourceId.1", &*eni), ("Tag.1.Key", "of-the-eni"), ("Tag.1.Value", "yes")];
+    lab.api.call("CreateTags", &tag).unwrap();
     for (name, value, found) in [
         ("instance-state-name", "running", true),
         ("instance-state-name", "pending", false),
@@ -636,6 +638,27 @@ fn filters_find_instances() {
         ("owner-id", "123456789012", true),
         ("tenancy", "dedicated", false),
         ("block-device-mapping.volume-id", "*", false),
+        ("boot-mode", "uefi*", true),
+        ("ebs-optimized", "false", true),
+        ("hibernation-options.configured", "true", false),
+        ("host-id", "*", false),
+        ("metadata-options.http-protocol-ipv4", "enabled", true),
+        ("metadata-options.http-protocol-ipv6", "disabled", true),
+        ("metadata-options.state", "applied", true),
+        ("network-interface.addresses.association.public-dns-name", "ec2-203-*", true),
+        ("network-interface.attachment.instance-id", &id, true),
+        ("network-interface.attachment.network-card-index", "0", true),
+        ("network-interface.ipv6-native", "false", true),
+        ("network-interface.outpost-arn", "*", false),
+        ("network-interface.requester-id", "*", false),
+        ("network-interface.tag-key", "of-the-eni", true),
+        ("network-interface.tag-value", "yes", true),
+        ("network-interface.tag-value", "no", false),
+        ("operator.managed", "false", true),
+        ("private-dns-name-options.hostname-type", "ip-name", true),
+        ("product-code.type", "*", false),
+        ("tag:Name", "no", false),
+        ("usage-operation-update-time", "20*", true),
     ] {
         let answer = lab.api.call("DescribeInstances", &[("Filter.1.Name", name), ("Filter.1.Value.1", value)]).unwrap();
         let reservations = answer["Reservations"].as_array().unwrap();
@@ -646,4 +669,74 @@ fn filters_find_instances() {
         lab.api.code("DescribeInstances", &[("Filter.1.Name", "colour"), ("Filter.1.Value.1", "x")]),
         "InvalidParameterValue"
     );
+}
+
+#[test]
+fn pages_of_filtered_instances_together_are_all_that_pass() {
+    let lab = Fixture::new();
+    let launch = |tag: &str| {
+        let tags = [
+            ("MinCount", "4"),
+            ("MaxCount", "4"),
+            ("TagSpecification.1.ResourceType", "instance"),
+            ("TagSpecification.1.Tag.1.Key", "team"),
+            ("TagSpecification.1.Tag.1.Value", tag),
+        ];
+        let made = lab.try_run(&tags).unwrap();
+        made["Instances"].as_array().unwrap().iter().map(|one| text(&one["InstanceId"])).collect::<Vec<_>>()
+    };
+    let (one, _, other) = (launch("red"), launch("blue"), launch("red"));
+    let mut wanted: Vec<String> = one.into_iter().chain(other).collect();
+    let (mut seen, mut token, mut sizes) = (Vec::new(), None::<String>, Vec::new());
+    loop {
+        let mut ask = vec![("Filter.1.Name", "tag:team"), ("Filter.1.Value.1", "r?d"), ("MaxResults", "5")];
+        ask.extend(token.as_deref().map(|token| ("NextToken", token)));
+        let page = lab.api.call("DescribeInstances", &ask).unwrap();
+        let reservations = page["Reservations"].as_array().unwrap();
+        let ids = reservations.iter().flat_map(|reservation| reservation["Instances"].as_array().unwrap());
+        let before = seen.len();
+        seen.extend(ids.map(|instance| text(&instance["InstanceId"])));
+        sizes.push(seen.len() - before);
+        token = page.get("NextToken").map(text);
+        if token.is_none() {
+            break;
+        }
+        // The last one of a page may be gone when the next is asked for.
+        lab.on("TerminateInstances", seen.last().unwrap()).unwrap();
+    }
+    assert_eq!(sizes, [5, 3]);
+    (seen.sort(), wanted.sort());
+    assert_eq!(seen, wanted);
+    let both = [("InstanceId.1", &*wanted[0]), ("MaxResults", "5")];
+    assert_eq!(lab.api.code("DescribeInstances", &both), "InvalidParameterCombination");
+}
+
+#[test]
+fn an_elastic_ip_is_found_by_the_address_that_it_stands_for() {
+    let lab = Fixture::new();
+    let id = lab.run(&[]);
+    let eni = text(&lab.describe(&id)["NetworkInterfaces"][0]["NetworkInterfaceId"]);
+    let second =
+        lab.api.call("AssignPrivateIpAddresses", &[("NetworkInterfaceId", &eni), ("SecondaryPrivateIpAddressCount", "1")]);
+    let second = text(&second.unwrap()["AssignedPrivateIpAddresses"][0]["PrivateIpAddress"]);
+    let allocation = text(&lab.api.call("AllocateAddress", &[]).unwrap()["AllocationId"]);
+    let associate = [("AllocationId", &*allocation), ("NetworkInterfaceId", &eni), ("PrivateIpAddress", &second)];
+    let association = text(&lab.api.call("AssociateAddress", &associate).unwrap()["AssociationId"]);
+    for (name, value, found) in [
+        ("network-interface.addresses.association.allocation-id", &allocation, 1),
+        ("network-interface.addresses.association.association-id", &association, 1),
+        // These look at primary addresses only.
+        ("network-interface.association.allocation-id", &allocation, 0),
+        ("network-interface.association.association-id", &association, 0),
+    ] {
+        let answer = lab.api.call("DescribeInstances", &[("Filter.1.Name", name), ("Filter.1.Value.1", value)]).unwrap();
+        assert_eq!(answer["Reservations"].as_array().unwrap().len(), found, "{name}");
+    }
+    let public = lab.api.call("DescribeAddresses", &[("AllocationId.1", &allocation)]).unwrap();
+    let public = text(&public["Addresses"][0]["PublicIp"]);
+    for (name, found) in [("addresses.association.public-ip", 1), ("association.public-ip", 0)] {
+        let ask = [("Filter.1.Name", name), ("Filter.1.Value.1", &*public)];
+        let answer = lab.api.call("DescribeNetworkInterfaces", &ask).unwrap();
+        assert_eq!(answer["NetworkInterfaces"].as_array().unwrap().len(), found, "{name}");
+    }
 }

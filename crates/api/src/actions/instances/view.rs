@@ -1,6 +1,12 @@
 //! Instances as answers show them.
 
-use openvpc_model::{Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, Subnet, dns};
+use std::cell::OnceCell;
+use std::fmt;
+use std::str::FromStr;
+
+use openvpc_model::{
+    IamName, Instance, InstanceId, InstanceState, NetworkInterface, PrivateAddress, PublicMapping, ReservationId, Subnet, dns,
+};
 
 use super::super::interfaces::view as interfaces;
 use super::super::prelude::*;
@@ -8,41 +14,67 @@ use super::super::prelude::*;
 /// Where the root file system would be; there are no volumes behind it.
 pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
 
-/// An instance with what belongs to its reservation.
-pub(super) struct Row {
-    pub(super) reservation: String,
-    pub(super) owner: String,
-    pub(super) shape: shapes::Instance,
-    /// Allocation and association ids of Elastic IPs, which filters know but the answer doesn't show.
-    pub(super) allocations: Vec<String>,
-    pub(super) associations: Vec<String>,
+/// An instance that may become part of an answer.
+pub(super) struct Row<'a> {
+    pub(super) network: &'a Network,
+    pub(super) instance: &'a Instance,
+    /// Made when the first filter asks for it.
+    shape: OnceCell<Box<shapes::Instance>>,
 }
 
-impl Row {
-    pub(super) fn new(network: &Network, instance: &Instance) -> Self {
-        let enis = network.enis_of(instance.id);
-        let here = |eni: &openvpc_model::EniId| enis.iter().any(|mine| mine.id == *eni);
-        let eips = || network.elastic_ips.values().filter(|eip| eip.association.as_ref().is_some_and(|a| here(&a.eni)));
-        Self {
-            reservation: instance.reservation.to_string(),
-            owner: instance.owner.account.to_string(),
-            shape: instance_shape(network, instance),
-            allocations: eips().map(|eip| eip.id.to_string()).collect(),
-            associations: eips().filter_map(|eip| eip.association.as_ref()).map(|a| a.id.to_string()).collect(),
-        }
+impl<'a> Row<'a> {
+    pub(super) fn new(network: &'a Network, instance: &'a Instance) -> Self {
+        Self { network, instance, shape: OnceCell::new() }
+    }
+
+    /// The answer's form.
+    pub(super) fn shape(&self) -> &shapes::Instance {
+        self.shape.get_or_init(|| Box::new(instance_shape(self.network, self.instance)))
+    }
+
+    fn into_shape(self) -> shapes::Instance {
+        self.shape();
+        self.shape.into_inner().map_or_else(Default::default, |shape| *shape)
+    }
+}
+
+/// Instances are shown by the calls that made them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(ReservationId, u32, InstanceId);
+
+impl Place {
+    pub(super) fn of(instance: &Instance) -> Self {
+        Self(instance.reservation, instance.launch_index, instance.id)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.0, self.1, self.2)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, ' ');
+        let mut next = || parts.next().ok_or(());
+        Ok(Self(next()?.parse().map_err(drop)?, next()?.parse().map_err(drop)?, next()?.parse().map_err(drop)?))
     }
 }
 
 /// Instances under the calls that made them. Those of one call must follow one another.
-pub(super) fn reservations(rows: Vec<Row>) -> Vec<shapes::Reservation> {
+pub(super) fn reservations(rows: Vec<Row<'_>>) -> Vec<shapes::Reservation> {
     let mut reservations: Vec<shapes::Reservation> = Vec::new();
     for row in rows {
+        let id = row.instance.reservation.to_string();
         match reservations.last_mut() {
-            Some(last) if last.reservation_id.as_ref() == Some(&row.reservation) => last.instances.push(row.shape),
+            Some(last) if last.reservation_id.as_ref() == Some(&id) => last.instances.push(row.into_shape()),
             _ => reservations.push(shapes::Reservation {
-                reservation_id: Some(row.reservation),
-                owner_id: Some(row.owner),
-                instances: vec![row.shape],
+                reservation_id: Some(id),
+                owner_id: Some(row.instance.owner.account.to_string()),
+                instances: vec![row.into_shape()],
                 ..Default::default()
             }),
         }
@@ -105,10 +137,7 @@ fn instance_shape(network: &Network, instance: &Instance) -> shapes::Instance {
         enclave_options: Some(shapes::EnclaveOptions { enabled: Some(false) }),
         hibernation_options: Some(shapes::HibernationOptions { configured: Some(false) }),
         hypervisor: Some("xen".to_owned()),
-        iam_instance_profile: options
-            .iam_instance_profile
-            .clone()
-            .map(|arn| shapes::IamInstanceProfile { arn: Some(arn), id: None }),
+        iam_instance_profile: options.iam_instance_profile.as_deref().map(|arn| profile(network, instance, arn)),
         image_id: Some(instance.image.clone()),
         instance_id: Some(instance.id.to_string()),
         instance_type: Some(instance.instance_type.clone()),
@@ -160,6 +189,14 @@ fn instance_shape(network: &Network, instance: &Instance) -> shapes::Instance {
         vpc_id: (!gone).then(|| instance.vpc.to_string()),
         ..Default::default()
     }
+}
+
+/// An instance profile, with its id where IAM knows it.
+pub(super) fn profile(network: &Network, instance: &Instance, arn: &str) -> shapes::IamInstanceProfile {
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    let known = network.instance_profiles.get(&IamName::new(instance.owner.account, name));
+    let id = known.filter(|profile| profile.arn() == arn).map(|profile| profile.id.clone());
+    shapes::IamInstanceProfile { arn: Some(arn.to_owned()), id }
 }
 
 /// The name of the instance inside its VPC, made of what the subnet says.

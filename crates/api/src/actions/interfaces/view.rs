@@ -1,7 +1,5 @@
 //! Interfaces as answers show them.
 
-use std::sync::Arc;
-
 use openvpc_model::{
     Anchor, Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping,
     SecurityGroup, Subnet, UnixMillis, Vpc, dns,
@@ -14,17 +12,72 @@ pub(super) const MANAGED_ATTACHMENT: &str = "ela-attach";
 
 /// An interface that may become part of an answer. Filters look at the interface itself, because making the answer of
 /// each of a hundred thousand costs more than finding the few that are wanted.
-pub(super) struct Row {
-    pub(super) network: Arc<Network>,
-    pub(super) eni: Arc<NetworkInterface>,
+pub(super) struct Row<'a> {
+    pub(super) network: &'a Network,
+    pub(super) eni: &'a NetworkInterface,
     /// The attachment that ended just now, to be shown in the place of none.
     pub(super) ended: Option<Box<shapes::NetworkInterfaceAttachment>>,
 }
 
-impl Row {
+impl<'a> Row<'a> {
+    pub(super) const FIELDS: Fields<'a, Self> = Fields {
+        tags: None,
+        fields: &[
+            ("addresses.association.owner-id", |row, m| row.public().for_each(|public| m.offer(&ip_owner(row.eni, public)))),
+            ("addresses.association.public-ip", |row, m| row.public().for_each(|public| m.show(&public.address))),
+            ("addresses.primary", |row, m| {
+                let primary = row.eni.primary_ipv4();
+                row.eni.private_addresses.iter().for_each(|slot| m.offer(&(primary == Some(slot.address))));
+            }),
+            ("addresses.private-ip-address", |row, m| row.eni.private_addresses.iter().for_each(|slot| m.show(&slot.address))),
+            ("association.allocation-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.allocation_id))),
+            ("association.association-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.association_id))),
+            ("association.ip-owner-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.ip_owner_id))),
+            ("association.public-dns-name", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_dns_name))),
+            ("association.public-ip", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_ip))),
+            ("attachment.attach-time", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attach_time))),
+            ("attachment.attachment-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attachment_id))),
+            ("attachment.delete-on-termination", |row, m| {
+                row.attachment().iter().for_each(|a| m.offer(&a.delete_on_termination))
+            }),
+            ("attachment.device-index", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.device_index))),
+            ("attachment.instance-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_id))),
+            ("attachment.instance-owner-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_owner_id))),
+            ("attachment.status", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.status))),
+            ("availability-zone", |row, m| m.offer(&row.eni.zone.name(&row.eni.owner.region))),
+            ("availability-zone-id", |row, m| m.offer(&row.eni.zone.id(&row.eni.owner.region))),
+            ("description", |row, m| m.offer(&row.eni.description)),
+            ("group-id", |row, m| row.eni.groups.iter().for_each(|group| m.show(group))),
+            ("group-name", |row, m| {
+                let groups = row.eni.groups.iter().filter_map(|group| row.network.get::<SecurityGroup>(group));
+                groups.for_each(|group| m.offer(&group.name));
+            }),
+            ("interface-type", |row, m| {
+                m.offer(&row.eni.interface_type);
+                // The one type that the filter spells otherwise than the answer.
+                m.offer(&(row.eni.interface_type == "natGateway").then_some("nat_gateway"));
+            }),
+            ("ipv6-addresses.ipv6-address", |row, m| row.eni.ipv6_addresses.iter().for_each(|address| m.show(address))),
+            ("mac-address", |row, m| m.show(&row.eni.mac)),
+            ("network-interface-id", |row, m| m.show(&row.eni.id)),
+            ("operator.managed", |_, m| m.offer(&operator().managed)),
+            ("operator.principal", |_, m| m.offer(&operator().principal)),
+            ("owner-id", |row, m| m.show(&row.eni.owner.account)),
+            ("private-dns-name", |row, m| m.offer(&private_name(row.network, row.eni))),
+            ("private-ip-address", |row, m| row.eni.primary_ipv4().iter().for_each(|address| m.show(address))),
+            ("requester-id", |row, m| m.offer(&requester(row.eni))),
+            ("requester-managed", |row, m| m.offer(&row.eni.requester_managed)),
+            ("source-dest-check", |row, m| m.offer(&row.eni.source_dest_check)),
+            ("status", |row, m| m.offer(status(row.eni))),
+            ("subnet-id", |row, m| m.show(&row.eni.subnet)),
+            ("tag:", |row, m| m.tags(&row.eni.tags)),
+            ("vpc-id", |row, m| m.show(&row.eni.vpc)),
+        ],
+    };
+
     /// The answer's form.
     pub(super) fn shape(&self) -> shapes::NetworkInterface {
-        let mut shape = interface(&self.network, &self.eni);
+        let mut shape = interface(self.network, self.eni);
         if let Some(ended) = &self.ended {
             shape.attachment = Some((**ended).clone());
         }
@@ -38,87 +91,38 @@ impl Row {
     /// The association of the primary address, which most don't have.
     fn association(&self) -> Option<shapes::NetworkInterfaceAssociation> {
         let public = self.eni.private_addresses.first()?.public.as_ref()?;
-        Some(association(&self.network, &self.eni, public))
+        Some(association(self.network, self.eni, public))
     }
 
     fn attachment(&self) -> Option<shapes::NetworkInterfaceAttachment> {
-        self.ended.as_deref().cloned().or_else(|| attachment(&self.network, &self.eni))
+        self.ended.as_deref().cloned().or_else(|| attachment(self.network, self.eni))
     }
 }
 
-pub(super) static INTERFACE_FIELDS: Fields<Row> = Fields {
-    tags: None,
-    fields: &[
-        ("addresses.association.owner-id", |row, m| row.public().for_each(|public| m.offer(&ip_owner(&row.eni, public)))),
-        ("addresses.association.public-ip", |row, m| row.public().for_each(|public| m.show(&public.address))),
-        ("addresses.primary", |row, m| {
-            let primary = row.eni.primary_ipv4();
-            row.eni.private_addresses.iter().for_each(|slot| m.offer(&(primary == Some(slot.address))));
-        }),
-        ("addresses.private-ip-address", |row, m| row.eni.private_addresses.iter().for_each(|slot| m.show(&slot.address))),
-        ("association.allocation-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.allocation_id))),
-        ("association.association-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.association_id))),
-        ("association.ip-owner-id", |row, m| row.association().iter().for_each(|a| m.offer(&a.ip_owner_id))),
-        ("association.public-dns-name", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_dns_name))),
-        ("association.public-ip", |row, m| row.association().iter().for_each(|a| m.offer(&a.public_ip))),
-        ("attachment.attach-time", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attach_time))),
-        ("attachment.attachment-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.attachment_id))),
-        ("attachment.delete-on-termination", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.delete_on_termination))),
-        ("attachment.device-index", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.device_index))),
-        ("attachment.instance-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_id))),
-        ("attachment.instance-owner-id", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.instance_owner_id))),
-        ("attachment.status", |row, m| row.attachment().iter().for_each(|a| m.offer(&a.status))),
-        ("availability-zone", |row, m| m.offer(&row.eni.zone.name(&row.eni.owner.region))),
-        ("availability-zone-id", |row, m| m.offer(&row.eni.zone.id(&row.eni.owner.region))),
-        ("description", |row, m| m.offer(&row.eni.description)),
-        ("group-id", |row, m| row.eni.groups.iter().for_each(|group| m.show(group))),
-        ("group-name", |row, m| {
-            let groups = row.eni.groups.iter().filter_map(|group| row.network.get::<SecurityGroup>(group));
-            groups.for_each(|group| m.offer(&group.name));
-        }),
-        ("interface-type", |row, m| {
-            m.offer(&row.eni.interface_type);
-            // The one type that the filter spells otherwise than the answer.
-            m.offer(&(row.eni.interface_type == "natGateway").then_some("nat_gateway"));
-        }),
-        ("ipv6-addresses.ipv6-address", |row, m| row.eni.ipv6_addresses.iter().for_each(|address| m.show(address))),
-        ("mac-address", |row, m| m.show(&row.eni.mac)),
-        ("network-interface-id", |row, m| m.show(&row.eni.id)),
-        ("operator.managed", |_, m| m.offer(&operator().managed)),
-        ("operator.principal", |_, m| m.offer(&operator().principal)),
-        ("owner-id", |row, m| m.show(&row.eni.owner.account)),
-        ("private-dns-name", |row, m| m.offer(&private_name(&row.network, &row.eni))),
-        ("private-ip-address", |row, m| row.eni.primary_ipv4().iter().for_each(|address| m.show(address))),
-        ("requester-id", |row, m| m.offer(&requester(&row.eni))),
-        ("requester-managed", |row, m| m.offer(&row.eni.requester_managed)),
-        ("source-dest-check", |row, m| m.offer(&row.eni.source_dest_check)),
-        ("status", |row, m| m.offer(status(&row.eni))),
-        ("subnet-id", |row, m| m.show(&row.eni.subnet)),
-        ("tag:", |row, m| m.tags(&row.eni.tags)),
-        ("vpc-id", |row, m| m.show(&row.eni.vpc)),
-    ],
-};
+/// Where an index has what a filter's value names.
+type AnchorOf = fn(&str) -> Option<Anchor>;
 
-/// The interfaces of a network that filters can let through, as far as an index says so; none when none does.
-pub(super) fn candidates(network: &Network, filters: &[shapes::Filter]) -> Option<Vec<Arc<NetworkInterface>>> {
-    filters.iter().find_map(|filter| {
-        let anchor: fn(&str) -> Option<Anchor> = match filter.name.as_deref()? {
-            "vpc-id" => |value| value.parse().ok().map(Anchor::Vpc),
-            "subnet-id" => |value| value.parse().ok().map(Anchor::Subnet),
-            "group-id" => |value| value.parse().ok().map(Anchor::SecurityGroup),
-            "addresses.private-ip-address" | "private-ip-address" | "ipv6-addresses.ipv6-address" => {
-                |value| value.parse().ok().map(Anchor::Address)
-            }
-            "mac-address" => |value| value.parse().ok().map(Anchor::Mac),
-            _ => return None,
-        };
+/// The filters that an index serves, those first that few interfaces pass.
+const INDEXED: &[(&str, AnchorOf)] = &[
+    ("mac-address", |value| value.parse().ok().map(Anchor::Mac)),
+    ("association.public-ip", |value| value.parse().ok().map(Anchor::PublicAddress)),
+    ("addresses.association.public-ip", |value| value.parse().ok().map(Anchor::PublicAddress)),
+    ("private-ip-address", |value| value.parse().ok().map(Anchor::Address)),
+    ("addresses.private-ip-address", |value| value.parse().ok().map(Anchor::Address)),
+    ("ipv6-addresses.ipv6-address", |value| value.parse().ok().map(Anchor::Address)),
+    ("subnet-id", |value| value.parse().ok().map(Anchor::Subnet)),
+    ("group-id", |value| value.parse().ok().map(Anchor::SecurityGroup)),
+    ("vpc-id", |value| value.parse().ok().map(Anchor::Vpc)),
+];
+
+/// Where an index has all interfaces that filters can let through; none when no index serves.
+pub(super) fn anchors(filters: &[shapes::Filter]) -> Option<Vec<Anchor>> {
+    let of = |(name, anchor): &(&str, AnchorOf)| {
+        let filter = filters.iter().find(|filter| filter.name.as_deref() == Some(*name))?;
         // A value with wildcards, or that is no such id, leaves it to looking at all of them.
-        let anchors: Vec<_> = filter.values.iter().map(|value| anchor(&filters::literal(value)?)).collect::<Option<_>>()?;
-        let mut found: Vec<_> = anchors.iter().flat_map(|anchor| network.by::<NetworkInterface>(*anchor)).cloned().collect();
-        found.sort_by_key(|eni| eni.id);
-        found.dedup_by_key(|eni| eni.id);
-        Some(found)
-    })
+        filter.values.iter().map(|value| anchor(&filters::literal(value)?)).collect()
+    };
+    INDEXED.iter().find_map(of)
 }
 
 fn operator() -> shapes::OperatorResponse {
@@ -218,12 +222,15 @@ pub(in super::super) fn attachment_status(network: &Network, present: &Attachmen
     }
 }
 
+/// The Elastic IP that a public address is; none for one that came with a launch.
+pub(in super::super) fn elastic_ip<'a>(network: &'a Network, public: &PublicMapping) -> Option<&'a std::sync::Arc<ElasticIp>> {
+    let association = public.association?;
+    let is_it = |eip: &&std::sync::Arc<ElasticIp>| eip.association.as_ref().is_some_and(|here| here.id == association);
+    network.by::<ElasticIp>(Anchor::PublicAddress(public.address)).find(is_it)
+}
+
 fn association(network: &Network, eni: &NetworkInterface, public: &PublicMapping) -> shapes::NetworkInterfaceAssociation {
-    let is_it = |eip: &&std::sync::Arc<ElasticIp>| {
-        let here = eip.association.as_ref().map(|association| association.id);
-        here.is_some() && here == public.association
-    };
-    let allocation = network.all::<ElasticIp>().find(is_it).map(|eip| eip.id.to_string());
+    let allocation = elastic_ip(network, public).map(|eip| eip.id.to_string());
     shapes::NetworkInterfaceAssociation {
         allocation_id: allocation,
         association_id: public.association.map(|id| id.to_string()),

@@ -177,3 +177,29 @@ fn tags_are_filtered_and_paged() {
     assert!(rest.get("NextToken").is_none());
     assert_eq!(api.code("DescribeTags", &[("Filter.1.Name", "colour"), ("Filter.1.Value.1", "x")]), "InvalidParameterValue");
 }
+
+#[test]
+fn pages_of_tags_go_on_behind_the_last_one_also_when_it_went() {
+    let api = api();
+    let resources = one_of_each(&api);
+    for (_, id) in &resources {
+        ["a key", "b", "c"].iter().for_each(|key| drop(tag(&api, id, key, "v").unwrap()));
+    }
+    let row = |tag: &Value| (text(&tag["ResourceId"]), text(&tag["Key"]));
+    let all: Vec<_> = api.call("DescribeTags", &[]).unwrap()["Tags"].as_array().unwrap().iter().map(row).collect();
+    assert_eq!(all.len(), resources.len() * 3);
+    let (mut seen, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let mut ask = vec![("MaxResults", "5")];
+        ask.extend(token.as_deref().map(|token| ("NextToken", token)));
+        let page = api.call("DescribeTags", &ask).unwrap();
+        seen.extend(page["Tags"].as_array().unwrap().iter().map(row));
+        token = page.get("NextToken").map(text);
+        if token.is_none() {
+            break;
+        }
+        let (resource, key): &(String, String) = seen.last().unwrap();
+        api.call("DeleteTags", &[("ResourceId.1", resource), ("Tag.1.Key", key)]).unwrap();
+    }
+    assert_eq!(seen, all);
+}
