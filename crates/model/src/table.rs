@@ -195,10 +195,8 @@ pub(crate) mod anchors_of {
     use super::Anchor;
     use crate::route::TableUser;
     use crate::{
-    use crate::{
         EgressOnlyGateway, ElasticIp, InternetGateway, NetworkAcl, NetworkInterface, Peer, RouteDestination, RouteTable,
         SecurityGroup, Subnet,
-    };
     };
 
     type Visit<'a> = &'a mut dyn FnMut(Anchor);
@@ -360,6 +358,33 @@ mod tests {
         let mut expected = vec![id(7), id(8), id(50)];
         expected.sort_unstable();
         assert_eq!(network.internet_gateways.changed_since(&old.internet_gateways), expected);
+    }
+
+    #[test]
+    fn what_names_an_anchor_is_found_from_a_key_on_and_as_it_was_written_last() {
+        let mut network = Network::default();
+        let vpc = |n: u64| VpcId::from_random(n);
+        (0..10).for_each(|n| write(&mut network, n));
+        for n in 0..10 {
+            let mut gateway = InternetGateway::clone(&network.internet_gateways[&id(n)]);
+            gateway.vpc = Some(vpc(n % 3));
+            network.insert(gateway.clone());
+            gateway.tags.insert("n".to_owned(), n.to_string());
+            network.insert(gateway);
+        }
+        let table = &network.internet_gateways;
+        let any = |vpcs: &[u64], behind: Option<u64>| {
+            let anchors: Vec<_> = vpcs.iter().map(|n| Anchor::Vpc(vpc(*n))).collect();
+            let found = table.by_any(&anchors, behind.map(id).as_ref());
+            found.map(|gateway| gateway.tags["n"].parse::<u64>().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(any(&[0], None), [0, 3, 6, 9]);
+        assert_eq!(any(&[0], Some(3)), [6, 9]);
+        assert_eq!(any(&[0], Some(4)), [6, 9], "also behind one that isn't there");
+        assert_eq!(any(&[2, 0, 2], Some(2)), [3, 5, 6, 8, 9]);
+        assert_eq!((any(&[7], None), any(&[], None)), (vec![], vec![]));
+        assert_eq!(table.by(Anchor::Vpc(vpc(1))).count(), 3);
+        assert_eq!(table.behind(Some(&id(7))).map(|gateway| gateway.id).collect::<Vec<_>>(), [id(8), id(9)]);
     }
 
     proptest! {
