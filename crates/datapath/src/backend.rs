@@ -1,4 +1,4 @@
-//! What moves packets, behind one trait: the user-space path, nothing at all, and later the kernel path.
+//! What moves packets, behind one trait: the kernel path, the user-space path, or nothing at all.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +7,7 @@ use openvpc_pipeline::{EniIndex, FlowSink, Tables};
 use crate::DatapathError;
 use crate::details::Detail;
 use crate::engine::{Engine, EngineCounters, SinkHandle, Uplink};
+use crate::kernel::{FastMaps, FastPath, FastProgram, Punt};
 use crate::namespace::NetNs;
 use crate::netlink::LinkIndex;
 use crate::packet_socket::PacketSocket;
@@ -18,6 +19,8 @@ pub enum BackendKind {
     None,
     /// The engine thread of this process.
     UserSpace,
+    /// A program in the kernel, for all flows that the engine thread has judged.
+    Kernel,
 }
 
 impl BackendKind {
@@ -26,6 +29,7 @@ impl BackendKind {
         match self {
             Self::None => "none",
             Self::UserSpace => "user space",
+            Self::Kernel => "kernel",
         }
     }
 }
@@ -45,23 +49,35 @@ pub trait Backend: Send + Sync {
     /// When packets may still be judged by older tables.
     fn apply(&self, tables: Arc<Tables>) -> Result<(), DatapathError>;
 
+    /// Takes the fabric in use, before any link of it is connected.
+    ///
+    /// # Errors
+    /// When the kernel refuses something that this path can't do without.
+    fn open(&self, fabric: &NetNs) -> Result<(), DatapathError>;
+
     /// Connects the link `wire` as that interface, in place of the one it had before.
     ///
     /// # Errors
     /// When the kernel refuses; the interface is then not connected.
     fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError>;
 
-    /// Disconnects an interface, if it is connected.
+    /// Disconnects an interface, if it is connected, from the link that it had.
     ///
     /// # Errors
     /// When its packets may still pass.
-    fn detach(&self, eni: EniIndex) -> Result<(), DatapathError>;
+    fn detach(&self, eni: EniIndex, wire: LinkIndex) -> Result<(), DatapathError>;
 
     /// Connects the link `wire` as the internet.
     ///
     /// # Errors
     /// When the kernel refuses.
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError>;
+
+    /// Takes notice that every link of an earlier daemon that goes on is connected.
+    ///
+    /// # Errors
+    /// When the engine has ended.
+    fn adopted(&self) -> Result<(), DatapathError>;
 
     /// What was counted so far.
     ///
@@ -75,42 +91,56 @@ pub trait Backend: Send + Sync {
     }
 }
 
-/// The user-space path.
-pub struct UserSpace<S> {
+/// The engine's thread, with or without a kernel tier below it.
+pub struct EngineBackend<S> {
     engine: Engine<S>,
     kind: BackendKind,
     generation: Mutex<u64>,
+    program: Option<FastProgram>,
+    /// Handed to the engine together with the way up from the program.
+    maps: Mutex<Option<FastMaps>>,
 }
 
-impl<S: FlowSink + 'static> UserSpace<S> {
-    /// Starts the engine; `sink` lives in its thread.
+impl<S: FlowSink + 'static> EngineBackend<S> {
+    /// Starts the engine, above the kernel tier if there is one; `sink` lives in its thread.
     ///
     /// # Errors
     /// When the thread can't be started.
-    pub fn start(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
-        Self::of_kind(BackendKind::UserSpace, tables, sink)
+    pub(crate) fn start(kernel: Option<(FastProgram, FastMaps)>, tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        let kind = if kernel.is_some() { BackendKind::Kernel } else { BackendKind::UserSpace };
+        let (program, maps) = kernel.unzip();
+        let generation = Mutex::new(tables.generation());
+        Ok(Self { engine: Engine::start(tables, sink)?, kind, generation, program, maps: Mutex::new(maps) })
     }
 
     /// The backend of an API without packets: it holds the sink, whose windows close all the same, and gets no links.
     ///
     /// # Errors
     /// When the thread can't be started.
-    pub fn without_packets(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
-        Self::of_kind(BackendKind::None, tables, sink)
-    }
-
-    fn of_kind(kind: BackendKind, tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
-        let generation = Mutex::new(tables.generation());
-        Ok(Self { engine: Engine::start(tables, sink)?, kind, generation })
+    pub(crate) fn without_packets(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        Ok(Self { kind: BackendKind::None, ..Self::start(None, tables, sink)? })
     }
 
     /// The sink inside.
     pub fn sink(&self) -> SinkHandle<S> {
         self.engine.sink()
     }
+
+    /// A socket on a link: all that there is in user space, and the way out beside the kernel path.
+    fn socket(&self, fabric: &NetNs, wire: LinkIndex) -> Result<PacketSocket, DatapathError> {
+        match self.program {
+            Some(_) => PacketSocket::open_to_send(fabric, wire),
+            None => PacketSocket::open(fabric, wire),
+        }
+    }
+
+    /// Puts the program in front of a link that the engine knows.
+    fn attach_program(&self, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
+        self.program.as_ref().map_or(Ok(()), |program| program.attach(fabric, wire))
+    }
 }
 
-impl<S: FlowSink + 'static> Backend for UserSpace<S> {
+impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
     fn kind(&self) -> BackendKind {
         self.kind
     }
@@ -125,19 +155,41 @@ impl<S: FlowSink + 'static> Backend for UserSpace<S> {
         Ok(())
     }
 
-    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.add_port(eni, PacketSocket::open(fabric, wire)?)
+    fn open(&self, fabric: &NetNs) -> Result<(), DatapathError> {
+        let maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match maps {
+            Some(maps) => self.engine.set_fast_path(FastPath::new(maps)?, Punt::open(fabric)?),
+            None => Ok(()),
+        }
     }
 
-    fn detach(&self, eni: EniIndex) -> Result<(), DatapathError> {
+    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
+        self.engine.add_port(eni, wire, self.socket(fabric, wire)?)?;
+        self.attach_program(fabric, wire)
+    }
+
+    fn detach(&self, eni: EniIndex, wire: LinkIndex) -> Result<(), DatapathError> {
+        if let Some(program) = &self.program {
+            program.detach(wire);
+        }
         self.engine.remove_port(eni)
     }
 
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.set_uplink(uplink, PacketSocket::open(fabric, wire)?)
+        self.engine.set_uplink(uplink, wire, self.socket(fabric, wire)?)?;
+        self.attach_program(fabric, wire)
+    }
+
+    fn adopted(&self) -> Result<(), DatapathError> {
+        self.engine.adopt()
     }
 
     fn counters(&self) -> Result<EngineCounters, DatapathError> {
         self.engine.counters()
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        // An engine that has ended has nothing to say.
+        self.engine.fast_details().unwrap_or_default()
     }
 }

@@ -18,6 +18,7 @@ pub mod capture;
 pub mod details;
 pub mod engine;
 mod error;
+mod kernel;
 pub mod machine;
 pub mod namespace;
 pub mod netlink;

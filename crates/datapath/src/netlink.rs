@@ -150,6 +150,13 @@ impl Netlink {
         }
     }
 
+    /// Lets that many frames wait on a link.
+    pub fn set_queue_length(&mut self, link: LinkIndex, frames: u32) -> Result<(), DatapathError> {
+        let mut message = LinkUnspec::new_with_index(link.0).build();
+        message.attributes.push(LinkAttribute::TxQueueLen(frames));
+        self.change(RouteNetlinkMessage::SetLink(message), || format!("set the queue length of link {}", link.0))
+    }
+
     /// Takes a link down.
     pub fn set_down(&mut self, link: LinkIndex) -> Result<(), DatapathError> {
         let message = LinkUnspec::new_with_index(link.0).down().build();

@@ -87,7 +87,17 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens a socket on the link with number `link` in `namespace`.
     pub fn open(namespace: &NetNs, link: LinkIndex) -> Result<Self, DatapathError> {
-        namespace.within(|| Self::open_here(link))?.attempt(|| format!("open a packet socket on link {}", link.0))
+        Self::open_for(libc::ETH_P_ALL as u16, namespace, link)
+    }
+
+    /// Opens a socket that only sends.
+    pub fn open_to_send(namespace: &NetNs, link: LinkIndex) -> Result<Self, DatapathError> {
+        Self::open_for(0, namespace, link)
+    }
+
+    fn open_for(protocol: u16, namespace: &NetNs, link: LinkIndex) -> Result<Self, DatapathError> {
+        let opened = namespace.within(|| Self::open_here(link, protocol))?;
+        opened.attempt(|| format!("open a packet socket on link {}", link.0))
     }
 
     /// Fills `batch` with the frames that wait, as many as fit, and returns how many there are; 0 when none waits.
@@ -142,7 +152,7 @@ impl PacketSocket {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(statistics.tp_drops) }
     }
 
-    fn open_here(link: LinkIndex) -> io::Result<Self> {
+    fn open_here(link: LinkIndex, protocol: u16) -> io::Result<Self> {
         // Protocol 0 receives nothing: frames begin to arrive with the bind below, when every option is in place.
         // SAFETY: no memory is involved.
         let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
@@ -162,7 +172,7 @@ impl PacketSocket {
         // SAFETY: `sockaddr_ll` is plain numbers, for which zero is a value.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_protocol = protocol.to_be();
         address.sll_ifindex = i32::try_from(link.0).map_err(|_| io::Error::from_raw_os_error(libc::ENODEV))?;
         // SAFETY: the address and its length describe one `sockaddr_ll` that lives through the call.
         let bound =

@@ -22,9 +22,9 @@ mod walk;
 pub mod wire;
 
 pub use compile::{EniEntry, EniIndex, MTU, NextHop, Tables, compile};
-pub use flow::{ALLOWANCE, FlowState};
+pub use flow::{ALLOWANCE, Connection, End, Exchanges, FlowKey, FlowState, Phase, Progress, Tracking};
 pub use stages::internet_gateway::MTU as INTERNET_GATEWAY_MTU;
-pub use step::{Ingress, step};
+pub use step::{Ingress, preview, step};
 pub use time::Nanos;
 pub use trace::{HeaderView, Hop, HopAction, NoTrace, Tracer};
 pub use verdict::*;

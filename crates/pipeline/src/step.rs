@@ -3,7 +3,7 @@
 use crate::compile::{EniIndex, NextHop, Tables};
 use crate::flow::{DatagramKey, FlowState};
 use crate::time::Nanos;
-use crate::trace::Tracer;
+use crate::trace::{NoTrace, Tracer};
 use crate::verdict::Verdict;
 use crate::walk::Walk;
 use crate::wire::PacketHeader;
@@ -55,4 +55,9 @@ pub fn step<T: Tracer>(
             Walk::new(tables, state, &packet, now, tracer).run(ingress)
         }
     }
+}
+
+/// What [`step`] would say of a packet that nobody has sent. The flows take no notice of it.
+pub fn preview(tables: &Tables, state: &mut FlowState, ingress: Ingress, packet: &PacketHeader, now: Nanos) -> Verdict {
+    Walk::new(tables, state, packet, now, &mut NoTrace).preview().run(ingress)
 }

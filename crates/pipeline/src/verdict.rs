@@ -13,6 +13,7 @@ use openvpc_model::{
 };
 
 use crate::compile::{EniIndex, Tables};
+use crate::flow::FlowKey;
 use crate::wire::{Rewrite, Transport};
 
 /// The answer for one packet.
@@ -22,6 +23,22 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// One entry per interface and direction that judged the packet, for flow logs and counters.
     pub legs: Legs,
+    /// What it rests on, for whoever wants to apply it to later packets of the same flow.
+    pub basis: Basis,
+}
+
+/// What a verdict rests on: as long as this stays as it is, another packet of the same flow gets the same verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// Whether that is so at all; not where the packet's own size or hop limit, or what became of a connection, decided.
+    pub lasts: bool,
+    /// The tracked flows that the packet belongs to, at the interface it left by and at the one it came to. They may
+    /// still expire or be closed.
+    pub flows: [Option<FlowKey>; 2],
+    /// The VPCs whose rules were asked, by index.
+    pub vpcs: [Option<u32>; 2],
+    /// Whether it was asked who has a public address.
+    pub internet: bool,
 }
 
 /// Deliver or drop.

@@ -26,7 +26,7 @@ use crate::step::Ingress;
 use crate::time::Nanos;
 use crate::trace::{HeaderView, Hop, HopAction, Tracer};
 use crate::verdict::{
-    Action, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, ResourceId, RuleId, TrafficPath, Verdict,
+    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, ResourceId, RuleId, TrafficPath, Verdict,
 };
 use crate::wire::{InnerHeader, PacketHeader, Rewrite};
 
@@ -51,6 +51,9 @@ pub(crate) struct Walk<'a, T> {
     router: Option<IpAddr>,
     legs: Legs,
     drop: Option<Drop>,
+    basis: Basis,
+    /// Whether flows take no notice of the packet.
+    is_preview: bool,
 }
 
 /// The walk is over; [`Walk::drop`] says why.
@@ -84,7 +87,14 @@ impl<'a, T: Tracer> Walk<'a, T> {
             router: None,
             legs: Legs::EMPTY,
             drop: None,
+            basis: Basis { lasts: packet.fragment.is_none(), ..Basis::default() },
+            is_preview: false,
         }
+    }
+
+    /// The same, for a packet that nobody has sent: flows take no notice of it.
+    pub fn preview(self) -> Self {
+        Self { is_preview: true, ..self }
     }
 
     /// Goes all the way.
@@ -99,7 +109,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
             // Only `deny` and `halt` make a `Stop`, and both set the drop.
             (Err(Stop), None) => Outcome::Drop(denial(ResourceId::Internet, None, Code::UnknownDestination, None)),
         };
-        Verdict { outcome, legs: self.legs }
+        Verdict { outcome, legs: self.legs, basis: self.basis }
     }
 
     fn start_at_eni(&mut self, index: EniIndex, next_hop: NextHop) -> Result<Egress, Stop> {
@@ -107,6 +117,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
             return Err(self.halt(ResourceId::Internet, None, Code::UnknownDestination, Some(Direction::Egress)));
         };
         self.router = Some(from.subnet.router_address(self.view.source));
+        self.basis.vpcs[0] = Some(from.eni.vpc_index);
         self.check_sender(from)?;
         let choice = match next_hop {
             NextHop::Router => route::choose(self.tables, from.vpc, &from.subnet.routes, self.view.destination),
@@ -232,7 +243,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
     }
 
     /// The VPC whose internet gateway answers for the destination.
-    fn answering_vpc(&self) -> Option<(u32, Option<PublicAddress>)> {
+    fn answering_vpc(&mut self) -> Option<(u32, Option<PublicAddress>)> {
+        self.basis.internet = true;
         match self.view.destination {
             IpAddr::V4(v4) => self.tables.internet().ipv4(v4).map(|public| (public.vpc_index, Some(*public))),
             IpAddr::V6(v6) => self.tables.internet().ipv6(v6).map(|vpc_index| (vpc_index, None)),
@@ -242,6 +254,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     /// In through the internet gateway of a VPC.
     fn enter_vpc(&mut self, vpc_index: u32, public: Option<PublicAddress>) -> Result<Egress, Stop> {
         let ingress = Some(Direction::Ingress);
+        self.basis.vpcs[1] = Some(vpc_index);
         let Some(vpc) = self.tables.vpc(vpc_index) else {
             return Err(self.halt(ResourceId::Internet, None, Code::InternetUnreachable, ingress));
         };
@@ -307,6 +320,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     /// The last stretch: network ACL if a subnet boundary was crossed, destination check, security groups.
     fn arrive(&mut self, to: Seat<'_>, crosses: bool) -> Result<Egress, Stop> {
         let (eni, ingress) = (ResourceId::Eni(to.eni.eni.id), Some(Direction::Ingress));
+        self.basis.vpcs[1] = Some(to.eni.vpc_index);
         if !to.eni.running {
             self.deny(eni, None, Code::InstanceNotRunning, ingress)?;
         }
@@ -347,9 +361,11 @@ impl<'a, T: Tracer> Walk<'a, T> {
             inner: self.inner.as_ref(),
             peer_classes: classes,
             now: self.now,
-            commit: self.drop.is_none(),
+            commit: self.drop.is_none() && !self.is_preview,
         };
         let answer = security_group::judge(self.flows, &question);
+        self.basis.lasts &= answer.lasts;
+        self.basis.flows[usize::from(direction == Direction::Ingress)] = answer.flow;
         let Some(code) = answer.denied else {
             self.report(answer.resource, answer.rule, HopAction::Allow, Some(direction), self.view);
             return Ok(());
@@ -376,6 +392,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     /// Counts a router on the way that isn't transparent.
     fn count_hop(&mut self, router: ResourceId) -> Result<(), Stop> {
         if self.packet.ttl.saturating_sub(self.hops) <= 1 {
+            self.basis.lasts = false;
             let reply = self.error(IcmpErrorKind::TimeExceeded);
             return self.deny_with(Drop { reply, ..denial(router, None, Code::HopLimitExceeded, None) });
         }
@@ -386,6 +403,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     /// Sees to it that the packet fits a stretch of the way, or may be fragmented to fit.
     fn fit(&mut self, resource: ResourceId, mtu: u16) -> Result<(), Stop> {
         if self.packet.size.max_segment > u32::from(mtu) && self.packet.dont_fragment {
+            self.basis.lasts = false;
             let reply = self.error(IcmpErrorKind::PacketTooBig { mtu });
             return self.deny_with(Drop { reply, ..denial(resource, None, Code::MtuExceeded, None) });
         }

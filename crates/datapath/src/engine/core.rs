@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use openvpc_model::UnixMillis;
+use openvpc_model::interface::MacAddress;
 use openvpc_pipeline::verdict::{Delivery, Egress, FlowSink, IcmpError, IcmpErrorKind, LegCounts, Outcome};
 use openvpc_pipeline::wire::build::{self, ErrorMessage};
 use openvpc_pipeline::wire::link::{ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
@@ -12,6 +13,7 @@ use openvpc_pipeline::{EniIndex, FlowState, Ingress, Nanos, NextHop, NoTrace, Ta
 use super::counters::{DropReason, EngineCounters, LinkDrop, PortCounters};
 use super::uplink::Uplink;
 use super::{cut, offload};
+use crate::kernel::FastPath;
 use crate::packet_socket::{FrameBatch, PacketSocket, VnetHeader};
 
 /// Where frames come from and go to.
@@ -58,10 +60,12 @@ pub struct Now {
 /// this way allocates, locks or waits.
 pub struct EngineCore<P, S> {
     pub(super) tables: Arc<Tables>,
-    flows: FlowState,
-    sink: S,
+    pub(super) flows: FlowState,
+    pub(super) sink: S,
+    /// The kernel tier, where there is one.
+    pub(super) fast: Option<Box<FastPath>>,
     /// By index of the interface; boxed, since most places are empty once interfaces have come and gone.
-    enis: Vec<Option<Box<Connected<P>>>>,
+    pub(super) enis: Vec<Option<Box<Connected<P>>>>,
     pub(super) uplink: Option<(Uplink, Connected<P>)>,
     fates: Vec<Fate>,
     scratch: Vec<u8>,
@@ -73,7 +77,7 @@ pub struct EngineCore<P, S> {
 /// A port and what passed it. Counters outlast the port: an interface goes from instance to instance, and back.
 pub(super) struct Connected<P> {
     port: Option<P>,
-    counters: PortCounters,
+    pub(super) counters: PortCounters,
 }
 
 /// What is to become of a frame that lies in a buffer, changed as it is to leave.
@@ -96,6 +100,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             tables,
             flows,
             sink,
+            fast: None,
             enis: Vec::new(),
             uplink: None,
             fates: Vec::with_capacity(64),
@@ -111,6 +116,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     pub fn swap(&mut self, tables: Arc<Tables>) {
         self.flows.sync(&tables);
         let older = std::mem::replace(&mut self.tables, Arc::clone(&tables));
+        if let Some(fast) = &mut self.fast {
+            fast.swap(&tables, &older);
+        }
         for eni in tables.gone_since(&older) {
             self.forget_unconnected(eni);
         }
@@ -151,7 +159,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Whether flows are tracked, which [`Self::sweep`] is to look at from time to time.
     pub fn has_flows(&self) -> bool {
-        !self.flows.is_empty()
+        self.fast.is_some() || !self.flows.is_empty()
     }
 
     /// Forgets idle flows, a part of them at each call.
@@ -171,14 +179,25 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         port.receive(batch);
         self.unusable += batch.unusable() - unusable;
 
+        self.judge_batch(batch, now, |_, _| Some(from));
+        batch.len()
+    }
+
+    /// Deals with a batch of frames that the fast path handed up.
+    pub fn take_punted(&mut self, batch: &mut FrameBatch, now: Now) {
+        self.judge_batch(batch, now, |core, origin| core.fast.as_ref()?.place(origin));
+    }
+
+    fn judge_batch(&mut self, batch: &mut FrameBatch, now: Now, from: impl Fn(&Self, u32) -> Option<PortId>) {
         self.fates.clear();
         for index in 0..batch.len() {
+            let from = batch.origin(index).and_then(|origin| from(self, origin));
             let Some((header, frame)) = batch.frame_mut(index) else { break };
-            let fate = self.judge(from, header, frame, now);
+            // A frame of a link that has gone meanwhile.
+            let fate = from.map_or(Fate::End, |from| self.judge(from, header, frame, now));
             self.fates.push(fate);
         }
         self.send_batch(batch);
-        batch.len()
     }
 
     /// Deals with one frame.
@@ -254,7 +273,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             connected.counters.received.add(counts.packets, counts.bytes);
         }
 
+        let flow = self.fast_flow(from, &packet);
         let verdict = step(&self.tables, &mut self.flows, ingress, &packet, now.monotonic, &mut NoTrace);
+        if let Some(flow) = flow {
+            self.learn(flow, ingress, frame, &verdict, now.monotonic);
+        }
         for leg in verdict.legs.iter() {
             self.sink.record(&self.tables, leg, counts, now.wall);
         }
@@ -290,24 +313,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         frame: &mut [u8],
     ) -> Result<Fate, LinkDrop> {
         let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
-        let (to, destination, source) = match delivery.to {
-            Egress::Eni(eni) => {
-                let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
-                if !self.is_connected(eni) {
-                    return Err(LinkDrop::NotConnected);
-                }
-                // Within a subnet a frame keeps its sender; what was routed comes from the router.
-                let source = match ingress {
-                    Ingress::Eni { next_hop: NextHop::Eni(_), .. } => ethernet.source,
-                    _ => self.tables.router_mac(eni),
-                };
-                (PortId::Eni(eni), entry.eni.mac, source)
-            }
-            Egress::Internet => {
-                let (uplink, _) = self.uplink.as_ref().ok_or(LinkDrop::NotConnected)?;
-                (PortId::Uplink, uplink.next_hop, uplink.mac)
-            }
-        };
+        let (to, destination, source) = self.way_out(ingress, delivery.to, ethernet.source)?;
         Ethernet { destination, source, ..ethernet }.emit(frame);
         delivery.rewrite.apply(&mut frame[ETHERNET_LEN..], header.needs_checksum());
         let length = frame.len();
@@ -315,6 +321,33 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             true => Fate::Cut { to, length, mtu: delivery.mtu },
             false => Fate::Send { to, length },
         })
+    }
+
+    /// The port that a packet leaves by, and the hardware addresses of the link there: receiver's and sender's.
+    pub(super) fn way_out(
+        &self,
+        ingress: Ingress,
+        to: Egress,
+        sender: MacAddress,
+    ) -> Result<(PortId, MacAddress, MacAddress), LinkDrop> {
+        match to {
+            Egress::Eni(eni) => {
+                let entry = self.tables.eni(eni).ok_or(LinkDrop::NotConnected)?;
+                if !self.is_connected(eni) {
+                    return Err(LinkDrop::NotConnected);
+                }
+                // Within a subnet a frame keeps its sender; what was routed comes from the router.
+                let source = match ingress {
+                    Ingress::Eni { next_hop: NextHop::Eni(_), .. } => sender,
+                    _ => self.tables.router_mac(eni),
+                };
+                Ok((PortId::Eni(eni), entry.eni.mac, source))
+            }
+            Egress::Internet => {
+                let (uplink, _) = self.uplink.as_ref().ok_or(LinkDrop::NotConnected)?;
+                Ok((PortId::Uplink, uplink.next_hop, uplink.mac))
+            }
+        }
     }
 
     /// Sends an ICMP error about the packet in `frame` back to where it came from.
@@ -419,10 +452,18 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 
     fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {
-        match port {
-            PortId::Eni(eni) => self.enis.get_mut(eni.0 as usize)?.as_deref_mut(),
-            PortId::Uplink => self.uplink.as_mut().map(|(_, connected)| connected),
-        }
+        connected_mut(&mut self.enis, &mut self.uplink, port)
+    }
+}
+
+pub(super) fn connected_mut<'a, P>(
+    enis: &'a mut [Option<Box<Connected<P>>>],
+    uplink: &'a mut Option<(Uplink, Connected<P>)>,
+    port: PortId,
+) -> Option<&'a mut Connected<P>> {
+    match port {
+        PortId::Eni(eni) => enis.get_mut(eni.0 as usize)?.as_deref_mut(),
+        PortId::Uplink => uplink.as_mut().map(|(_, connected)| connected),
     }
 }
 

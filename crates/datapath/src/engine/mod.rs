@@ -18,6 +18,7 @@
 mod core;
 mod counters;
 mod cut;
+mod learn;
 mod link_layer;
 mod offload;
 mod thread;

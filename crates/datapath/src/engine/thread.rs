@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openvpc_model::UnixMillis;
 use openvpc_pipeline::{EniIndex, FlowSink, Nanos, Tables};
@@ -16,7 +16,10 @@ use super::core::{EngineCore, Now, PortId};
 use super::counters::EngineCounters;
 use super::uplink::Uplink;
 use crate::DatapathError;
+use crate::details::Detail;
 use crate::error::Attempt;
+use crate::kernel::{FastPath, Punt};
+use crate::netlink::LinkIndex;
 use crate::packet_socket::{FrameBatch, PacketSocket};
 
 /// The running engine. It ends, and takes no more frames, when this is dropped.
@@ -46,7 +49,7 @@ impl<S: FlowSink + 'static> Engine<S> {
             poll,
             wake: Arc::clone(&wake),
             commands,
-            clock: Clock { start: Instant::now() },
+            punt: None,
             stop: false,
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
@@ -58,10 +61,26 @@ impl<S: FlowSink + 'static> Engine<S> {
         self.mailbox.ask(move |worker| worker.core.swap(tables))
     }
 
-    /// Connects an interface; a port it had before is closed.
-    pub fn add_port(&self, eni: EniIndex, socket: PacketSocket) -> Result<(), DatapathError> {
+    /// Leaves to the kernel tier what has been judged; from now on frames come by `punt` alone.
+    pub(crate) fn set_fast_path(&self, fast: FastPath, punt: Punt) -> Result<(), DatapathError> {
         self.mailbox.ask(move |worker| {
-            worker.watch(&socket, u64::from(eni.0))?;
+            worker.watch(&punt, PUNT)?;
+            fast.set_punt(punt.link().0);
+            worker.core.set_fast_path(fast);
+            worker.punt = Some(punt);
+            Ok(())
+        })?
+    }
+
+    /// Takes over the flows that the kernel tier carried for an earlier daemon, once all links are connected.
+    pub(crate) fn adopt(&self) -> Result<(), DatapathError> {
+        self.mailbox.ask(|worker| worker.core.adopt(now().monotonic))
+    }
+
+    /// Connects an interface, whose link has that number; a port it had before is closed.
+    pub fn add_port(&self, eni: EniIndex, link: LinkIndex, socket: PacketSocket) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| {
+            worker.connect(PortId::Eni(eni), link, &socket)?;
             worker.core.add_port(eni, socket);
             Ok(())
         })?
@@ -69,13 +88,16 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// Disconnects an interface.
     pub fn remove_port(&self, eni: EniIndex) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| drop(worker.core.remove_port(eni)))
+        self.mailbox.ask(move |worker| {
+            worker.core.forget_flows_of(PortId::Eni(eni), now());
+            drop(worker.core.remove_port(eni));
+        })
     }
 
     /// Connects the internet.
-    pub fn set_uplink(&self, uplink: Uplink, socket: PacketSocket) -> Result<(), DatapathError> {
+    pub fn set_uplink(&self, uplink: Uplink, link: LinkIndex, socket: PacketSocket) -> Result<(), DatapathError> {
         self.mailbox.ask(move |worker| {
-            worker.watch(&socket, UPLINK)?;
+            worker.connect(PortId::Uplink, link, &socket)?;
             worker.core.set_uplink(uplink, socket);
             Ok(())
         })?
@@ -83,7 +105,15 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// The counters of every connected interface and of the uplink.
     pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
-        self.mailbox.ask(|worker| worker.core.counters())
+        self.mailbox.ask(|worker| {
+            worker.core.collect(true, now());
+            worker.core.counters()
+        })
+    }
+
+    /// What the kernel tier says of itself, if there is one.
+    pub(crate) fn fast_details(&self) -> Result<Vec<Detail>, DatapathError> {
+        self.mailbox.ask(|worker| worker.core.fast.as_ref().map(|fast| fast.details()).unwrap_or_default())
     }
 
     /// A handle to the sink.
@@ -111,7 +141,8 @@ impl<S: FlowSink + 'static> SinkHandle<S> {
         work: impl FnOnce(&mut S, &Tables, UnixMillis) -> R + Send + 'static,
     ) -> Result<R, DatapathError> {
         self.mailbox.ask(move |worker| {
-            let now = worker.clock.now();
+            let now = now();
+            worker.core.collect(true, now);
             let (sink, tables) = worker.core.sink();
             work(sink, tables, now.wall)
         })
@@ -166,7 +197,8 @@ struct Worker<S> {
     poll: OwnedFd,
     wake: Arc<OwnedFd>,
     commands: mpsc::Receiver<Command<S>>,
-    clock: Clock,
+    /// Where frames come from that the kernel tier doesn't know what to do with.
+    punt: Option<Punt>,
     stop: bool,
 }
 
@@ -174,9 +206,12 @@ impl<S: FlowSink> Worker<S> {
     fn run(mut self) {
         let mut batch = FrameBatch::new(BATCH);
         let mut events = Vec::with_capacity(EVENTS);
-        let mut sweep_at = self.clock.now().monotonic;
+        let mut sweep_at = now().monotonic;
         while !self.stop {
-            let sweep = Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() };
+            let sweep = match self.core.has_stale_flows() {
+                true => Timespec { tv_sec: 0, tv_nsec: 0 },
+                false => Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() },
+            };
             let patience = self.core.has_flows().then_some(&sweep);
             events.clear();
             match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), patience) {
@@ -190,11 +225,16 @@ impl<S: FlowSink> Worker<S> {
                 match event.data.u64() {
                     WAKE => self.run_commands(),
                     UPLINK => self.take_frames(PortId::Uplink, &mut batch),
+                    PUNT => self.take_punted(&mut batch),
                     eni => self.take_frames(PortId::Eni(EniIndex(eni as u32)), &mut batch),
                 }
             }
-            let now = self.clock.now();
+            let now = now();
+            if self.core.has_stale_flows() {
+                self.core.refresh(now.monotonic);
+            }
             if now.monotonic.0 >= sweep_at.0 {
+                self.core.collect(false, now);
                 self.core.sweep(now.monotonic);
                 sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
             }
@@ -214,7 +254,7 @@ impl<S: FlowSink> Worker<S> {
 
     /// A few batches at most, so that a busy port does not keep the others waiting.
     fn take_frames(&mut self, port: PortId, batch: &mut FrameBatch) {
-        let now = self.clock.now();
+        let now = now();
         for _ in 0..TURN {
             let core = &mut self.core;
             // A packet that finds a bug loses itself and its batch, not the machine's network.
@@ -229,26 +269,54 @@ impl<S: FlowSink> Worker<S> {
         }
     }
 
-    fn watch(&self, socket: &PacketSocket, data: u64) -> Result<(), DatapathError> {
+    /// The same for frames that the kernel tier handed up.
+    fn take_punted(&mut self, batch: &mut FrameBatch) {
+        let now = now();
+        for _ in 0..TURN {
+            let (core, Some(punt)) = (&mut self.core, &self.punt) else { return };
+            // An error is a TAP that was taken away from outside; no frame comes any more.
+            let received = punt.receive(batch).unwrap_or(0);
+            if panic::catch_unwind(AssertUnwindSafe(|| core.take_punted(batch, now))).is_err() {
+                tracing::error!("a frame made the engine panic; its batch is lost");
+                core.recover(PortId::Uplink);
+            }
+            if received < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Has the frames of a link come here: those of the kernel tier by the punt, else by the socket.
+    fn connect(&mut self, place: PortId, link: LinkIndex, socket: &PacketSocket) -> Result<(), DatapathError> {
+        if self.punt.is_some() {
+            return self.core.add_fast_port(place, link.0, now());
+        }
+        let data = match place {
+            PortId::Eni(eni) => u64::from(eni.0),
+            PortId::Uplink => UPLINK,
+        };
+        self.watch(socket, data)
+    }
+
+    fn watch(&self, socket: &impl AsFd, data: u64) -> Result<(), DatapathError> {
         epoll::add(&self.poll, socket.as_fd(), EventData::new_u64(data), EventFlags::IN).attempt(|| "wait for frames of a link")
     }
 }
 
-/// The clocks that frames are stamped with.
-struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    fn now(&self) -> Now {
-        // A machine whose clock stands before 1970 writes flow logs of 1970.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { monotonic: Nanos(self.start.elapsed().as_nanos() as u64), wall: UnixMillis(wall.as_millis() as u64) }
+/// What frames are stamped with: the clock that the kernel tier stamps flows with, and the machine's wall clock.
+fn now() -> Now {
+    let monotonic = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // A machine whose clock stands before 1970 writes flow logs of 1970.
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now {
+        monotonic: Nanos(monotonic.tv_sec as u64 * 1_000_000_000 + monotonic.tv_nsec as u64),
+        wall: UnixMillis(wall.as_millis() as u64),
     }
 }
 
 const WAKE: u64 = u64::MAX;
 const UPLINK: u64 = u64::MAX - 1;
+const PUNT: u64 = u64::MAX - 2;
 
 /// Frames received at once: what of super-packets fits a core's own cache, between their way in and their way out.
 const BATCH: usize = 8;

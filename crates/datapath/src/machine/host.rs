@@ -16,6 +16,7 @@ use super::{Config, Machine, Outcome, PATIENCE, Report, is_ending};
 use crate::DatapathError;
 use crate::backend::Backend;
 use crate::error::Attempt;
+use crate::kernel;
 use crate::namespace::NetNs;
 use crate::netlink::{Link, Netlink};
 use crate::sandbox::{self, Fabric, Sandbox, SandboxSpec};
@@ -85,6 +86,7 @@ impl Host {
         exits: &Exits,
     ) -> Result<(Netlink, Option<LabInternet>), DatapathError> {
         let mut netlink = Netlink::open(fabric.net_ns())?;
+        backend.open(fabric.net_ns())?;
         if !lab_internet {
             return Ok((netlink, None));
         }
@@ -110,7 +112,8 @@ impl Host {
         }
         // Whatever fails from here on is tried again for all.
         let looked_at_all = self.looked_at_all.take();
-        if self.unexplored {
+        let first = self.unexplored;
+        if first {
             self.explore(config, network)?;
             self.unexplored = false;
         }
@@ -145,6 +148,9 @@ impl Host {
         }
         self.unsettled.extend(reports.iter().map(|report| report.instance));
         self.looked_at_all = if concerned.is_none() { Some(Instant::now()) } else { looked_at_all };
+        if first {
+            backend.adopted()?;
+        }
         Ok(reports)
     }
 
@@ -195,6 +201,7 @@ impl Host {
         if self.internet.is_some() {
             wanted.insert(internet::WIRE.into());
         }
+        wanted.insert(kernel::PUNT_NAME.into());
         for link in self.netlink.links()?.into_iter().filter(|link| link.name != "lo" && !wanted.contains(&link.name)) {
             links::remove(&mut self.netlink, link.index)?;
         }
@@ -383,7 +390,7 @@ impl Host {
     /// Disconnects links whatever happens: one that can't be removed has nothing behind it, and goes with the fabric.
     fn disconnect_all(&mut self, backend: &dyn Backend, links: BTreeMap<EniId, (EniIndex, HostLink)>) {
         for (eni, (index, link)) in links {
-            let removed = backend.detach(index).and_then(|()| links::remove(&mut self.netlink, link.wire));
+            let removed = backend.detach(index, link.wire).and_then(|()| links::remove(&mut self.netlink, link.wire));
             if let Err(error) = removed {
                 tracing::warn!(%eni, %error, "can't remove a link");
             }

@@ -33,9 +33,10 @@ use openvpc_pipeline::{FlowSink, Tables};
 
 use self::host::Host;
 use crate::DatapathError;
-use crate::backend::{Backend, BackendKind, UserSpace};
+use crate::backend::{Backend, BackendKind, EngineBackend};
 use crate::details::Detail;
 use crate::engine::{EngineCounters, SinkHandle};
+use crate::kernel;
 use crate::namespace::NetNs;
 use crate::sandbox::{Fabric, Helper, ProcessRecord, Sandbox};
 
@@ -47,6 +48,8 @@ pub struct MachineConfig {
     pub hidden: Vec<PathBuf>,
     /// Which path packets take. With [`BackendKind::None`] nothing is launched, and every instance counts as running.
     pub backend: BackendKind,
+    /// Whether the user-space path will do where the kernel path was named, but the machine doesn't give it.
+    pub or_user_space: bool,
     /// Whether there is a lab internet behind the internet gateways.
     pub lab_internet: bool,
     /// The program that knows the hidden commands.
@@ -82,6 +85,7 @@ pub struct Machine {
     config: Config,
     backend: Arc<dyn Backend>,
     host: Option<Mutex<Host>>,
+    no_kernel: Option<String>,
 }
 
 struct Config {
@@ -101,19 +105,26 @@ impl Machine {
         tables: Arc<Tables>,
         sink: S,
     ) -> Result<(Self, SinkHandle<S>), DatapathError> {
-        let MachineConfig { dir, hidden, backend, lab_internet, helper, on_exit } = config;
+        let MachineConfig { dir, hidden, backend, or_user_space, lab_internet, helper, on_exit } = config;
+        let (kernel, no_kernel) = match backend {
+            BackendKind::Kernel => match kernel::load(&dir) {
+                Err(error) if or_user_space => (None, Some(error.to_string())),
+                loaded => (Some(loaded?), None),
+            },
+            BackendKind::UserSpace | BackendKind::None => (None, None),
+        };
         let backend = match backend {
-            BackendKind::None => UserSpace::without_packets(tables, sink)?,
-            BackendKind::UserSpace => UserSpace::start(tables, sink)?,
+            BackendKind::None => EngineBackend::without_packets(tables, sink)?,
+            BackendKind::UserSpace | BackendKind::Kernel => EngineBackend::start(kernel, tables, sink)?,
         };
         let sink = backend.sink();
         let backend: Arc<dyn Backend> = Arc::new(backend);
         let config = Config { dir, hidden, helper };
         let host = match backend.kind() {
             BackendKind::None => None,
-            BackendKind::UserSpace => Some(Mutex::new(Host::open(&config, &*backend, lab_internet, on_exit)?)),
+            BackendKind::UserSpace | BackendKind::Kernel => Some(Mutex::new(Host::open(&config, &*backend, lab_internet, on_exit)?)),
         };
-        Ok((Self { config, backend, host }, sink))
+        Ok((Self { config, backend, host, no_kernel }, sink))
     }
 
     /// Puts tables in force: on return, no packet is judged by older ones. Quick; for the path of a commit.
@@ -186,6 +197,11 @@ impl Machine {
         self.backend.kind()
     }
 
+    /// Why packets don't take the kernel path that was named first.
+    pub fn why_no_kernel(&self) -> Option<&str> {
+        self.no_kernel.as_deref()
+    }
+
     /// Ends. With `keep_running`, instances and the internet stay for the next daemon, and packets rest until it is
     /// there; otherwise nothing of them remains but the instances' directories.
     ///
@@ -193,7 +209,10 @@ impl Machine {
     /// When something could not be stopped.
     pub fn shutdown(self, keep_running: bool) -> Result<(), DatapathError> {
         match self.host {
-            Some(host) if !keep_running => host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&*self.backend),
+            Some(host) if !keep_running => {
+                let closed = host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&*self.backend);
+                closed.and(kernel::unpin_all(&self.config.dir))
+            }
             _ => Ok(()),
         }
     }
@@ -206,6 +225,7 @@ impl Machine {
         let found = Sandbox::find_all(&Self::instances_dir(dir))?;
         let stopped = host::stop_all(found.iter().map(|(_, sandbox)| sandbox));
         Fabric::close_left_behind(&Self::fabric_dir(dir))?;
+        kernel::unpin_all(dir)?;
         stopped
     }
 

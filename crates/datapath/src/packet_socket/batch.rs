@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 use super::VnetHeader;
+use crate::kernel::Punted;
 
 /// Room for a number of frames of any size, filled by [`super::PacketSocket::receive`] again and again.
 ///
@@ -19,6 +20,8 @@ pub struct FrameBatch {
 struct Filled {
     slot: u32,
     length: u32,
+    /// The link that a frame from the punt came from.
+    origin: u32,
 }
 
 impl FrameBatch {
@@ -71,6 +74,49 @@ impl FrameBatch {
         self.unusable
     }
 
+    /// The link that frame `index` came from, for those that the fast path handed up.
+    pub(crate) fn origin(&self, index: usize) -> Option<u32> {
+        Some(self.filled.get(index)?.origin)
+    }
+
+    /// Fills the batch with frames that wait in the queue of the fast path's TAP, each behind a [`Punted`].
+    pub(crate) fn fill_from_tap(&mut self, queue: BorrowedFd<'_>) -> io::Result<usize> {
+        self.filled.clear();
+        for slot in 0..self.messages.len() as u32 {
+            let mut punted = Punted::default();
+            // SAFETY: the batch is borrowed exclusively, and the length is that of a whole slot.
+            let (header, frame) = unsafe { (self.slots.header_mut(slot), self.slots.frame_mut(slot, Self::FRAME as u32)) };
+            let parts = [
+                libc::iovec { iov_base: (&raw mut *header).cast(), iov_len: mem::size_of::<VnetHeader>() },
+                libc::iovec { iov_base: (&raw mut punted).cast(), iov_len: mem::size_of::<Punted>() },
+                libc::iovec { iov_base: frame.as_mut_ptr().cast(), iov_len: frame.len() },
+            ];
+            // SAFETY: the parts describe memory that is borrowed exclusively for the length of the call, and of which any
+            // octets are values.
+            let length = unsafe { libc::readv(queue.as_raw_fd(), parts.as_ptr(), 3) };
+            if length < 0 {
+                let error = io::Error::last_os_error();
+                match error.raw_os_error() {
+                    Some(libc::EAGAIN | libc::EINTR) => break,
+                    // The kernel has thrown away a frame that the header can't express.
+                    Some(libc::EINVAL) => {
+                        self.unusable += 1;
+                        continue;
+                    }
+                    _ => return Err(error),
+                }
+            }
+            let before = mem::size_of::<VnetHeader>() + mem::size_of::<Punted>();
+            let length = (length as usize).saturating_sub(before);
+            if header.needs_checksum() {
+                header.checksum_start = header.checksum_start.saturating_sub(mem::size_of::<Punted>() as u16);
+            }
+            header.header_length = header.header_length.saturating_sub(mem::size_of::<Punted>() as u16);
+            self.filled.push(Filled { slot, length: length as u32, origin: punted.port });
+        }
+        Ok(self.filled.len())
+    }
+
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.filled.clear();
         let received = self.receive_messages(socket)?;
@@ -80,7 +126,7 @@ impl FrameBatch {
                 self.unusable += 1;
                 continue;
             }
-            self.filled.push(Filled { slot: slot as u32, length: length as u32 });
+            self.filled.push(Filled { slot: slot as u32, length: length as u32, origin: 0 });
         }
         Ok(self.filled.len())
     }

@@ -90,6 +90,7 @@ pub fn config(dir: &TempDir) -> MachineConfig {
         dir: dir.path().to_owned(),
         hidden: vec![dir.path().to_owned()],
         backend: BackendKind::UserSpace,
+        or_user_space: false,
         lab_internet: true,
         helper: Helper::at(env!("CARGO_BIN_EXE_sandbox-helper")),
         on_exit: Box::new(|| {}),

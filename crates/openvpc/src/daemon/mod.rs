@@ -78,6 +78,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
         dir: machine_dir,
         hidden: vec![data_dir.clone()],
         backend,
+        or_user_space: options.datapath == Datapath::Auto,
         lab_internet: backend != BackendKind::None,
         helper: Helper::current(),
         on_exit: Box::new(move || on_exit.wake()),
@@ -247,11 +248,12 @@ fn choose_backend(datapath: Datapath, machine_dir: &Path) -> Result<(BackendKind
     if datapath == Datapath::None {
         return Ok((BackendKind::None, "asked for with --datapath none".to_owned()));
     }
-    if datapath == Datapath::Kernel {
-        return Err(Failure::new("this openvpc has no kernel path; use --datapath auto, which forwards in user space"));
-    }
     let standing = privileges::acquire(&Machine::fabric_dir(machine_dir), &Machine::instances_dir(machine_dir));
     match standing {
+        Ok(Standing::Root) if datapath != Datapath::Rootless => Ok((BackendKind::Kernel, "as root".to_owned())),
+        Ok(Standing::Rootless) if datapath == Datapath::Kernel => {
+            Err(Failure::new("the kernel path needs root; use --datapath auto, which forwards in user space without"))
+        }
         Ok(Standing::Root) => Ok((BackendKind::UserSpace, "as root".to_owned())),
         Ok(Standing::Rootless) => Ok((BackendKind::UserSpace, "in an unprivileged user namespace".to_owned())),
         Err(error) => Err(Failure::new(format!("{error}; or run the API without packets: --datapath none"))),

@@ -12,7 +12,7 @@ use crate::wire::{ICMP, ICMPV6, InnerHeader, TCP, TcpInfo, Transport, UDP};
 /// A flow as one interface sees it. Both directions have the same key: it names the end on the interface's side (local) and
 /// the other one (remote), not source and destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FlowKey {
+pub struct FlowKey {
     remote: u128,
     local: u128,
     /// Remote and local port; for ICMP the request's type and the identifier.
@@ -80,11 +80,18 @@ impl FlowKey {
         Some((Self { remote: bits(remote), local: bits(local), ports, eni, protocol, marks }, is_request))
     }
 
+    /// The flow that a packet with this header belongs to at an interface. None when it belongs to none.
+    pub fn of(eni: EniIndex, direction: Direction, packet: &HeaderView) -> Option<Self> {
+        let HeaderView { source, destination, protocol, transport } = *packet;
+        Self::new(eni, direction, source, destination, protocol, transport).map(|(key, _)| key)
+    }
+
+    /// The interface.
     pub fn eni(&self) -> EniIndex {
         self.eni
     }
 
-    pub fn protocol(&self) -> u8 {
+    pub(super) fn protocol(&self) -> u8 {
         self.protocol
     }
 }

@@ -20,8 +20,10 @@ use crate::compile::{EniIndex, Interfaces, Tables};
 use crate::time::Nanos;
 
 pub(crate) use fragments::{DatagramKey, Fragments};
-pub(crate) use key::{Flow, FlowKey};
-use tcp::{Connection, Side};
+pub(crate) use key::Flow;
+pub use key::FlowKey;
+use tcp::Side;
+pub use tcp::{Connection, End, Phase};
 
 /// How many flows an interface may have tracked at once. AWS documents the limit's existence, not its size.
 pub const ALLOWANCE: u32 = 262_144;
@@ -65,23 +67,39 @@ struct Tracked {
     /// The direction of the first packet.
     originated: Direction,
     progress: Progress,
+    /// How many hold it: as long as somebody does, it doesn't expire.
+    holders: u8,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Progress {
+/// How far a tracked flow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A TCP connection.
     Tcp(Connection),
+    /// Datagrams to and fro.
     Udp(Exchanges),
+    /// An ICMP query and its answers.
     Icmp,
+    /// Packets of other protocols.
     Other,
 }
 
 /// How often request and answer went by over UDP.
-#[derive(Clone, Copy, Debug, Default)]
-struct Exchanges {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchanges {
     /// Answers that followed a request; 2 stands for more.
-    completed: u8,
+    pub completed: u8,
     /// The last packet was the originator's.
-    asking: bool,
+    pub asking: bool,
+}
+
+/// A tracked flow as [`FlowState::tracked`] shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracking {
+    /// The direction of the first packet, at the interface.
+    pub originated: Direction,
+    /// How far it is.
+    pub progress: Progress,
 }
 
 impl FlowState {
@@ -125,7 +143,7 @@ impl FlowState {
         let buckets = self.flows.num_buckets();
         for _ in 0..budget.min(buckets) {
             self.cursor = if self.cursor + 1 < buckets { self.cursor + 1 } else { 0 };
-            if self.flows.get_bucket(self.cursor).is_some_and(|flow| flow.expires <= now)
+            if self.flows.get_bucket(self.cursor).is_some_and(|flow| flow.is_past(now))
                 && let Ok(entry) = self.flows.get_bucket_entry(self.cursor)
             {
                 let (flow, _) = entry.remove();
@@ -137,6 +155,63 @@ impl FlowState {
             let hasher = &self.hasher;
             self.flows.reserve(self.flows.capacity() / 2, |flow| hasher.hash_one(flow.key));
         }
+    }
+
+    /// A tracked flow; none when it is forgotten.
+    pub fn tracked(&self, key: &FlowKey) -> Option<Tracking> {
+        let found = self.flows.find(self.hasher.hash_one(key), |tracked| tracked.key == *key)?;
+        Some(Tracking { originated: found.originated, progress: found.progress })
+    }
+
+    /// Keeps a flow, however long no packet of it comes by here, since its packets pass elsewhere. Whoever holds a flow
+    /// tells how it went on by [`Self::observe`], before its next packet is judged, and by [`Self::release`].
+    pub fn hold(&mut self, key: &FlowKey) {
+        if let Some(tracked) = self.find_mut(key) {
+            tracked.holders = tracked.holders.saturating_add(1);
+        }
+    }
+
+    /// Takes over how far a flow is.
+    pub fn observe(&mut self, key: &FlowKey, progress: Progress) {
+        if let Some(tracked) = self.find_mut(key) {
+            tracked.progress = progress;
+        }
+    }
+
+    /// Lets go of a flow that was held; its last packet came by at `seen`.
+    pub fn release(&mut self, key: &FlowKey, progress: Progress, settings: &TrackingTimeouts, seen: Nanos) {
+        if let Some(tracked) = self.find_mut(key) {
+            tracked.progress = progress;
+            tracked.holders = tracked.holders.saturating_sub(1);
+            tracked.expires = tracked.expires.max(seen.after_seconds(progress.patience(settings)));
+            if matches!(progress, Progress::Tcp(connection) if connection.is_closed()) {
+                tracked.expires = seen.after_seconds(progress.patience(settings));
+            }
+        }
+    }
+
+    /// Tracks a flow again that was tracked before the daemon was started anew.
+    pub fn restore(&mut self, key: FlowKey, tracking: Tracking, settings: &TrackingTimeouts, seen: Nanos) {
+        let expires = seen.after_seconds(tracking.progress.patience(settings));
+        let tracked =
+            Tracked { key, expires, originated: tracking.originated, progress: tracking.progress, holders: 0 };
+        if self.find_mut(&key).is_none() {
+            self.insert(tracked);
+        }
+    }
+
+    fn find_mut(&mut self, key: &FlowKey) -> Option<&mut Tracked> {
+        self.flows.find_mut(self.hasher.hash_one(key), |tracked| tracked.key == *key)
+    }
+
+    fn insert(&mut self, tracked: Tracked) {
+        let eni = tracked.key.eni().0 as usize;
+        if eni >= self.counts.len() {
+            self.counts.resize(eni + 1, 0);
+        }
+        self.counts[eni] += 1;
+        let hasher = &self.hasher;
+        self.flows.insert_unique(hasher.hash_one(tracked.key), tracked, |flow| hasher.hash_one(flow.key));
     }
 
     /// How many flows are tracked, those past their time but not swept included.
@@ -167,9 +242,8 @@ impl FlowState {
     /// Tracks a flow of which the first packet was admitted by a rule.
     pub(crate) fn open(&mut self, flow: &Flow, settings: &TrackingTimeouts, now: Nanos) -> Result<(), AllowanceExceeded> {
         let tracked = Tracked::first(flow, settings, now);
-        let hash = self.hasher.hash_one(flow.key);
-        if let Some(stale) = self.flows.find_mut(hash, |tracked| tracked.key == flow.key) {
-            *stale = tracked;
+        if let Some(stale) = self.find_mut(&flow.key) {
+            *stale = Tracked { holders: stale.holders, ..tracked };
             return Ok(());
         }
         if !self.has_room(flow.key.eni()) {
@@ -178,13 +252,7 @@ impl FlowState {
                 return Err(AllowanceExceeded);
             }
         }
-        let eni = flow.key.eni().0 as usize;
-        if eni >= self.counts.len() {
-            self.counts.resize(eni + 1, 0);
-        }
-        self.counts[eni] += 1;
-        let hasher = &self.hasher;
-        self.flows.insert_unique(hash, tracked, |flow| hasher.hash_one(flow.key));
+        self.insert(tracked);
         Ok(())
     }
 
@@ -216,13 +284,13 @@ impl Tracked {
             1 | 58 => Progress::Icmp,
             _ => Progress::Other,
         };
-        let mut tracked = Self { key: flow.key, expires: now, originated: flow.direction, progress };
-        tracked.expires = now.after_seconds(tracked.timeout(settings));
+        let mut tracked = Self { key: flow.key, expires: now, originated: flow.direction, progress, holders: 0 };
+        tracked.expires = now.after_seconds(progress.patience(settings));
         tracked
     }
 
     fn meet(&mut self, flow: &Flow, settings: &TrackingTimeouts, now: Nanos) -> Standing {
-        if self.expires <= now {
+        if self.is_past(now) {
             return Standing::Unknown;
         }
         let side = if flow.direction == self.originated { Side::Originator } else { Side::Responder };
@@ -235,17 +303,24 @@ impl Tracked {
             (Progress::Udp(exchanges), _) => exchanges.advance(side),
             _ => {}
         }
-        self.expires = now.after_seconds(self.timeout(settings));
+        self.expires = now.after_seconds(self.progress.patience(settings));
         Standing::Tracked
     }
 
-    fn timeout(&self, settings: &TrackingTimeouts) -> u32 {
-        match &self.progress {
-            Progress::Tcp(connection) => connection.timeout(settings),
-            Progress::Udp(Exchanges { completed: 0 | 1, .. }) => settings.udp.unwrap_or(UDP),
-            Progress::Udp(_) => settings.udp_stream.unwrap_or(UDP_STREAM),
-            Progress::Icmp => ICMP,
-            Progress::Other => OTHER,
+    fn is_past(&self, now: Nanos) -> bool {
+        self.expires <= now && self.holders == 0
+    }
+}
+
+impl Progress {
+    /// After how many seconds without a packet the flow is forgotten.
+    pub fn patience(&self, settings: &TrackingTimeouts) -> u32 {
+        match self {
+            Self::Tcp(connection) => connection.timeout(settings),
+            Self::Udp(Exchanges { completed: 0 | 1, .. }) => settings.udp.unwrap_or(UDP),
+            Self::Udp(_) => settings.udp_stream.unwrap_or(UDP_STREAM),
+            Self::Icmp => ICMP,
+            Self::Other => OTHER,
         }
     }
 }

@@ -45,13 +45,16 @@ pub(crate) enum Side {
 /// Sequence numbers are looked at only to know which FIN an acknowledgement covers; whether a segment is inside the window
 /// is the endpoints' business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Connection {
-    phase: Phase,
-    ends: [End; 2],
+pub struct Connection {
+    /// How far it was opened, or that it is over.
+    pub phase: Phase,
+    /// How far originator and responder are with closing.
+    pub ends: [End; 2],
 }
 
+/// How far a connection was opened, or that it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub enum Phase {
     /// A SYN went by.
     SynSent,
     /// Its answer went by.
@@ -64,7 +67,8 @@ enum Phase {
 
 /// How far one end is with closing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
+    /// It has sent no FIN.
     Open,
     /// It sent a FIN; the number acknowledges it.
     Finished(u32),
@@ -74,12 +78,12 @@ enum End {
 
 impl Connection {
     /// A connection of which the first SYN goes by.
-    pub fn opening() -> Self {
+    pub(crate) fn opening() -> Self {
         Self { phase: Phase::SynSent, ends: [End::Open; 2] }
     }
 
     /// Takes notice of a segment.
-    pub fn advance(&mut self, side: Side, segment: Segment) {
+    pub(crate) fn advance(&mut self, side: Side, segment: Segment) {
         if segment.has(TcpInfo::RST) {
             self.phase = Phase::Closed;
             return;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use openvpc_model::Direction;
 
 use crate::compile::{Admission, ClassId, EniEntry, EniIndex, SecurityGroups};
-use crate::flow::{Flow, FlowState, Standing};
+use crate::flow::{AllowanceExceeded, Flow, FlowKey, FlowState, Standing};
 use crate::time::Nanos;
 use crate::trace::HeaderView;
 use crate::verdict::{Code, ResourceId, RuleId};
@@ -24,7 +24,7 @@ pub(crate) struct Question<'a> {
     /// The groups that the other side carries, as far as they are known at this interface.
     pub peer_classes: &'a [ClassId],
     pub now: Nanos,
-    /// Whether state may change; not when the packet was dropped before and is traced on.
+    /// Whether state may change; not when the packet was dropped before and is traced on, and not in a preview.
     pub commit: bool,
 }
 
@@ -35,6 +35,10 @@ pub(crate) struct Answer {
     pub resource: ResourceId,
     pub rule: Option<RuleId>,
     pub denied: Option<Code>,
+    /// The tracked flow that the packet belongs to, or has opened.
+    pub flow: Option<FlowKey>,
+    /// Whether the next packet of the flow gets the same answer, as long as rules and `flow` stay as they are.
+    pub lasts: bool,
 }
 
 /// Judges a packet: first by the flows that are tracked, then by the rules of all groups together.
@@ -45,7 +49,7 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
     if let Some(quoted) = question.inner.and_then(|inner| Flow::quoted(index, direction, inner))
         && flows.peek(&quoted, settings, question.now) == Standing::Tracked
     {
-        return tracked;
+        return Answer { lasts: false, ..tracked };
     }
     let flow = Flow::of(index, direction, packet, question.tcp);
     let standing = match &flow {
@@ -54,8 +58,8 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
         None => Standing::Unknown,
     };
     match standing {
-        Standing::Tracked => return tracked,
-        Standing::Closed => return Answer { denied: Some(Code::ConnectionClosed), ..tracked },
+        Standing::Tracked => return Answer { flow: flow.map(|flow| flow.key), ..tracked },
+        Standing::Closed => return Answer { denied: Some(Code::ConnectionClosed), lasts: false, ..tracked },
         Standing::Reopened | Standing::Unknown => {}
     }
     let Some(admission) = question.admit() else {
@@ -66,16 +70,24 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
         resource: ResourceId::SecurityGroup(admission.group),
         rule: Some(RuleId::SecurityGroupRule(admission.rule)),
         denied: None,
+        flow: None,
+        lasts: question.inner.is_none(),
     };
-    let Some(flow) = flow.filter(|flow| flow.opens && question.commit) else { return admitted };
-    if question.is_untracked(admission) {
+    let Some(flow) = flow.filter(|flow| flow.opens) else { return admitted };
+    let untracked = question.is_untracked(admission);
+    if !question.commit {
+        return Answer { lasts: untracked && admitted.lasts, ..admitted };
+    }
+    if untracked {
         if standing == Standing::Reopened {
             flows.forget(&flow);
         }
-    } else if flows.open(&flow, settings, question.now).is_err() {
-        return question.answer(Some(Code::ConntrackFull));
+        return admitted;
     }
-    admitted
+    match flows.open(&flow, settings, question.now) {
+        Ok(()) => Answer { flow: Some(flow.key), ..admitted },
+        Err(AllowanceExceeded) => Answer { lasts: false, ..question.answer(Some(Code::ConntrackFull)) },
+    }
 }
 
 impl Question<'_> {
@@ -109,6 +121,6 @@ impl Question<'_> {
 
     fn answer(&self, denied: Option<Code>) -> Answer {
         let resource = self.groups.first.map_or(ResourceId::Eni(self.eni.eni.id), ResourceId::SecurityGroup);
-        Answer { resource, rule: None, denied }
+        Answer { resource, rule: None, denied, flow: None, lasts: self.inner.is_none() }
     }
 }

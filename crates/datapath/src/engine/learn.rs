@@ -1,0 +1,228 @@
+//! What the engine tells the kernel tier, and hears from it.
+
+use openvpc_pipeline::verdict::{FlowSink, Leg, LegCounts, Outcome, Verdict};
+use openvpc_pipeline::wire::link::Ethernet;
+use openvpc_pipeline::wire::{ICMP, ICMPV6};
+use openvpc_pipeline::{
+    FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview,
+};
+use openvpc_model::UnixMillis;
+use openvpc_model::interface::MacAddress;
+
+use super::core::{Connected, EngineCore, Now, Port, PortId, connected_mut};
+use super::uplink::Uplink;
+use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
+use crate::DatapathError;
+
+impl<P: Port, S: FlowSink> EngineCore<P, S> {
+    /// Has flows carried by the kernel tier from now on.
+    pub(crate) fn set_fast_path(&mut self, fast: FastPath) {
+        self.fast = Some(Box::new(fast));
+    }
+
+    /// Tells the kernel tier of a link, before the program is attached to it.
+    pub(crate) fn add_fast_port(&mut self, place: PortId, link: u32, now: Now) -> Result<(), DatapathError> {
+        self.forget_flows_of(place, now);
+        match &mut self.fast {
+            Some(fast) => fast.add_port(place, link),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over what the kernel tier counted, and has it let go of what is over: of a part of its flows, or of all.
+    pub fn collect(&mut self, whole: bool, now: Now) {
+        let Some(mut fast) = self.fast.take() else { return };
+        let Self { tables, flows, sink, enis, uplink, .. } = self;
+        fast.collect(whole, tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, uplink, now));
+        self.fast = Some(fast);
+    }
+
+    /// Whether flows wait to be judged again, by [`Self::refresh`].
+    pub fn has_stale_flows(&self) -> bool {
+        self.fast.as_ref().is_some_and(|fast| fast.has_stale())
+    }
+
+    /// Judges some of the flows again that the kernel tier carried before rules changed.
+    pub fn refresh(&mut self, now: Nanos) {
+        self.with_fast(|core, fast, flows| {
+            fast.refresh(&core.tables, flows, |fast, flows, flow, action| core.judge_again(fast, flows, flow, action, now));
+        });
+    }
+
+    /// Takes over the flows that the kernel tier carried for an earlier daemon, once all its links are connected.
+    pub fn adopt(&mut self, now: Nanos) {
+        self.with_fast(|core, fast, flows| {
+            fast.adopt(&core.tables, flows, |fast, flows, flow, action| core.judge_again(fast, flows, flow, action, now));
+        });
+    }
+
+    /// Lends out the kernel tier and the flows beside everything else.
+    fn with_fast(&mut self, work: impl FnOnce(&Self, &mut FastPath, &mut FlowState)) {
+        let Some(mut fast) = self.fast.take() else { return };
+        let mut flows = std::mem::replace(&mut self.flows, FlowState::new(0));
+        work(self, &mut fast, &mut flows);
+        self.flows = flows;
+        self.fast = Some(fast);
+    }
+
+    /// What the rules in force say of a flow that the kernel tier carries.
+    fn judge_again(&self, fast: &FastPath, flows: &mut FlowState, flow: FlowId, action: &Action, now: Nanos) -> Option<Entry> {
+        let HeaderView { source, destination, protocol, transport } = flow.header();
+        let packet = PacketHeader::probe(source, destination, protocol, transport, true);
+        let (to, from) = (MacAddress(action.in_destination), MacAddress(action.in_source));
+        let ingress = self.ingress(fast.place(flow.port())?, to)?;
+        let verdict = preview(&self.tables, flows, ingress, &packet, now);
+        self.entry(fast, flow, ingress, (to, from), &verdict)
+    }
+
+    /// The flow of a packet that came up, as far as the kernel tier could carry it; what it knows of the flow is taken over.
+    pub(super) fn fast_flow(&mut self, from: PortId, packet: &PacketHeader) -> Option<FlowId> {
+        let fast = self.fast.as_ref()?;
+        let header = HeaderView {
+            source: packet.src,
+            destination: packet.dst,
+            protocol: packet.protocol,
+            transport: packet.transport,
+        };
+        let flow = FlowId::of(fast.link(from)?, &header).filter(|_| packet.fragment.is_none())?;
+        fast.observe(&flow, &mut self.flows);
+        Some(flow)
+    }
+
+    /// Has the kernel tier carry out a verdict, and the one about the answers.
+    pub(super) fn learn(&mut self, flow: FlowId, ingress: Ingress, frame: &[u8], verdict: &Verdict, now: Nanos) {
+        let (Some(mut fast), Some(ethernet)) = (self.fast.take(), Ethernet::parse(frame)) else { return };
+        if let Some(entry) = self.entry(&fast, flow, ingress, (ethernet.destination, ethernet.source), verdict) {
+            let answer = self.answer_to(&fast, &entry, now);
+            fast.enter(entry, answer, &self.tables, &mut self.flows, now);
+        }
+        self.fast = Some(fast);
+    }
+
+    /// Forgets a port in the kernel tier.
+    pub(crate) fn forget_flows_of(&mut self, place: PortId, now: Now) {
+        let Some(mut fast) = self.fast.take() else { return };
+        let Self { tables, flows, sink, enis, uplink, .. } = self;
+        fast.remove_port(place, tables, flows, |report| take_over(report, tables, sink, enis, uplink, now));
+        self.fast = Some(fast);
+    }
+
+    /// The entry that carries out a verdict about a flow whose frames have these addresses; none where user space must look
+    /// at each packet.
+    fn entry(
+        &self,
+        fast: &FastPath,
+        flow: FlowId,
+        ingress: Ingress,
+        (receiver, sender): (MacAddress, MacAddress),
+        verdict: &Verdict,
+    ) -> Option<Entry> {
+        let basis = &verdict.basis;
+        let mut action = Action {
+            scope: Action::scopes(basis.vpcs, basis.internet).filter(|_| basis.lasts)?,
+            in_destination: receiver.0,
+            in_source: sender.0,
+            mtu: u16::MAX,
+            ..Action::default()
+        };
+        if ingress == Ingress::Internet {
+            (action.flags, action.in_source) = (Action::ANY_SENDER, [0; 6]);
+        }
+        let mut legs = verdict.legs.iter().copied();
+        let legs: [Option<Leg>; 2] = [legs.next(), legs.next()];
+        let (to, code) = match &verdict.outcome {
+            Outcome::Drop(drop) => {
+                action.flags |= Action::DENY;
+                (None, Some(drop.code))
+            }
+            Outcome::Deliver(delivery) => {
+                let (to, destination, source) = self.way_out(ingress, delivery.to, sender).ok()?;
+                action.out = fast.link(to)?;
+                action.flags |= Action::PEER;
+                (action.out_destination, action.out_source, action.mtu) = (destination.0, source.0, delivery.mtu);
+                set_rewrite(&mut action, &delivery.rewrite)?;
+                (Some(to), None)
+            }
+        };
+        Some(Entry { flow, action, to, code, legs, flows: basis.flows })
+    }
+
+    /// The entry for the answers to the packets of another; none where they would not pass, or it can't be said.
+    fn answer_to(&mut self, fast: &FastPath, entry: &Entry, now: Nanos) -> Option<Entry> {
+        let to = entry.to?;
+        let HeaderView { source, destination, protocol, transport } = behind(&entry.flow.header(), &entry.action);
+        let transport = match transport {
+            Transport::Ports { src, dst } => Transport::Ports { src: dst, dst: src },
+            Transport::Icmp { kind: 8, code, id } if protocol == ICMP => Transport::Icmp { kind: 0, code, id },
+            Transport::Icmp { kind: 128, code, id } if protocol == ICMPV6 => Transport::Icmp { kind: 129, code, id },
+            Transport::Opaque => Transport::Opaque,
+            _ => return None,
+        };
+        let header = HeaderView { source: destination, destination: source, protocol, transport };
+        let flow = FlowId::of(fast.link(to)?, &header)?;
+        let packet = PacketHeader::probe(header.source, header.destination, protocol, transport, true);
+        let (receiver, sender) = (MacAddress(entry.action.out_source), MacAddress(entry.action.out_destination));
+        let ingress = self.ingress(to, receiver)?;
+        let verdict = preview(&self.tables, &mut self.flows, ingress, &packet, now);
+        match verdict.outcome {
+            Outcome::Deliver(_) => self.entry(fast, flow, ingress, (receiver, sender), &verdict),
+            Outcome::Drop(_) => None,
+        }
+    }
+
+    /// Where a frame enters that comes from a port and is sent to that hardware address.
+    fn ingress(&self, from: PortId, receiver: MacAddress) -> Option<Ingress> {
+        match from {
+            PortId::Eni(eni) => Some(Ingress::Eni { eni, next_hop: self.tables.next_hop(eni, receiver)? }),
+            PortId::Uplink => Some(Ingress::Internet),
+        }
+    }
+}
+
+fn set_rewrite(action: &mut Action, rewrite: &Rewrite) -> Option<()> {
+    use std::net::IpAddr;
+    let mut address = |new: Option<IpAddr>, flag: u16| match new {
+        None => Some([0; 4]),
+        Some(IpAddr::V4(new)) => {
+            action.flags |= flag;
+            Some(new.octets())
+        }
+        Some(IpAddr::V6(_)) => None,
+    };
+    let (source, destination) = (address(rewrite.src, Action::NEW_SOURCE)?, address(rewrite.dst, Action::NEW_DESTINATION)?);
+    (action.new_source, action.new_destination, action.hops) = (source, destination, rewrite.ttl_decrement);
+    let ports = [(rewrite.src_port, Action::NEW_SOURCE_PORT), (rewrite.dst_port, Action::NEW_DESTINATION_PORT)];
+    for (place, (port, flag)) in action.new_ports.iter_mut().zip(ports) {
+        if let Some(port) = port {
+            *place = port.to_be_bytes();
+            action.flags |= flag;
+        }
+    }
+    Some(())
+}
+
+/// Counts what the kernel tier carried.
+fn take_over<P, S: FlowSink>(
+    report: &Report<'_>,
+    tables: &Tables,
+    sink: &mut S,
+    enis: &mut [Option<Box<Connected<P>>>],
+    uplink: &mut Option<(Uplink, Connected<P>)>,
+    now: Now,
+) {
+    let counts = LegCounts { packets: report.packets, bytes: report.bytes, tcp_flags: report.tcp_flags };
+    let ago = now.monotonic.0.saturating_sub(report.seen.0) / 1_000_000;
+    let wall = UnixMillis(now.wall.0.saturating_sub(ago));
+    for leg in report.legs.iter().flatten() {
+        sink.record(tables, leg, counts, wall);
+    }
+    if let Some(connected) = connected_mut(enis, uplink, report.from) {
+        connected.counters.received.add(counts.packets, counts.bytes);
+        if let Some(code) = report.code {
+            connected.counters.drops.count(code.into(), counts.packets);
+        }
+    }
+    if let Some(connected) = report.to.and_then(|to| connected_mut(enis, uplink, to)) {
+        connected.counters.sent.add(counts.packets, counts.bytes);
+    }
+}
