@@ -145,7 +145,6 @@ def test_a_second_daemon_on_the_same_data_directory_is_refused(start):
         (["--quota", "vpcs"], "NAME=N"),
         (["--quota", "no-such=1"], "vpcs="),
         (["--quota", "vpcs=many"], "NAME=N"),
-        (["--datapath", "kernel"], "--datapath"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(tmp_path, options, word):
