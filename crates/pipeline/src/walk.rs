@@ -26,7 +26,8 @@ use crate::step::Ingress;
 use crate::time::Nanos;
 use crate::trace::{HeaderView, Hop, HopAction, Tracer};
 use crate::verdict::{
-    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, ResourceId, RuleId, TrafficPath, Verdict,
+    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, ResourceId, RuleId, TrafficPath,
+    Verdict,
 };
 use crate::wire::{InnerHeader, PacketHeader, Rewrite};
 

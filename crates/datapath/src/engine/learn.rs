@@ -1,18 +1,16 @@
 //! What the engine tells the kernel tier, and hears from it.
 
+use openvpc_model::UnixMillis;
+use openvpc_model::interface::MacAddress;
 use openvpc_pipeline::verdict::{FlowSink, Leg, LegCounts, Outcome, Verdict};
 use openvpc_pipeline::wire::link::Ethernet;
 use openvpc_pipeline::wire::{ICMP, ICMPV6};
-use openvpc_pipeline::{
-    FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview,
-};
-use openvpc_model::UnixMillis;
-use openvpc_model::interface::MacAddress;
+use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
 
 use super::core::{Connected, EngineCore, Now, Port, PortId, connected_mut};
 use super::uplink::Uplink;
-use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
 use crate::DatapathError;
+use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
 
 impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Has flows carried by the kernel tier from now on.
@@ -78,12 +76,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// The flow of a packet that came up, as far as the kernel tier could carry it; what it knows of the flow is taken over.
     pub(super) fn fast_flow(&mut self, from: PortId, packet: &PacketHeader) -> Option<FlowId> {
         let fast = self.fast.as_ref()?;
-        let header = HeaderView {
-            source: packet.src,
-            destination: packet.dst,
-            protocol: packet.protocol,
-            transport: packet.transport,
-        };
+        let header =
+            HeaderView { source: packet.src, destination: packet.dst, protocol: packet.protocol, transport: packet.transport };
         let flow = FlowId::of(fast.link(from)?, &header).filter(|_| packet.fragment.is_none())?;
         fast.observe(&flow, &mut self.flows);
         Some(flow)

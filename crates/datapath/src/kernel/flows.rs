@@ -237,7 +237,10 @@ impl FastPath {
             flows.hold(key);
         }
         self.pairs[pair as usize].flows = entry.flows;
-        set_connection(&self.maps.connections[pair as usize], tracking.map(|(progress, originator)| (progress, originator, places(&entry.flows))));
+        set_connection(
+            &self.maps.connections[pair as usize],
+            tracking.map(|(progress, originator)| (progress, originator, places(&entry.flows))),
+        );
         let answer = answer.filter(|answer| same_flows(answer.flows, entry.flows));
         if let Some(answer) = &answer
             && let Some(number) = self.find(&answer.flow)
@@ -343,10 +346,7 @@ impl FastPath {
         let (flow, number) = &both[0];
         let (before, action) = (flow.header(), self.action(*number));
         let to = self.ports.get(&action.out).map(|port| port.place);
-        let mut ends = [
-            (self.place(flow.port()), Direction::Egress, before),
-            (to, Direction::Ingress, behind(&before, &action)),
-        ];
+        let mut ends = [(self.place(flow.port()), Direction::Egress, before), (to, Direction::Ingress, behind(&before, &action))];
         let is_way_back = number % 2 == 1;
         if is_way_back {
             ends.reverse();
@@ -425,20 +425,29 @@ impl FastPath {
             misses += budget.misses;
             over_budget += budget.refused;
         }
-        let fill = Reading::Fill {
-            used: (self.pairs.len() - self.free.len()) as u64,
-            capacity: self.capacity() as u64,
-        };
+        let fill = Reading::Fill { used: (self.pairs.len() - self.free.len()) as u64, capacity: self.capacity() as u64 };
         let Counts { carried, entered, refused, judged_again, changed } = self.counts;
         vec![
             Detail::new("program_links", "Links with the program in front.", Reading::Gauge(self.ports.len() as u64)),
             Detail::new("connections", "Connections that the kernel carries, in both directions.", fill),
             Detail::new("carried_packets", "Packets that the kernel dealt with by itself.", Reading::Counter(carried)),
             Detail::new("misses", "Frames that the kernel handed to user space.", Reading::Counter(misses)),
-            Detail::new("misses_over_budget", "Frames dropped because their link used up its budget of misses.", Reading::Counter(over_budget)),
-            Detail::new("connections_entered", "Connections handed to the kernel after their first packet.", Reading::Counter(entered)),
+            Detail::new(
+                "misses_over_budget",
+                "Frames dropped because their link used up its budget of misses.",
+                Reading::Counter(over_budget),
+            ),
+            Detail::new(
+                "connections_entered",
+                "Connections handed to the kernel after their first packet.",
+                Reading::Counter(entered),
+            ),
             Detail::new("connections_not_entered", "Connections left to user space for want of room.", Reading::Counter(refused)),
-            Detail::new("flows_judged_again", "Flows judged again in the background after a change of rules.", Reading::Counter(judged_again)),
+            Detail::new(
+                "flows_judged_again",
+                "Flows judged again in the background after a change of rules.",
+                Reading::Counter(judged_again),
+            ),
             Detail::new("flows_changed", "Of those, flows for which the change made a difference.", Reading::Counter(changed)),
         ]
     }
@@ -671,9 +680,8 @@ impl FastPath {
     fn set_patience(&mut self, pair: u32, tables: &Tables) {
         let connection = &self.maps.connections[pair as usize];
         let keys = self.pairs[pair as usize].flows;
-        let patience = progress(connection).and_then(|progress| {
-            keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).min()
-        });
+        let patience = progress(connection)
+            .and_then(|progress| keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).min());
         let patience = patience.map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000_000);
         for number in [pair * 2, pair * 2 + 1] {
             self.slot(number).patience.store(patience, Relaxed);

@@ -15,10 +15,10 @@ use aya::programs::{LinkOrder, Program, SchedClassifier, TcAttachType};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 
+use super::connections;
 use super::layout::{Flow4, Flow6, FlowId, LAYOUT, PortBudget, Settings, SharedConnection, Slot};
 use super::punt::Punt;
 use super::shared::SharedArray;
-use super::connections;
 use crate::DatapathError;
 use crate::error::Attempt;
 use crate::namespace::NetNs;
@@ -113,7 +113,8 @@ fn load_at(pins: &Path, connections: u32, adopted: bool) -> Result<(FastProgram,
 
 /// Takes the maps out, when the program is loaded, which names them by their descriptors.
 fn maps(loaded: &mut Ebpf, adopted: bool) -> Result<FastMaps, DatapathError> {
-    let mut take = |name: &str| loaded.take_map(name).ok_or_else(|| io::Error::other(format!("the object file holds no map {name}")));
+    let mut take =
+        |name: &str| loaded.take_map(name).ok_or_else(|| io::Error::other(format!("the object file holds no map {name}")));
     let what = || "open the fast path's maps";
     let (flows4, flows6) = (take("flows4").attempt(what)?, take("flows6").attempt(what)?);
     let ports = take("ports").attempt(what)?;
@@ -153,9 +154,11 @@ impl FastProgram {
                 // Of a link that had that number before.
                 fs::remove_file(&pin).attempt(what)?;
             }
-            let name = rustix::net::netdevice::index_to_name(rustix::net::socket(
-                rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None,
-            ).attempt(what)?, link.0).attempt(what)?;
+            let name = rustix::net::netdevice::index_to_name(
+                rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None).attempt(what)?,
+                link.0,
+            )
+            .attempt(what)?;
             let options = TcAttachOptions::TcxOrder(LinkOrder::default());
             let id = program.attach_with_options(&name, TcAttachType::Ingress, options).map_err(other).attempt(what)?;
             let made: FdLink = program.take_link(id).map_err(other).attempt(what)?.try_into().map_err(other).attempt(what)?;

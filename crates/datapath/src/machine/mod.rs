@@ -122,7 +122,9 @@ impl Machine {
         let config = Config { dir, hidden, helper };
         let host = match backend.kind() {
             BackendKind::None => None,
-            BackendKind::UserSpace | BackendKind::Kernel => Some(Mutex::new(Host::open(&config, &*backend, lab_internet, on_exit)?)),
+            BackendKind::UserSpace | BackendKind::Kernel => {
+                Some(Mutex::new(Host::open(&config, &*backend, lab_internet, on_exit)?))
+            }
         };
         Ok((Self { config, backend, host, no_kernel }, sink))
     }

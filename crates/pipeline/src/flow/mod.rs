@@ -193,8 +193,7 @@ impl FlowState {
     /// Tracks a flow again that was tracked before the daemon was started anew.
     pub fn restore(&mut self, key: FlowKey, tracking: Tracking, settings: &TrackingTimeouts, seen: Nanos) {
         let expires = seen.after_seconds(tracking.progress.patience(settings));
-        let tracked =
-            Tracked { key, expires, originated: tracking.originated, progress: tracking.progress, holders: 0 };
+        let tracked = Tracked { key, expires, originated: tracking.originated, progress: tracking.progress, holders: 0 };
         if self.find_mut(&key).is_none() {
             self.insert(tracked);
         }
