@@ -17,6 +17,10 @@ if [ "${1:-build}" = test ]; then
   need tcpdump tcpdump
   need iperf3 iperf3
   need unshare util-linux
+  need nft nftables
+  need clang clang
+  need llvm-objcopy llvm
+  [ -e /usr/include/linux/bpf.h ] || packages+=(linux-libc-dev)
   need python3 python3
   python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
 fi

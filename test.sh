@@ -10,6 +10,7 @@ echo "== format, lints, generated code"
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo xtask model check
+cargo xtask bpf check
 
 echo "== crates"
 cargo nextest run --workspace --profile ci

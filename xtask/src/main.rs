@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod bpf;
 mod fuzz;
 mod load;
 mod model;
@@ -17,6 +18,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Outcome);
 
 const COMMANDS: &[Command] = &[
     ("bench", bench::SUMMARY, bench::run),
+    ("bpf", bpf::SUMMARY, bpf::run),
     ("fuzz", fuzz::SUMMARY, fuzz::run),
     ("load", load::SUMMARY, load::run),
     ("model", model::SUMMARY, model::run),

@@ -273,7 +273,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             connected.counters.received.add(counts.packets, counts.bytes);
         }
 
-        let flow = self.fast_flow(from, &packet);
+        let flow = self.fast_flow(from, &packet, now.monotonic);
         let verdict = step(&self.tables, &mut self.flows, ingress, &packet, now.monotonic, &mut NoTrace);
         if let Some(flow) = flow {
             self.learn(flow, ingress, frame, &verdict, now.monotonic);

@@ -35,6 +35,13 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         self.fast = Some(fast);
     }
 
+    /// Shares misses out among links; see [`FastPath::balance`].
+    pub(super) fn balance(&mut self, is_behind: bool) {
+        if let Some(fast) = &mut self.fast {
+            fast.balance(is_behind);
+        }
+    }
+
     /// Whether flows wait to be judged again, by [`Self::refresh`].
     pub fn has_stale_flows(&self) -> bool {
         self.fast.as_ref().is_some_and(|fast| fast.has_stale())
@@ -43,7 +50,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Judges some of the flows again that the kernel tier carried before rules changed.
     pub fn refresh(&mut self, now: Nanos) {
         self.with_fast(|core, fast, flows| {
-            fast.refresh(&core.tables, flows, |fast, flows, flow, action| core.judge_again(fast, flows, flow, action, now));
+            fast.refresh(&core.tables, flows, now, |fast, flows, flow, action| core.judge_again(fast, flows, flow, action, now));
         });
     }
 
@@ -74,12 +81,12 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 
     /// The flow of a packet that came up, as far as the kernel tier could carry it; what it knows of the flow is taken over.
-    pub(super) fn fast_flow(&mut self, from: PortId, packet: &PacketHeader) -> Option<FlowId> {
-        let fast = self.fast.as_ref()?;
+    pub(super) fn fast_flow(&mut self, from: PortId, packet: &PacketHeader, now: Nanos) -> Option<FlowId> {
+        let fast = self.fast.as_mut()?;
         let header =
             HeaderView { source: packet.src, destination: packet.dst, protocol: packet.protocol, transport: packet.transport };
         let flow = FlowId::of(fast.link(from)?, &header).filter(|_| packet.fragment.is_none())?;
-        fast.observe(&flow, &mut self.flows);
+        fast.observe(&flow, &self.tables, &mut self.flows, now);
         Some(flow)
     }
 

@@ -45,7 +45,7 @@ impl<S: FlowSink + 'static> Engine<S> {
         epoll::add(&poll, &wake, EventData::new_u64(WAKE), EventFlags::IN).attempt(what)?;
         let (sender, commands) = mpsc::channel();
         let worker =
-            Worker { core: EngineCore::new(tables, sink), poll, wake: Arc::clone(&wake), commands, punt: None, stop: false };
+            Worker { core: EngineCore::new(tables, sink), poll, wake: Arc::clone(&wake), commands, punt: None, caught_up: true, stop: false };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
         Ok(Self { mailbox: Mailbox { sender, wake }, thread: Some(thread) })
     }
@@ -193,6 +193,8 @@ struct Worker<S> {
     commands: mpsc::Receiver<Command<S>>,
     /// Where frames come from that the kernel tier doesn't know what to do with.
     punt: Option<Punt>,
+    /// Whether the way up from the kernel tier was ever seen empty since the last look.
+    caught_up: bool,
     stop: bool,
 }
 
@@ -230,6 +232,9 @@ impl<S: FlowSink> Worker<S> {
             if now.monotonic.0 >= sweep_at.0 {
                 self.core.collect(false, now);
                 self.core.sweep(now.monotonic);
+                // Nothing came at all, or it was all taken.
+                let is_behind = !std::mem::take(&mut self.caught_up) && !events.is_empty();
+                self.core.balance(is_behind);
                 sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
             }
         }
@@ -275,6 +280,7 @@ impl<S: FlowSink> Worker<S> {
                 core.recover(PortId::Uplink);
             }
             if received < BATCH {
+                self.caught_up = true;
                 return;
             }
         }

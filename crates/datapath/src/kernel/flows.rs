@@ -100,6 +100,10 @@ struct Retired {
 struct Port {
     place: PortId,
     pairs: u32,
+    /// Misses up to the last look at them.
+    misses: u64,
+    /// Nanoseconds of budget that a miss takes at present.
+    miss_cost: u64,
 }
 
 /// A verdict about a flow, to be carried out by the program.
@@ -128,14 +132,16 @@ pub(crate) struct Report<'a> {
 
 impl FastPath {
     pub fn new(maps: FastMaps) -> Result<Self, DatapathError> {
+        let capacity = maps.connections.len();
         Ok(Self {
             adopting: maps.adopted,
             maps,
-            pairs: Vec::new(),
+            // Reserved, not used: memory that never moves under a busy engine.
+            pairs: Vec::with_capacity(capacity),
             free: Vec::new(),
             retired: VecDeque::new(),
             grace: Grace::start()?,
-            index: HashTable::new(),
+            index: HashTable::with_capacity(capacity * 2),
             hasher: RandomState::default(),
             ports: HashMap::default(),
             links: HashMap::default(),
@@ -153,7 +159,7 @@ impl FastPath {
     /// Takes notice of a link, before the program is attached to it.
     pub fn add_port(&mut self, place: PortId, link: u32) -> Result<(), DatapathError> {
         self.maps.set_port(link, PortBudget { miss_cost: MISS_COST, miss_burst: MISS_BURST, ..PortBudget::default() })?;
-        self.ports.insert(link, Port { place, pairs: 0 });
+        self.ports.insert(link, Port { place, pairs: 0, misses: 0, miss_cost: MISS_COST });
         self.links.insert(place, link);
         Ok(())
     }
@@ -198,10 +204,14 @@ impl FastPath {
         }
     }
 
-    /// Tells the flow state how far a flow is that the program carries.
-    pub fn observe(&self, flow: &FlowId, flows: &mut FlowState) {
+    /// Tells the flow state how far a flow is that the program carries. One that was silent for too long is no more.
+    pub fn observe(&mut self, flow: &FlowId, tables: &Tables, flows: &mut FlowState, now: Nanos) {
         let Some(number) = self.find(flow) else { return };
         let pair = number / 2;
+        let silence = now.0.saturating_sub(self.last_seen(pair).0);
+        if silence > self.slot(number).patience.load(Relaxed) {
+            return self.retire(pair, tables, flows);
+        }
         if let Some(progress) = progress(&self.maps.connections[pair as usize]) {
             for key in self.pairs[pair as usize].flows.iter().flatten() {
                 flows.observe(key, progress);
@@ -389,6 +399,7 @@ impl FastPath {
         &mut self,
         tables: &Tables,
         flows: &mut FlowState,
+        now: Nanos,
         mut judge: impl FnMut(&Self, &mut FlowState, FlowId, &Action) -> Option<Entry>,
     ) {
         let Some(first) = self.stale else { return };
@@ -396,7 +407,10 @@ impl FastPath {
         for pair in first as u32..end as u32 {
             for number in [pair * 2, pair * 2 + 1] {
                 let Some(flow) = self.active_flow(number).filter(|_| !self.is_current(number)) else { continue };
-                self.observe(&flow, flows);
+                self.observe(&flow, tables, flows, now);
+                if self.active_flow(number).is_none() {
+                    continue;
+                }
                 let entry = judge(self, flows, flow, &self.action(number));
                 self.counts.judged_again += 1;
                 match entry.is_some_and(|entry| self.is_same(number, &entry)) {
@@ -415,6 +429,37 @@ impl FastPath {
     fn active_flow(&self, number: u32) -> Option<FlowId> {
         let pair = self.pairs.get(number as usize / 2)?;
         Some(pair.sides[number as usize % 2].as_ref().filter(|_| pair.owner != 0)?.flow)
+    }
+
+    /// Shares the misses that user space can take out among links: as long as it keeps up, everybody may have as many as he
+    /// likes; when it doesn't, those who have more than an equal share are held to it. Call it every [`BALANCE_EVERY`].
+    pub fn balance(&mut self, is_behind: bool) {
+        if !is_behind && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
+            return;
+        }
+        let read = self.ports.iter().map(|(link, port)| (*link, self.maps.port(*link), port.misses, port.miss_cost));
+        let read: Vec<_> = read.map(|(link, budget, before, cost)| (link, budget, budget.misses.saturating_sub(before), cost)).collect();
+        let asking = read.iter().filter(|(_, _, misses, _)| *misses > 0).count().max(1) as u64;
+        let share = (read.iter().map(|(_, _, misses, _)| misses).sum::<u64>() / asking).max(1);
+        for (link, budget, misses, cost) in read {
+            let new = match is_behind {
+                true if misses > share || (asking == 1 && misses > 0) => {
+                    // Nine tenths of its share, so that the queue runs empty.
+                    (BALANCE_EVERY * 10 / (share * 9).max(1)).clamp(MISS_COST, BALANCE_EVERY)
+                }
+                true => cost,
+                false => (cost * 3 / 4).max(MISS_COST),
+            };
+            let Some(port) = self.ports.get_mut(&link) else { continue };
+            port.misses = budget.misses;
+            if new != cost {
+                port.miss_cost = new;
+                let changed = PortBudget { miss_cost: new, miss_burst: MISS_BURST.min(new * MOST_AT_ONCE), ..budget };
+                if let Err(error) = self.maps.set_port(link, changed) {
+                    tracing::warn!(%error, "a link keeps its budget of misses");
+                }
+            }
+        }
     }
 
     /// What there is to say of the kernel tier beyond the counters of its ports.
@@ -867,6 +912,11 @@ const IDLE: u64 = 15_000_000_000;
 /// The part of the table that is kept free for those who have less than their share.
 const RESERVE: usize = 16;
 
-/// Nanoseconds of budget that a miss takes, and that may be saved up: 500,000 misses a second, 8192 at once.
+/// Nanoseconds of budget that a miss takes where user space keeps up: 500,000 misses a second.
 const MISS_COST: u64 = 2_000;
-const MISS_BURST: u64 = 8192 * MISS_COST;
+/// Nanoseconds of budget that may be saved up.
+const MISS_BURST: u64 = MOST_AT_ONCE * MISS_COST;
+/// Misses at once at most; a part of what fits the queue.
+const MOST_AT_ONCE: u64 = 2048;
+/// Nanoseconds between two looks at who has how many misses.
+pub(crate) const BALANCE_EVERY: u64 = 100_000_000;

@@ -199,6 +199,22 @@ impl FlowState {
         }
     }
 
+    /// Forgets flows of an interface that are past their time or closed, as far as they are found soon: an allowance is for
+    /// connections that live.
+    fn make_room(&mut self, eni: EniIndex, now: Nanos) {
+        let buckets = self.flows.num_buckets();
+        for _ in 0..SWEEP_WHEN_FULL.min(buckets) {
+            self.cursor = if self.cursor + 1 < buckets { self.cursor + 1 } else { 0 };
+            let is_over = |flow: &Tracked| flow.key.eni() == eni && flow.holders == 0 && (flow.is_past(now) || flow.is_closed());
+            if self.flows.get_bucket(self.cursor).is_some_and(is_over)
+                && let Ok(entry) = self.flows.get_bucket_entry(self.cursor)
+            {
+                entry.remove();
+                self.uncount(eni);
+            }
+        }
+    }
+
     fn find_mut(&mut self, key: &FlowKey) -> Option<&mut Tracked> {
         self.flows.find_mut(self.hasher.hash_one(key), |tracked| tracked.key == *key)
     }
@@ -246,7 +262,7 @@ impl FlowState {
             return Ok(());
         }
         if !self.has_room(flow.key.eni()) {
-            self.sweep(now, SWEEP_WHEN_FULL);
+            self.make_room(flow.key.eni(), now);
             if !self.has_room(flow.key.eni()) {
                 return Err(AllowanceExceeded);
             }
@@ -304,6 +320,10 @@ impl Tracked {
         }
         self.expires = now.after_seconds(self.progress.patience(settings));
         Standing::Tracked
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.progress, Progress::Tcp(connection) if connection.is_closed())
     }
 
     fn is_past(&self, now: Nanos) -> bool {
