@@ -44,8 +44,15 @@ impl<S: FlowSink + 'static> Engine<S> {
         let poll = epoll::create(CreateFlags::CLOEXEC).attempt(what)?;
         epoll::add(&poll, &wake, EventData::new_u64(WAKE), EventFlags::IN).attempt(what)?;
         let (sender, commands) = mpsc::channel();
-        let worker =
-            Worker { core: EngineCore::new(tables, sink), poll, wake: Arc::clone(&wake), commands, punt: None, caught_up: true, stop: false };
+        let worker = Worker {
+            core: EngineCore::new(tables, sink),
+            poll,
+            wake: Arc::clone(&wake),
+            commands,
+            punt: None,
+            caught_up: true,
+            stop: false,
+        };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
         Ok(Self { mailbox: Mailbox { sender, wake }, thread: Some(thread) })
     }

@@ -438,7 +438,8 @@ impl FastPath {
             return;
         }
         let read = self.ports.iter().map(|(link, port)| (*link, self.maps.port(*link), port.misses, port.miss_cost));
-        let read: Vec<_> = read.map(|(link, budget, before, cost)| (link, budget, budget.misses.saturating_sub(before), cost)).collect();
+        let read: Vec<_> =
+            read.map(|(link, budget, before, cost)| (link, budget, budget.misses.saturating_sub(before), cost)).collect();
         let asking = read.iter().filter(|(_, _, misses, _)| *misses > 0).count().max(1) as u64;
         let share = (read.iter().map(|(_, _, misses, _)| misses).sum::<u64>() / asking).max(1);
         for (link, budget, misses, cost) in read {
