@@ -1,6 +1,7 @@
 """Runs inside an instance, on nothing but Python's own library: takes a line of JSON on standard input, does what it
 says, answers with a line of JSON. `network.Agent` is its other end."""
 
+import ctypes
 import json
 import queue
 import selectors
@@ -215,11 +216,220 @@ class Capture(threading.Thread):
         return struct.unpack("II", self.socket.getsockopt(SOL_PACKET, 6, 8))[1]
 
 
+class Stream(threading.Thread):
+    """Numbers that go to an echo and come back, again and again, until it is stopped or something else comes back."""
+
+    NUMBERS = 2048
+
+    def __init__(self, to, port):
+        super().__init__(daemon=True)
+        self.rounds, self.error, self.stopping = 0, None, threading.Event()
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.settimeout(5)
+        self.socket.connect((to, port))
+        self.socket.settimeout(60)
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stopping.wait(0.001):
+                first = self.rounds * self.NUMBERS
+                sent = struct.pack(f">{self.NUMBERS}Q", *range(first, first + self.NUMBERS))
+                self.socket.sendall(sent)
+                back = b""
+                while len(back) < len(sent):
+                    back += self.socket.recv(1 << 16) or b"the end of the stream".ljust(len(sent))
+                if back != sent:
+                    raise OSError(f"round {self.rounds} came back as {back[:32]}")
+                self.rounds += 1
+        except OSError as error:
+            self.error = f"{type(error).__name__}: {error}"
+        self.socket.close()
+
+
+class Churn(threading.Thread):
+    """Short connections to an echo, one after another; counts what became of them."""
+
+    def __init__(self, to, port):
+        super().__init__(daemon=True)
+        self.to, self.port, self.outcomes, self.stopping = to, port, {}, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.stopping.wait(0.001):
+            try:
+                with socket.create_connection((self.to, self.port), timeout=30) as connection:
+                    connection.sendall(b"short")
+                    outcome = "done" if connection.recv(100) == b"short" else "cut"
+            except OSError as error:
+                outcome = f"{type(error).__name__}: {error}"
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+class Tagged(threading.Thread):
+    """Datagrams that say when they were sent, from one port of its own to each of some ports, until it is stopped."""
+
+    def __init__(self, to, ports, pause):
+        super().__init__(daemon=True)
+        self.to, self.ports, self.pause, self.sent, self.stopping = to, ports, pause, 0, threading.Event()
+        self.socket = socket.socket(socket.AF_INET6 if ":" in to else socket.AF_INET, socket.SOCK_DGRAM)
+        self.start()
+
+    def run(self):
+        while not self.stopping.wait(self.pause):
+            for port in self.ports:
+                try:
+                    self.socket.sendto(struct.pack(">Q", time.monotonic_ns()), (self.to, port))
+                    self.sent += 1
+                except OSError:
+                    pass
+        self.socket.close()
+
+
+class Marks(threading.Thread):
+    """Keeps, of the datagrams that arrive at some ports: from whom, at which, when sent, when received."""
+
+    def __init__(self, ports):
+        super().__init__(daemon=True)
+        self.selector, self.seen = selectors.DefaultSelector(), []
+        for port in ports:
+            for family in (socket.AF_INET, socket.AF_INET6):
+                receiver = socket.socket(family, socket.SOCK_DGRAM)
+                if family == socket.AF_INET6:
+                    receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+                receiver.bind(("", port))
+                self.selector.register(receiver, selectors.EVENT_READ, port)
+        self.start()
+
+    def run(self):
+        while True:
+            for key, _ in self.selector.select():
+                data, sender = key.fileobj.recvfrom(100)
+                if len(data) == 8:
+                    self.seen.append((sender[0], key.data, struct.unpack(">Q", data)[0], time.monotonic_ns()))
+
+
+class Watch:
+    """Counts the frames that reach eth0 for some port, whoever listens there."""
+
+    def __init__(self, port):
+        # Of a frame with the port at that place behind IPv4 without options, or IPv6: all, of others nothing.
+        four = [(0x28, 0, 0, 12), (0x15, 0, 2, 0x0800), (0x28, 0, 0, 36), (0x15, 3, 4, port)]
+        six = [(0x15, 0, 3, 0x86DD), (0x28, 0, 0, 56), (0x15, 0, 1, port), (0x06, 0, 0, 0xFFFF), (0x06, 0, 0, 0)]
+        program = b"".join(struct.pack("HBBI", *instruction) for instruction in four + six)
+        kept = ctypes.create_string_buffer(program)
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        filters = struct.pack("HL", len(four + six), ctypes.addressof(kept))
+        self.socket.setsockopt(socket.SOL_SOCKET, 26, filters)
+        self.socket.bind(("eth0", 3))
+
+    def count(self):
+        """How many there were since it was last asked, lost ones too."""
+        return struct.unpack("II", self.socket.getsockopt(SOL_PACKET, 6, 8))[0]
+
+
+class Prober(threading.Thread):
+    """Datagrams and connection attempts to a port, each from a port of its own, until it is stopped."""
+
+    def __init__(self, to, port):
+        super().__init__(daemon=True)
+        self.to, self.port, self.sent, self.stopping = to, port, 0, threading.Event()
+        self.start()
+
+    def run(self):
+        family = socket.AF_INET6 if ":" in self.to else socket.AF_INET
+        while not self.stopping.wait(0.001):
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                with socket.socket(family, kind) as attempt:
+                    attempt.setblocking(False)
+                    attempt.connect_ex((self.to, self.port))
+                    if kind == socket.SOCK_DGRAM:
+                        attempt.send(b"forbidden")
+                    self.sent += 1
+
+
+class Vector(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
+
+
+class Message(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("vectors", ctypes.c_void_p),
+                ("vector_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
+                ("flags", ctypes.c_int), ("length", ctypes.c_uint)]
+
+
+class Flood(threading.Thread):
+    """Datagrams of a new 5-tuple each, as fast as they can be sent, to some addresses in turn, until it is stopped."""
+
+    COUNT = 1000
+
+    def __init__(self, addresses):
+        super().__init__(daemon=True)
+        self.addresses, self.sent, self.stopping = addresses, 0, threading.Event()
+        self.start()
+
+    def run(self):
+        libc, payload = ctypes.CDLL(None), ctypes.create_string_buffer(b"flood")
+        vector = Vector(ctypes.addressof(payload), 5)
+        batches = [self.batch(number, vector) for number in range(60)]
+        while not self.stopping.is_set():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                for messages, _ in batches:
+                    self.sent += max(libc.sendmmsg(sender.fileno(), messages, self.COUNT, 0), 0)
+
+    def batch(self, number, vector):
+        names = b""
+        for n in range(self.COUNT):
+            address = socket.inet_aton(self.addresses[n % len(self.addresses)])
+            names += struct.pack("=H", socket.AF_INET) + struct.pack(">H4s8x", 1024 + number * self.COUNT + n, address)
+        held = ctypes.create_string_buffer(names)
+        name = ctypes.addressof(held)
+        vectors = ctypes.addressof(vector)
+        messages = [Message(name + 16 * n, 16, vectors, 1, None, 0, 0, 0) for n in range(self.COUNT)]
+        return (Message * self.COUNT)(*messages), held
+
+
 class Agent:
     """What can be asked for, by the member `do`."""
 
     def __init__(self):
-        self.echo, self.capture, self.open = Echo(), None, {}
+        self.echo, self.capture, self.marks, self.watch, self.open, self.running = Echo(), None, None, None, {}, {}
+
+    def begin(self, name, what, **parameters):
+        """Starts what goes on by itself."""
+        self.running[name] = {"stream": Stream, "churn": Churn, "tagged": Tagged, "prober": Prober, "flood": Flood}[what](**parameters)
+
+    def progress(self):
+        """How far streams are, and their errors."""
+        return {name: [each.rounds, each.error] for name, each in self.running.items() if isinstance(each, Stream)}
+
+    def sent(self, name):
+        """How many datagrams have been sent."""
+        return self.running[name].sent
+
+    def end(self, name):
+        """Stops it; tells what it was up to."""
+        ended = self.running.pop(name)
+        ended.stopping.set()
+        ended.join(timeout=60)
+        if isinstance(ended, Stream):
+            return [ended.rounds, ended.error]
+        return ended.outcomes if isinstance(ended, Churn) else ended.sent
+
+    def keep_marks(self, ports):
+        self.marks = Marks(ports)
+
+    def marks_seen(self):
+        seen, self.marks.seen = self.marks.seen, []
+        return seen
+
+    def start_watch(self, port):
+        self.watch = Watch(port)
+
+    def watched(self):
+        return self.watch.count()
 
     def serve(self, tcp=(), udp=()):
         for family in (socket.AF_INET, socket.AF_INET6):
