@@ -4,7 +4,7 @@
 //! filtering using the CLI and API" in the EC2 User Guide.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fmt::{Display, Write};
 
 use openvpc_model::{Tags, UnixMillis};
@@ -235,13 +235,13 @@ impl<T: Offered> Offered for Vec<T> {
 /// The values of a filter.
 struct Patterns {
     /// Those without wildcards. A call may have many, so that they are not gone through one by one.
-    texts: BTreeSet<String>,
+    texts: HashSet<String>,
     globs: Vec<Glob>,
 }
 
 impl Patterns {
     fn new(values: &[String]) -> Self {
-        let mut patterns = Self { texts: BTreeSet::new(), globs: Vec::new() };
+        let mut patterns = Self { texts: HashSet::new(), globs: Vec::new() };
         for value in values {
             match Pattern::parse(value) {
                 Pattern::Text(text) => drop(patterns.texts.insert(text)),
