@@ -1,5 +1,6 @@
 //! What moves packets, behind one trait: the kernel path, the user-space path, or nothing at all.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use openvpc_pipeline::{EniIndex, FlowSink, Tables};
@@ -7,7 +8,7 @@ use openvpc_pipeline::{EniIndex, FlowSink, Tables};
 use crate::DatapathError;
 use crate::details::Detail;
 use crate::engine::{Engine, EngineCounters, SinkHandle, Uplink};
-use crate::kernel::{FastMaps, FastPath, FastProgram, Punt};
+use crate::kernel::{self, FastMaps, FastPath, FastProgram, Punt};
 use crate::namespace::NetNs;
 use crate::netlink::LinkIndex;
 use crate::packet_socket::PacketSocket;
@@ -102,6 +103,19 @@ pub struct EngineBackend<S> {
 }
 
 impl<S: FlowSink + 'static> EngineBackend<S> {
+    /// Starts a backend of that kind for the daemon with that directory; `sink` lives in its thread. What the kernel tier
+    /// pins goes with [`Machine::cleanup`](crate::machine::Machine::cleanup).
+    ///
+    /// # Errors
+    /// When the machine doesn't give it, or the thread can't be started.
+    pub fn of_kind(kind: BackendKind, dir: &Path, tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
+        match kind {
+            BackendKind::None => Self::without_packets(tables, sink),
+            BackendKind::UserSpace => Self::start(None, tables, sink),
+            BackendKind::Kernel => Self::start(Some(kernel::load(dir)?), tables, sink),
+        }
+    }
+
     /// Starts the engine, above the kernel tier if there is one; `sink` lives in its thread.
     ///
     /// # Errors

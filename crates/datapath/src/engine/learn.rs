@@ -1,5 +1,7 @@
 //! What the engine tells the kernel tier, and hears from it.
 
+use std::net::IpAddr;
+
 use openvpc_model::UnixMillis;
 use openvpc_model::interface::MacAddress;
 use openvpc_pipeline::verdict::{FlowSink, Leg, LegCounts, Outcome, Verdict};
@@ -134,6 +136,16 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         let (to, code) = match &verdict.outcome {
             Outcome::Drop(drop) => {
                 action.flags |= Action::DENY;
+                // Nothing is rewritten, but the last interface that refused it saw it as the gateway left it.
+                let seen = legs.iter().flatten().next_back();
+                let HeaderView { source, destination, .. } = flow.header();
+                let changed = |before: IpAddr, after: IpAddr| (before != after).then_some(after);
+                let rewrite = Rewrite {
+                    src: seen.and_then(|leg| changed(source, leg.source)),
+                    dst: seen.and_then(|leg| changed(destination, leg.destination)),
+                    ..Rewrite::default()
+                };
+                set_rewrite(&mut action, &rewrite)?;
                 (None, Some(drop.code))
             }
             Outcome::Deliver(delivery) => {
@@ -181,7 +193,6 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 }
 
 fn set_rewrite(action: &mut Action, rewrite: &Rewrite) -> Option<()> {
-    use std::net::IpAddr;
     let mut address = |new: Option<IpAddr>, flag: u16| match new {
         None => Some([0; 4]),
         Some(IpAddr::V4(new)) => {

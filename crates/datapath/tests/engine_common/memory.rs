@@ -28,6 +28,12 @@ pub struct MemoryPort {
     full: Rc<RefCell<bool>>,
 }
 
+impl MemoryPort {
+    pub fn new(id: PortId, outbox: &Outbox) -> Self {
+        Self { id, outbox: Rc::clone(outbox), full: Rc::default() }
+    }
+}
+
 impl Port for MemoryPort {
     fn send(&mut self, header: &VnetHeader, frame: &[u8]) -> bool {
         if *self.full.borrow() {

@@ -8,6 +8,7 @@ pub mod packets;
 mod report;
 mod rules;
 mod sent;
+pub mod topology;
 mod world;
 
 pub use rules::{nacl_entry, security_group_rule};

@@ -20,7 +20,6 @@ mod reference;
 mod routing;
 mod security_groups;
 mod tables;
-mod topology;
 mod tracing;
 
 use openvpc_model::*;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use openvpc_model::{EniId, Network};
 use openvpc_pipeline::testing::Sent;
+use openvpc_pipeline::testing::topology::{Start, Topology};
 use openvpc_pipeline::{
     Code, Egress, FlowState, Hop, Ingress, Nanos, NextHop, NoTrace, Outcome, PacketHeader, ResourceId, Tables, Tracer, compile,
     step,
@@ -11,7 +12,6 @@ use openvpc_pipeline::{
 use proptest::prelude::*;
 
 use crate::reference::{End, Memory, Record, Reference};
-use crate::topology::{Start, Topology};
 
 fn send(topology: &mut Topology, start: Start, packet: openvpc_pipeline::PacketHeader) -> Sent {
     match start {

@@ -7,9 +7,8 @@ use ipnet::IpNet;
 use openvpc_model::route::TableUser;
 use openvpc_model::*;
 use openvpc_pipeline::Code;
+use openvpc_pipeline::testing::topology::Start;
 use openvpc_pipeline::wire::{PacketHeader, Transport};
-
-use crate::topology::Start;
 
 /// Where a packet came out (none for the internet), or why it didn't.
 pub type End = Result<(Option<EniId>, IpAddr, IpAddr, u8), Code>;

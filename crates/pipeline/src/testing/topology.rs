@@ -5,18 +5,22 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::Ipv4Net;
 use openvpc_model::route::TableUser;
 use openvpc_model::*;
-use openvpc_pipeline::testing::packets::*;
-use openvpc_pipeline::testing::{Host, World};
-use openvpc_pipeline::wire::{PacketHeader, Transport};
+
+use super::packets::*;
+use super::{Host, World};
+use crate::wire::{PacketHeader, Transport};
 
 /// A source of choices.
+#[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
+    /// The choices of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// A number below `n`, which isn't zero.
     pub fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -25,10 +29,12 @@ impl Dice {
         ((z ^ (z >> 31)) % n as u64) as usize
     }
 
+    /// True so often.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
+    /// One of several; there is one at least.
     pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())].clone()
     }
@@ -37,13 +43,18 @@ impl Dice {
 /// Where a packet starts.
 #[derive(Clone, Copy, Debug)]
 pub enum Start {
+    /// An interface sends it.
     Eni(EniId),
+    /// It comes in from the internet.
     Internet,
 }
 
 /// A random network: up to two VPCs with gateways, subnets, filters, instances with and without public addresses.
+#[derive(Debug)]
 pub struct Topology {
+    /// The network, and what flows in it.
     pub world: World,
+    /// The instances, those that don't run included.
     pub hosts: Vec<Host>,
     dice: Dice,
     vpcs: Vec<VpcId>,
@@ -73,6 +84,7 @@ const OUTSIDE: [&str; 7] =
     ["198.51.100.10", "192.0.2.7", "2001:db8:ffff::10", "10.77.0.1", "100.64.0.9", "169.254.169.254", "224.0.0.5"];
 
 impl Topology {
+    /// The network of a seed; with appliances that forward, or without.
     pub fn new(seed: u64, appliances: bool) -> Self {
         let mut topology = Self {
             world: World::new(),
@@ -370,6 +382,7 @@ impl Topology {
         .length(60)
     }
 
+    /// True so often.
     pub fn chance(&mut self, percent: usize) -> bool {
         self.dice.chance(percent)
     }
