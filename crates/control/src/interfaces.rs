@@ -18,8 +18,8 @@ use serde::Serialize;
 use crate::{ControlError, Tx, addresses, flow_logs, interface_permissions, nat_gateways};
 
 pub use addressing::{AssignIpv4, AssignIpv6, assign_ipv4, assign_ipv6, unassign_ipv4, unassign_ipv6};
-pub use attachment::{attach, detach};
-pub(crate) use attachment::{attach_unchecked, detach_unchecked};
+pub use attachment::{attach, attach_outside, detach, detach_outside};
+pub(crate) use attachment::{attach_unchecked, detach_unchecked, refuse_if_in_use};
 pub(crate) use managed::{add_managed_ipv4, create_managed, delete_managed, remove_managed_ipv4};
 pub use prefixes::{Prefixes, assign_prefixes, unassign_prefixes};
 
@@ -126,6 +126,7 @@ pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, Con
         associate_public_ip: false,
         attachment: None,
         detached: None,
+            outside: None,
         ipv4_prefixes: Vec::new(),
         ipv6_prefixes: Vec::new(),
         tracking: request.tracking,
@@ -152,17 +153,17 @@ pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, Con
     Ok(id)
 }
 
-/// Removes an interface that no instance carries. Its Elastic IPs stay allocated.
+/// Removes an interface that nobody has. Its Elastic IPs stay allocated.
 ///
 /// # Errors
 /// `InvalidNetworkInterface.InUse`, `OperationNotPermitted` for one that a service manages.
 pub fn delete(tx: &mut Tx, id: EniId) -> Result<(), ControlError> {
     let eni = tx.find::<NetworkInterface>(&id)?;
     refuse_if_managed(&eni)?;
-    if let Some(attachment) = &eni.attachment {
+    if let Some(user) = eni.user() {
         return Err(ControlError::new(
             "InvalidNetworkInterface.InUse",
-            format!("Network interface '{id}' is currently in use by {}", attachment.instance),
+            format!("Network interface '{id}' is currently in use by {user}"),
         ));
     }
     delete_unchecked(tx, id)

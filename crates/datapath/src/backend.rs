@@ -10,7 +10,7 @@ use crate::details::Detail;
 use crate::engine::{Engine, EngineCounters, SinkHandle, Uplink};
 use crate::kernel::{self, FastMaps, FastPath, FastProgram, Punt};
 use crate::namespace::NetNs;
-use crate::netlink::LinkIndex;
+use crate::netlink::{LinkIndex, Wire};
 use crate::packet_socket::PacketSocket;
 
 /// Which path packets take.
@@ -60,7 +60,7 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// When the kernel refuses; the interface is then not connected.
-    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError>;
+    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: Wire) -> Result<(), DatapathError>;
 
     /// Disconnects an interface, if it is connected, from the link that it had.
     ///
@@ -177,9 +177,9 @@ impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
         }
     }
 
-    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.add_port(eni, wire, self.socket(fabric, wire)?)?;
-        self.attach_program(fabric, wire)
+    fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: Wire) -> Result<(), DatapathError> {
+        self.engine.add_port(eni, wire, self.socket(fabric, wire.index)?)?;
+        self.attach_program(fabric, wire.index)
     }
 
     fn detach(&self, eni: EniIndex, wire: LinkIndex) -> Result<(), DatapathError> {
@@ -190,7 +190,7 @@ impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
     }
 
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.set_uplink(uplink, wire, self.socket(fabric, wire)?)?;
+        self.engine.set_uplink(uplink, Wire::veth(wire), self.socket(fabric, wire)?)?;
         self.attach_program(fabric, wire)
     }
 

@@ -26,5 +26,6 @@ mod offloads;
 pub mod packet_socket;
 pub mod privileges;
 pub mod sandbox;
+pub mod tap;
 
 pub use error::DatapathError;

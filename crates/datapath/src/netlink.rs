@@ -7,7 +7,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +56,28 @@ pub struct Link {
     pub running: bool,
     /// The number of the other end in the namespace of that end, for a veth.
     pub peer: Option<LinkIndex>,
+}
+
+/// A link of the fabric, as the datapath takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wire {
+    /// Its number there.
+    pub index: LinkIndex,
+    /// Whether it is a veth: packets can be handed to its other end at once. A TAP has none.
+    pub has_peer: bool,
+}
+
+impl Wire {
+    /// The wire to a sandbox or a container.
+    pub fn veth(index: LinkIndex) -> Self {
+        Self { index, has_peer: true }
+    }
+}
+
+impl From<&Link> for Wire {
+    fn from(link: &Link) -> Self {
+        Self { index: link.index, has_peer: link.peer.is_some() }
+    }
 }
 
 /// A veth pair between a packet socket in this namespace and a host in another.
@@ -120,6 +142,14 @@ impl Netlink {
             return Err(error);
         }
         Ok(wire)
+    }
+
+    /// Prepares a TAP of this namespace to be a wire, which is up then: the kernel's own stack keeps silent on it.
+    pub fn set_up_tap(&mut self, tap: LinkIndex, mtu: u32) -> Result<(), DatapathError> {
+        let message = LinkUnspec::new_with_index(tap.0).mtu(mtu).arp(false).build();
+        self.change(RouteNetlinkMessage::SetLink(message), || format!("set the MTU of link {} to {mtu}", tap.0))?;
+        self.silence(tap)?;
+        self.set_up(tap)
     }
 
     /// Removes a link, and with it the other end when it is a veth.
@@ -408,6 +438,50 @@ impl Netlink {
                 }
             }
         }
+    }
+}
+
+/// Hears which links of a namespace come and go.
+#[derive(Debug)]
+pub(crate) struct LinkWatch {
+    socket: OwnedFd,
+}
+
+impl LinkWatch {
+    pub fn open(namespace: &NetNs) -> Result<Self, DatapathError> {
+        let socket = namespace.within(|| -> rustix::io::Result<OwnedFd> {
+            use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, netlink, socket_with};
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+            bind(&socket, &netlink::SocketAddrNetlink::new(0, libc::RTMGRP_LINK as u32))?;
+            Ok(socket)
+        })?;
+        Ok(Self { socket: socket.attempt(|| "watch over links")? })
+    }
+
+    /// Whether a link is gone since the last call. When more happened than the kernel keeps, one may be.
+    pub fn take_gone(&self) -> bool {
+        const HEADER: usize = 16;
+        let (mut gone, mut datagram) = (false, [0; 1 << 14]);
+        loop {
+            let length = match rustix::io::read(&self.socket, &mut datagram) {
+                Ok(length) => length,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::NOBUFS) => {
+                    gone = true;
+                    continue;
+                }
+                Err(_) => return gone,
+            };
+            // Each such message comes in a datagram of its own.
+            gone |= length >= HEADER && u16::from_ne_bytes([datagram[4], datagram[5]]) == libc::RTM_DELLINK;
+        }
+    }
+}
+
+impl AsFd for LinkWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -54,6 +54,9 @@ pub struct NetworkInterface {
     /// How it was last in an instance, and when that ended; none while it is in one.
     #[serde(default)]
     pub detached: Option<(Attachment, UnixMillis)>,
+    /// What is no instance of ours and carries it: a virtual machine or a container. Never together with `attachment`.
+    #[serde(default)]
+    pub outside: Option<OutsideAttachment>,
     /// Connection-tracking timeouts, where they differ from the defaults.
     pub tracking: TrackingTimeouts,
     /// Tags.
@@ -74,6 +77,12 @@ impl NetworkInterface {
             }
             IpAddr::V6(v6) => self.ipv6_addresses.contains(&v6) || self.ipv6_prefixes.iter().any(|p| p.contains(&v6)),
         }
+    }
+
+    /// Who has it, if somebody has: an instance, or [`OUTSIDE_OWNER`].
+    pub fn user(&self) -> Option<String> {
+        let instance = self.attachment.as_ref().map(|attachment| attachment.instance.to_string());
+        instance.or_else(|| self.outside.as_ref().map(|_| OUTSIDE_OWNER.to_owned()))
     }
 
     /// All delegated prefixes.
@@ -121,6 +130,18 @@ pub struct Attachment {
     /// When it was attached.
     pub attached_at: UnixMillis,
 }
+
+/// An interface in a virtual machine or a container that `openvpc attach` bound to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideAttachment {
+    /// The attachment's id.
+    pub id: EniAttachmentId,
+    /// When it was attached.
+    pub attached_at: UnixMillis,
+}
+
+/// Whose instances those are that are none of ours, where answers name an owner.
+pub const OUTSIDE_OWNER: &str = "openvpc-attach";
 
 /// Idle timeouts in seconds; none means the default of the VPC's connection tracking.
 /// See "Idle connection tracking timeout" in the EC2 User Guide.

@@ -423,8 +423,11 @@ impl Network {
         if active { crate::RouteState::Active } else { crate::RouteState::Blackhole }
     }
 
-    /// Whether an interface is in an instance that is starting or running.
+    /// Whether an interface is in an instance that is starting or running, or in something outside.
     pub fn carries_packets(&self, eni: &NetworkInterface) -> bool {
+        if eni.outside.is_some() {
+            return true;
+        }
         let instance = eni.attachment.as_ref().and_then(|a| self.instances.get(&a.instance));
         instance.is_some_and(|i| matches!(i.state, crate::InstanceState::Pending | crate::InstanceState::Running))
     }

@@ -321,12 +321,7 @@ fn plan<'a>(
 fn existing(tx: &Tx, id: EniId, wanted: &LaunchInterface) -> Result<Arc<NetworkInterface>, ControlError> {
     let eni = tx.find::<NetworkInterface>(&id)?;
     interfaces::refuse_if_managed(&eni)?;
-    if let Some(attachment) = &eni.attachment {
-        return Err(ControlError::new(
-            "InvalidNetworkInterface.InUse",
-            format!("Interface: [{id}] in use by {}", attachment.instance),
-        ));
-    }
+    interfaces::refuse_if_in_use(&eni)?;
     if wanted.delete_on_termination == Some(true) {
         return Err(ControlError::invalid_combination(format!(
             "DeleteOnTermination can be true only for an interface made by the launch, not for {id}"

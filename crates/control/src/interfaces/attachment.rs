@@ -1,5 +1,6 @@
 //! Interfaces in instances.
 
+use openvpc_model::interface::OutsideAttachment;
 use openvpc_model::{Attachment, EniAttachmentId, EniId, Instance, InstanceId, InstanceState, NetworkInterface};
 
 use super::refuse_if_managed;
@@ -13,12 +14,7 @@ pub fn attach(tx: &mut Tx, eni: EniId, instance: InstanceId, device_index: u16) 
     let instance = tx.find::<Instance>(&instance)?;
     let found = tx.find::<NetworkInterface>(&eni)?;
     refuse_if_managed(&found)?;
-    if let Some(present) = &found.attachment {
-        return Err(ControlError::new(
-            "InvalidNetworkInterface.InUse",
-            format!("Interface: [{eni}] in use by {}", present.instance),
-        ));
-    }
+    refuse_if_in_use(&found)?;
     if !matches!(instance.state, InstanceState::Running | InstanceState::Stopped) {
         return Err(ControlError::new(
             "IncorrectInstanceState",
@@ -42,13 +38,51 @@ pub fn attach(tx: &mut Tx, eni: EniId, instance: InstanceId, device_index: u16) 
 /// # Errors
 /// `InvalidAttachmentID.NotFound`, `OperationNotPermitted` for the primary interface.
 pub fn detach(tx: &mut Tx, attachment: EniAttachmentId) -> Result<(), ControlError> {
-    let is_it = |eni: &NetworkInterface| eni.attachment.as_ref().is_some_and(|present| present.id == attachment);
+    let is_it = |eni: &NetworkInterface| {
+        let outside = eni.outside.as_ref().map(|present| present.id);
+        eni.attachment.as_ref().map(|present| present.id).or(outside) == Some(attachment)
+    };
     let eni = tx.owned::<NetworkInterface>().find(|eni| is_it(eni)).cloned().ok_or_else(|| no_such_attachment(attachment))?;
     refuse_if_managed(&eni)?;
     if eni.attachment.as_ref().is_some_and(|present| present.device_index == 0) {
         return Err(ControlError::new("OperationNotPermitted", "The network interface at device index 0 cannot be detached."));
     }
+    if eni.outside.is_some() {
+        return detach_outside(tx, eni.id, attachment);
+    }
     detach_unchecked(tx, eni.id)
+}
+
+/// Gives an interface to a virtual machine or a container, which is no instance of ours: `openvpc attach`.
+///
+/// # Errors
+/// `InvalidNetworkInterface.InUse`, `OperationNotPermitted` for one that a service manages.
+pub fn attach_outside(tx: &mut Tx, eni: EniId) -> Result<EniAttachmentId, ControlError> {
+    let found = tx.find::<NetworkInterface>(&eni)?;
+    refuse_if_managed(&found)?;
+    refuse_if_in_use(&found)?;
+    let (id, attached_at) = (tx.new_id(), tx.now());
+    tx.update::<NetworkInterface, _>(&eni, |eni| {
+        eni.detached = None;
+        eni.outside = Some(OutsideAttachment { id, attached_at });
+    })?;
+    Ok(id)
+}
+
+/// Takes it back; nothing happens if that attachment has ended already.
+///
+/// # Errors
+/// `InvalidNetworkInterfaceID.NotFound`.
+pub fn detach_outside(tx: &mut Tx, eni: EniId, attachment: EniAttachmentId) -> Result<(), ControlError> {
+    tx.update::<NetworkInterface, _>(&eni, |eni| {
+        eni.outside.take_if(|present| present.id == attachment);
+    })
+}
+
+/// Refuses to give an interface to a second one.
+pub(crate) fn refuse_if_in_use(eni: &NetworkInterface) -> Result<(), ControlError> {
+    let message = |user| format!("Interface: [{}] in use by {user}", eni.id);
+    eni.user().map_or(Ok(()), |user| Err(ControlError::new("InvalidNetworkInterface.InUse", message(user))))
 }
 
 /// Attaches at launch, when the instance is pending.

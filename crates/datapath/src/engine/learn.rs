@@ -13,6 +13,7 @@ use super::core::{Connected, EngineCore, Now, Port, PortId, connected_mut};
 use super::uplink::Uplink;
 use crate::DatapathError;
 use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
+use crate::netlink::Wire;
 
 impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Has flows carried by the kernel tier from now on.
@@ -21,10 +22,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 
     /// Tells the kernel tier of a link, before the program is attached to it.
-    pub(crate) fn add_fast_port(&mut self, place: PortId, link: u32, now: Now) -> Result<(), DatapathError> {
+    pub(crate) fn add_fast_port(&mut self, place: PortId, wire: Wire, now: Now) -> Result<(), DatapathError> {
         self.forget_flows_of(place, now);
         match &mut self.fast {
-            Some(fast) => fast.add_port(place, link),
+            Some(fast) => fast.add_port(place, wire),
             None => Ok(()),
         }
     }
@@ -151,7 +152,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             Outcome::Deliver(delivery) => {
                 let (to, destination, source) = self.way_out(ingress, delivery.to, sender).ok()?;
                 action.out = fast.link(to)?;
-                action.flags |= Action::PEER;
+                if fast.has_peer(action.out) {
+                    action.flags |= Action::PEER;
+                }
                 (action.out_destination, action.out_source, action.mtu) = (destination.0, source.0, delivery.mtu);
                 set_rewrite(&mut action, &delivery.rewrite)?;
                 (Some(to), None)

@@ -19,7 +19,7 @@ use crate::DatapathError;
 use crate::details::Detail;
 use crate::error::Attempt;
 use crate::kernel::{FastPath, Punt};
-use crate::netlink::LinkIndex;
+use crate::netlink::Wire;
 use crate::packet_socket::{FrameBatch, PacketSocket};
 
 /// The running engine. It ends, and takes no more frames, when this is dropped.
@@ -79,9 +79,9 @@ impl<S: FlowSink + 'static> Engine<S> {
     }
 
     /// Connects an interface, whose link has that number; a port it had before is closed.
-    pub fn add_port(&self, eni: EniIndex, link: LinkIndex, socket: PacketSocket) -> Result<(), DatapathError> {
+    pub fn add_port(&self, eni: EniIndex, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
         self.mailbox.ask(move |worker| {
-            worker.connect(PortId::Eni(eni), link, &socket)?;
+            worker.connect(PortId::Eni(eni), wire, &socket)?;
             worker.core.add_port(eni, socket);
             Ok(())
         })?
@@ -96,9 +96,9 @@ impl<S: FlowSink + 'static> Engine<S> {
     }
 
     /// Connects the internet.
-    pub fn set_uplink(&self, uplink: Uplink, link: LinkIndex, socket: PacketSocket) -> Result<(), DatapathError> {
+    pub fn set_uplink(&self, uplink: Uplink, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
         self.mailbox.ask(move |worker| {
-            worker.connect(PortId::Uplink, link, &socket)?;
+            worker.connect(PortId::Uplink, wire, &socket)?;
             worker.core.set_uplink(uplink, socket);
             Ok(())
         })?
@@ -294,9 +294,9 @@ impl<S: FlowSink> Worker<S> {
     }
 
     /// Has the frames of a link come here: those of the kernel tier by the punt, else by the socket.
-    fn connect(&mut self, place: PortId, link: LinkIndex, socket: &PacketSocket) -> Result<(), DatapathError> {
+    fn connect(&mut self, place: PortId, wire: Wire, socket: &PacketSocket) -> Result<(), DatapathError> {
         if self.punt.is_some() {
-            return self.core.add_fast_port(place, link.0, now());
+            return self.core.add_fast_port(place, wire, now());
         }
         let data = match place {
             PortId::Eni(eni) => u64::from(eni.0),

@@ -19,6 +19,7 @@ use super::program::FastMaps;
 use crate::DatapathError;
 use crate::details::{Detail, Reading};
 use crate::engine::PortId;
+use crate::netlink::Wire;
 
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///
@@ -99,6 +100,7 @@ struct Retired {
 
 struct Port {
     place: PortId,
+    has_peer: bool,
     pairs: u32,
     /// Misses up to the last look at them.
     misses: u64,
@@ -157,9 +159,10 @@ impl FastPath {
     }
 
     /// Takes notice of a link, before the program is attached to it.
-    pub fn add_port(&mut self, place: PortId, link: u32) -> Result<(), DatapathError> {
+    pub fn add_port(&mut self, place: PortId, wire: Wire) -> Result<(), DatapathError> {
+        let link = wire.index.0;
         self.maps.set_port(link, PortBudget { miss_cost: MISS_COST, miss_burst: MISS_BURST, ..PortBudget::default() })?;
-        self.ports.insert(link, Port { place, pairs: 0, misses: 0, miss_cost: MISS_COST });
+        self.ports.insert(link, Port { place, has_peer: wire.has_peer, pairs: 0, misses: 0, miss_cost: MISS_COST });
         self.links.insert(place, link);
         Ok(())
     }
@@ -183,6 +186,11 @@ impl FastPath {
     /// The interface or internet at a link.
     pub fn place(&self, link: u32) -> Option<PortId> {
         Some(self.ports.get(&link)?.place)
+    }
+
+    /// Whether packets can be handed to the other end of a link at once.
+    pub fn has_peer(&self, link: u32) -> bool {
+        self.ports.get(&link).is_some_and(|port| port.has_peer)
     }
 
     /// The link of an interface or of the internet.

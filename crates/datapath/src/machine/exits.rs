@@ -1,7 +1,7 @@
-//! Learning that a sandbox has ended, without asking again and again.
+//! Learning that a sandbox has ended or a link is gone, without asking again and again.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
@@ -10,6 +10,8 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::DatapathError;
 use crate::error::Attempt;
+use crate::namespace::NetNs;
+use crate::netlink::LinkWatch;
 use crate::sandbox::Process;
 
 /// A thread that waits for processes to end. It ends when this is dropped.
@@ -17,33 +19,55 @@ pub(super) struct Exits {
     poll: Arc<OwnedFd>,
     stop: OwnedFd,
     ended: Arc<AtomicBool>,
+    links_gone: Arc<AtomicBool>,
+    /// Hears of links.
+    links: Arc<OnceLock<LinkWatch>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Exits {
-    /// Calls `on_exit` after each end of a process that is watched.
+    /// Calls `on_exit` after each end of a process or link that is watched.
     pub(super) fn start(on_exit: Box<dyn Fn() + Send>) -> Result<Self, DatapathError> {
         let what = || "watch over instances";
         let poll = Arc::new(epoll::create(CreateFlags::CLOEXEC).attempt(what)?);
         let stop = eventfd(0, EventfdFlags::CLOEXEC).attempt(what)?;
         epoll::add(&poll, &stop, EventData::new_u64(STOP), EventFlags::IN).attempt(what)?;
         let thread = thread::Builder::new().name("exits".into());
-        let ended = Arc::new(AtomicBool::new(false));
+        let (ended, links_gone) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let links = Arc::new(OnceLock::<LinkWatch>::new());
         let thread = thread.spawn({
-            let (poll, ended) = (Arc::clone(&poll), Arc::clone(&ended));
+            let (poll, ended, links_gone, links) =
+                (Arc::clone(&poll), Arc::clone(&ended), Arc::clone(&links_gone), Arc::clone(&links));
             move || {
-                wait_for_exits(&poll, &|| {
-                    ended.store(true, Ordering::Release);
+                wait_for_exits(&poll, &|what| {
+                    let moved = match what {
+                        LINKS if !links.get().is_some_and(LinkWatch::take_gone) => return,
+                        LINKS => &links_gone,
+                        _ => &ended,
+                    };
+                    moved.store(true, Ordering::Release);
                     on_exit();
                 });
             }
         });
-        Ok(Self { poll, stop, ended, thread: Some(thread.attempt(what)?) })
+        Ok(Self { poll, stop, ended, links_gone, links, thread: Some(thread.attempt(what)?) })
     }
 
     /// Whether a process that is watched has ended since the last call.
     pub(super) fn take_ended(&self) -> bool {
         self.ended.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether a link is gone since the last call.
+    pub(super) fn take_links_gone(&self) -> bool {
+        self.links_gone.swap(false, Ordering::AcqRel)
+    }
+
+    /// Watches the links of a namespace, the first time that this is called.
+    pub(super) fn watch_links(&self, namespace: &NetNs) -> Result<(), DatapathError> {
+        let watch = LinkWatch::open(namespace)?;
+        let watch = self.links.get_or_init(|| watch);
+        epoll::add(&self.poll, watch.as_fd(), EventData::new_u64(LINKS), EventFlags::IN).attempt(|| "watch over links")
     }
 
     /// Watches a process, as long as its handle is there.
@@ -63,7 +87,7 @@ impl Drop for Exits {
     }
 }
 
-fn wait_for_exits(poll: &OwnedFd, on_exit: &dyn Fn()) {
+fn wait_for_exits(poll: &OwnedFd, on_exit: &dyn Fn(u64)) {
     let mut events = Vec::with_capacity(16);
     loop {
         events.clear();
@@ -78,9 +102,14 @@ fn wait_for_exits(poll: &OwnedFd, on_exit: &dyn Fn()) {
         if events.iter().any(|event| event.data.u64() == STOP) {
             return;
         }
-        on_exit();
+        for what in [EXIT, LINKS] {
+            if events.iter().any(|event| event.data.u64() == what) {
+                on_exit(what);
+            }
+        }
     }
 }
 
 const STOP: u64 = 0;
 const EXIT: u64 = 1;
+const LINKS: u64 = 2;

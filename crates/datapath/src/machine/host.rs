@@ -10,7 +10,9 @@ use openvpc_pipeline::{EniIndex, Tables};
 
 use super::exits::Exits;
 use super::internet::{self, LabInternet};
+use super::bind::BindingPlace;
 use super::links::{self, HostLink};
+use super::outside::Outside;
 use super::plan::{self, InstancePlan, LinkPlan};
 use super::{Config, Machine, Outcome, PATIENCE, Report, is_ending};
 use crate::DatapathError;
@@ -18,7 +20,7 @@ use crate::backend::Backend;
 use crate::error::Attempt;
 use crate::kernel;
 use crate::namespace::NetNs;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::{Link, Netlink, Wire};
 use crate::sandbox::{self, Fabric, Sandbox, SandboxSpec};
 
 /// Everything of the machine that a reconcile changes.
@@ -28,6 +30,7 @@ pub(super) struct Host {
     exits: Exits,
     internet: Option<LabInternet>,
     guests: BTreeMap<InstanceId, Guest>,
+    outside: Outside,
     /// Instances that ended by themselves, with the number of the start that ended so.
     exited: BTreeMap<InstanceId, u32>,
     /// What is still to be found out about what was there before this daemon.
@@ -62,6 +65,7 @@ impl Host {
                 exits,
                 internet,
                 guests: BTreeMap::new(),
+                outside: Outside::default(),
                 exited: BTreeMap::new(),
                 unexplored: true,
                 last: None,
@@ -86,6 +90,7 @@ impl Host {
         exits: &Exits,
     ) -> Result<(Netlink, Option<LabInternet>), DatapathError> {
         let mut netlink = Netlink::open(fabric.net_ns())?;
+        exits.watch_links(fabric.net_ns())?;
         backend.open(fabric.net_ns())?;
         if !lab_internet {
             return Ok((netlink, None));
@@ -106,8 +111,11 @@ impl Host {
         tables: &Arc<Tables>,
     ) -> Result<Vec<Report>, DatapathError> {
         let concerned = self.concerned(network);
+        let older = self.last.as_ref().filter(|_| concerned.is_some()).map(|(network, _)| network);
+        let outside_moved = self.outside.note(network, older);
         self.last = Some((network.clone(), Arc::clone(tables)));
-        if concerned.as_ref().is_some_and(BTreeSet::is_empty) {
+        let links_gone = self.exits.take_links_gone() && !self.outside.is_empty();
+        if concerned.as_ref().is_some_and(BTreeSet::is_empty) && !outside_moved && !links_gone {
             return Ok(Vec::new());
         }
         // Whatever fails from here on is tried again for all.
@@ -117,6 +125,8 @@ impl Host {
             self.explore(config, network)?;
             self.unexplored = false;
         }
+        // Before instances are looked at, one of which may get an interface that was outside until now.
+        self.outside.fit(backend, self.fabric.net_ns(), &mut self.netlink, tables)?;
         self.note_exits(backend, network);
         self.stop_unwanted(backend, network);
         self.revive_internet(config, backend)?;
@@ -202,6 +212,7 @@ impl Host {
             wanted.insert(internet::WIRE.into());
         }
         wanted.insert(kernel::PUNT_NAME.into());
+        wanted.extend(self.outside.wires());
         for link in self.netlink.links()?.into_iter().filter(|link| link.name != "lo" && !wanted.contains(&link.name)) {
             links::remove(&mut self.netlink, link.index)?;
         }
@@ -366,7 +377,7 @@ impl Host {
                     let adopted = left.map(|wire| HostLink::adopt(wire, &host, &link.setup)).transpose()?.flatten();
                     let present = match adopted {
                         Some(present) => {
-                            backend.attach(link.index, self.fabric.net_ns(), present.wire)?;
+                            backend.attach(link.index, self.fabric.net_ns(), Wire::veth(present.wire))?;
                             present
                         }
                         None => self.connect(backend, &host, link)?,
@@ -380,7 +391,7 @@ impl Host {
 
     fn connect(&mut self, backend: &dyn Backend, host: &NetNs, link: &LinkPlan) -> Result<HostLink, DatapathError> {
         let made = HostLink::make(&mut self.netlink, &links::wire_name(link.eni), host, &link.setup)?;
-        if let Err(error) = backend.attach(link.index, self.fabric.net_ns(), made.wire) {
+        if let Err(error) = backend.attach(link.index, self.fabric.net_ns(), Wire::veth(made.wire)) {
             links::remove(&mut self.netlink, made.wire)?;
             return Err(error);
         }
@@ -422,6 +433,22 @@ impl Host {
         Ok(Some(Report { instance: id, outcome }))
     }
 
+    /// Where a link for an interface is to be made that no instance has.
+    pub(super) fn binding_place(&self, eni: EniId) -> Option<BindingPlace> {
+        let (network, tables) = self.last.as_ref()?;
+        let setup = plan::setup(network, tables, network.enis.get(&eni)?, 0)?;
+        Some(BindingPlace { fabric: self.fabric.record().clone(), eni, setup })
+    }
+
+    /// Whether there is a link for an interface.
+    pub(super) fn has_wire(&mut self, eni: EniId) -> Result<bool, DatapathError> {
+        Ok(self.netlink.link(&links::wire_name(eni))?.is_some())
+    }
+
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
     pub(super) fn close(mut self, backend: &dyn Backend) -> Result<(), DatapathError> {
         let guests = std::mem::take(&mut self.guests);
         let internet = self.internet.take();
@@ -433,8 +460,9 @@ impl Host {
         if let Some(internet) = internet {
             links::remove(&mut self.netlink, internet.link.wire)?;
         }
+        let taken_back = self.outside.close(backend, &mut self.netlink);
         self.fabric.close()?;
-        stopped
+        stopped.and(taken_back)
     }
 }
 

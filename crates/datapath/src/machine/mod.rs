@@ -18,19 +18,22 @@
 //! Root inside an instance may change addresses and routes there. Only what was declared and changed is changed again;
 //! enforcement needs nothing of it.
 
+mod bind;
 mod exits;
 mod host;
 mod internet;
 mod links;
+mod outside;
 mod plan;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use openvpc_model::{Instance, InstanceId, InstanceState, Network};
+use openvpc_model::{EniAttachmentId, EniId, Instance, InstanceId, InstanceState, Network};
 use openvpc_pipeline::{FlowSink, Tables};
 
+pub use self::bind::{BindError, BindingPlace, TAP_DESCRIPTOR};
 use self::host::Host;
 use crate::DatapathError;
 use crate::backend::{Backend, BackendKind, EngineBackend};
@@ -38,6 +41,7 @@ use crate::details::Detail;
 use crate::engine::{EngineCounters, SinkHandle};
 use crate::kernel;
 use crate::namespace::NetNs;
+use crate::netlink::Netlink;
 use crate::sandbox::{Fabric, Helper, ProcessRecord, Sandbox};
 
 /// Where and how the machine's side is kept.
@@ -161,6 +165,30 @@ impl Machine {
         }
     }
 
+    /// Where a link is to be made for an interface that no instance has, as of the last reconcile. None when there is no
+    /// such interface, or nothing is forwarded.
+    pub fn binding_place(&self, eni: EniId) -> Option<BindingPlace> {
+        lock(self.host.as_ref()?).binding_place(eni)
+    }
+
+    /// Whether somebody made a link for that interface.
+    ///
+    /// # Errors
+    /// When the fabric can't be read.
+    pub fn has_wire(&self, eni: EniId) -> Result<bool, DatapathError> {
+        self.host.as_ref().map_or(Ok(false), |host| lock(host).has_wire(eni))
+    }
+
+    /// Whether packets pass for an interface that a virtual machine or a container has.
+    pub fn is_connected_outside(&self, eni: EniId) -> bool {
+        self.host.as_ref().is_some_and(|host| lock(host).outside().is_connected(eni))
+    }
+
+    /// The interfaces that a virtual machine or a container has, but whose link isn't there (any more).
+    pub fn gone_outside(&self) -> Vec<(EniId, EniAttachmentId)> {
+        self.host.as_ref().map_or_else(Vec::new, |host| lock(host).outside().gone().to_vec())
+    }
+
     /// What a process needs to enter a running instance with [`crate::sandbox::exec`]. Doesn't wait for a reconcile under way.
     pub fn exec_target(&self, instance: InstanceId) -> Option<ProcessRecord> {
         let sandbox = Sandbox::find(&self.config.state_dir(instance)).ok()??;
@@ -226,6 +254,9 @@ impl Machine {
     pub fn cleanup(dir: &Path) -> Result<(), DatapathError> {
         let found = Sandbox::find_all(&Self::instances_dir(dir))?;
         let stopped = host::stop_all(found.iter().map(|(_, sandbox)| sandbox));
+        if let Some(fabric) = Fabric::left_behind(&Self::fabric_dir(dir))? {
+            outside::remove_wires(&mut Netlink::open(&fabric)?)?;
+        }
         Fabric::close_left_behind(&Self::fabric_dir(dir))?;
         kernel::unpin_all(dir)?;
         stopped

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use openvpc_model::interface::MacAddress;
 use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, Subnet, Vpc, dns};
 use openvpc_pipeline::{EniIndex, Tables};
+use serde::{Deserialize, Serialize};
 
 /// An instance that should run.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +27,7 @@ pub(super) struct LinkPlan {
 }
 
 /// How a host's end of a link is set up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct LinkSetup {
     /// The name inside: `eth` and the device index.
     pub(super) name: String,
@@ -75,7 +76,13 @@ pub(super) fn instance(network: &Network, tables: &Tables, instance: &Instance) 
 }
 
 fn link(network: &Network, tables: &Tables, eni: &NetworkInterface) -> Option<LinkPlan> {
-    let attachment = eni.attachment.as_ref()?;
+    let device_index = eni.attachment.as_ref()?.device_index;
+    let index = tables.eni_index(eni.id)?;
+    Some(LinkPlan { eni: eni.id, index, setup: setup(network, tables, eni, device_index)? })
+}
+
+/// How the host's end of an interface's link is set up.
+pub(super) fn setup(network: &Network, tables: &Tables, eni: &NetworkInterface, device_index: u16) -> Option<LinkSetup> {
     let subnet = network.subnets.get(&eni.subnet)?;
     let index = tables.eni_index(eni.id)?;
     let mut addresses = Vec::new();
@@ -97,19 +104,8 @@ fn link(network: &Network, tables: &Tables, eni: &NetworkInterface) -> Option<Li
     if !eni.ipv6_addresses.is_empty() {
         gateways.push(IpAddr::V6(tables.router_mac(index).link_local()));
     }
-    Some(LinkPlan {
-        eni: eni.id,
-        index,
-        setup: LinkSetup {
-            name: format!("eth{}", attachment.device_index),
-            mac: eni.mac,
-            mtu: MTU,
-            addresses,
-            blocks,
-            gateways,
-            device_index: attachment.device_index,
-        },
-    })
+    let (name, mac) = (format!("eth{device_index}"), eni.mac);
+    Some(LinkSetup { name, mac, mtu: MTU, addresses, blocks, gateways, device_index })
 }
 
 /// `ip-10-0-0-5`, or the instance id where the subnet says so or there is no IPv4 address. See "EC2 instance hostnames

@@ -5,7 +5,7 @@ use rustix::thread::UnshareFlags;
 
 use super::detach::{become_resident, leave_standard_files, report_ready};
 use super::launch::{FABRIC_COMMAND, HOLDER_PATIENCE, Helper, start_process};
-use super::process::Process;
+use super::process::{Process, ProcessRecord};
 use crate::DatapathError;
 use crate::error::Attempt;
 use crate::namespace::NetNs;
@@ -49,6 +49,16 @@ impl Fabric {
     /// The namespace.
     pub fn net_ns(&self) -> &NetNs {
         &self.namespace
+    }
+
+    /// What a process needs to enter it.
+    pub fn record(&self) -> &ProcessRecord {
+        self.holder.record()
+    }
+
+    /// The fabric recorded in `dir`, if its holder runs.
+    pub fn left_behind(dir: &Path) -> Result<Option<NetNs>, DatapathError> {
+        Process::find(dir)?.map(|holder| holder.net_ns()).transpose()
     }
 
     /// Whether it was left by an earlier daemon, with the links of instances in it.

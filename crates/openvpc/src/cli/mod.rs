@@ -1,5 +1,6 @@
 //! What a user types. Each command is one file; this one holds the arguments and what all commands share.
 
+mod attach;
 mod backup;
 mod capture;
 mod client;
@@ -77,6 +78,8 @@ impl Target {
 pub enum Command {
     /// Run the daemon in the foreground.
     Up(UpOptions),
+    /// Bind a network interface that no instance has to a virtual machine (`-- CMD`) or a container (--netns, --pid).
+    Attach(AttachOptions),
     /// Write a backup of the running daemon: its state, and the buckets with everything in them (delivered flow logs too).
     Backup {
         /// The file to write; it holds access keys, if there are any.
@@ -92,6 +95,11 @@ pub enum Command {
     },
     /// Run the first lab from beginning to end, on a daemon of its own.
     Demo,
+    /// Take a network interface back from a virtual machine or a container.
+    Detach {
+        /// The interface (eni-…).
+        eni: String,
+    },
     /// Print shell exports that point the AWS tools here: eval "$(openvpc env)".
     Env,
     /// Run a command in an instance, or on the lab internet (`internet`).
@@ -166,6 +174,27 @@ pub struct CaptureOptions {
     /// Keep only so many bytes of each packet; its original length is recorded all the same.
     #[arg(short, long, value_name = "BYTES", requires = "write", value_parser = clap::value_parser!(u32).range(1..=1 << 18))]
     snaplen: Option<u32>,
+}
+
+/// What an interface is bound to.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("to").required(true).args(["netns", "pid", "command"]))]
+pub struct AttachOptions {
+    /// A network interface (eni-…) that nobody has.
+    eni: String,
+    /// A container, by its network namespace, such as /run/netns/NAME: it gets a link, addressed as declared.
+    #[arg(long, value_name = "PATH")]
+    netns: Option<PathBuf>,
+    /// A container, by a process in it.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
+    pid: Option<i32>,
+    /// The name of the link in the container.
+    #[arg(long, default_value = "eth0", conflicts_with = "command")]
+    name: String,
+    /// A virtual machine, by the command that runs it: it gets a TAP's queue as descriptor 3, and what it must know in
+    /// OPENVPC_MAC, OPENVPC_ADDRESS, OPENVPC_GATEWAY and OPENVPC_MTU. The interface is free again when the command ends.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
 }
 
 /// What `explain` is asked.
@@ -312,10 +341,12 @@ pub fn main() -> ExitCode {
     let Cli { target, command } = Cli::parse();
     let done = match command {
         Command::Up(options) => daemon::up(options, target.account()),
+        Command::Attach(options) => attach::run(&target, &options),
         Command::Backup { file } => backup::backup(&target, &file),
         Command::Restore { file, yes, data_dir } => backup::restore(&target, &file, yes, data_dir),
         Command::Capture(options) => capture::run(&target, &options),
         Command::Cleanup { data_dir } => daemon::cleanup(data_dir),
+        Command::Detach { eni } => attach::detach(&target, &eni),
         Command::Demo => lab::demo(),
         Command::Env => env::print(&target),
         Command::Exec { instance, command } => exec::run(&target, &instance, &command),

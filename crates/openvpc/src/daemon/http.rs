@@ -57,6 +57,9 @@ pub fn router(services: Arc<Services>) -> Router {
         .route("/instances/{id}/exec", get(exec_target))
         .route("/interfaces", get(interfaces))
         .route("/interfaces/{id}/capture", get(capture_target))
+        .route("/interfaces/{id}/binding", get(binding_place))
+        .route("/interfaces/{id}/attach", post(attach))
+        .route("/interfaces/{id}/detach", post(detach))
         .route("/metrics", get(all_metrics))
         .route("/flows/flush", post(flush))
         .route("/flows/query", post(query))
@@ -248,6 +251,18 @@ async fn interfaces(State(services): Shared) -> Response {
 
 async fn capture_target(State(services): Shared, Path(id): Path<String>) -> Response {
     own(services, move |admin| admin.capture_target(&id)).await
+}
+
+async fn binding_place(State(services): Shared, Path(id): Path<String>) -> Response {
+    own(services, move |admin| admin.binding_place(&id)).await
+}
+
+async fn attach(State(services): Shared, Path(id): Path<String>) -> Response {
+    own(services, move |admin| admin.attach(&id)).await
+}
+
+async fn detach(State(services): Shared, Path(id): Path<String>) -> Response {
+    own(services, move |admin| admin.detach(&id)).await
 }
 
 async fn all_metrics(State(services): Shared) -> Response {

@@ -5,6 +5,7 @@
 //! hangs on four threads: the engine (in `datapath`), the reconciler and the flow-log clock (here), and the HTTP server.
 
 mod admin;
+mod attach;
 pub mod backup;
 mod enforcement;
 mod environment;

@@ -116,6 +116,9 @@ impl Admin {
         let eni = network.get::<NetworkInterface>(&id);
         let eni = eni.ok_or_else(|| AdminError { status: 404, message: format!("the network interface {id} does not exist") })?;
         let conflict = |message: String| AdminError { status: 409, message };
+        if eni.outside.is_some() {
+            return Err(conflict(format!("{id} is outside of openvpc's instances: capture in its virtual machine or container")));
+        }
         let attachment = eni.attachment.as_ref();
         let attachment =
             attachment.ok_or_else(|| conflict(format!("the network interface {id} is not attached to an instance")))?;

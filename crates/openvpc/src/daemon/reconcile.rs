@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use openvpc_control::instances::{self, Observed};
-use openvpc_control::{Caller, Control, Environment, retention};
+use openvpc_control::{Caller, Control, Environment, interfaces, retention};
 use openvpc_datapath::machine::{Outcome, Report};
 use openvpc_flowlogs::FlowLogs;
-use openvpc_model::Instance;
+use openvpc_model::{EniAttachmentId, EniId, Instance, NetworkInterface};
 
 use super::enforcement::{Enforcement, Wake};
 use super::environment;
@@ -36,6 +36,10 @@ impl Reconciler {
         let reconcile = move || {
             for report in enforcement.reconcile(&control.snapshot()) {
                 move_on(&control, &report);
+            }
+            let gone = enforcement.machine(|machine| machine.gone_outside()).unwrap_or_default();
+            for (eni, attachment) in gone {
+                take_back(&control, eni, attachment);
             }
             // It looks through all that could be old, which isn't for every commit.
             if pruned.get().is_none_or(|last| last.elapsed() >= AT_LEAST_EVERY) {
@@ -95,6 +99,14 @@ fn move_on(control: &Control, report: &Report) {
     let caller = Caller { owner: instance.owner.clone() };
     if let Err(error) = control.transact(&caller, |tx| instances::report(tx, instance.id, observed)) {
         tracing::error!(instance = %instance.id, %error, "can't record what became of an instance");
+    }
+}
+
+/// Frees an interface whose virtual machine or container is gone.
+fn take_back(control: &Control, eni: EniId, attachment: EniAttachmentId) {
+    let Some(owner) = control.snapshot().get::<NetworkInterface>(&eni).map(|eni| eni.owner.clone()) else { return };
+    if let Err(error) = control.transact(&Caller { owner }, |tx| interfaces::detach_outside(tx, eni, attachment)) {
+        tracing::error!(%eni, %error, "can't free an interface");
     }
 }
 

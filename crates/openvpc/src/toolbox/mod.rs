@@ -6,6 +6,7 @@
 mod ping;
 mod probe;
 mod serve;
+mod splice;
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -69,6 +70,16 @@ pub enum Tool {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Stands in for a virtual machine whose system is this network namespace: copies frames between the TAP that
+    /// `openvpc attach` gives and one of that name here, until either is gone.
+    Splice {
+        /// The name of the TAP here, which is made.
+        name: String,
+        /// Instead of the TAP of `openvpc attach`: one that is made (or taken, if it is there) in the network namespace of
+        /// that path, and its name there.
+        #[arg(long, num_args = 2, value_names = ["NETNS", "NAME"])]
+        near: Vec<String>,
+    },
 }
 
 /// How long a probe waits.
@@ -131,17 +142,20 @@ pub fn run(tool: Tool) -> ExitCode {
         Tool::Tcp { address, port, patience } => probe::tcp((address, port).into(), patience.duration()),
         Tool::Udp { address, port, patience } => probe::udp((address, port).into(), patience.duration()),
         Tool::Ping { address, patience } => ping::ping(address, patience.duration()),
-        Tool::Serve { http, tcp, udp, name } => {
-            return match serve::serve(&http, &tcp, &udp, name) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("openvpc toolbox: {error}");
-                    ExitCode::FAILURE
-                }
-            };
-        }
+        Tool::Serve { http, tcp, udp, name } => return ended(&serve::serve(&http, &tcp, &udp, name)),
+        Tool::Splice { name, near } => return ended(&splice::splice(&name, &near)),
     };
     // A report is two plain fields, which always have a JSON form.
     println!("{}", serde_json::json!(report));
     if report.outcome == Outcome::Answered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn ended(outcome: &std::io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("openvpc toolbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -55,8 +55,9 @@ fn bare(eni: &NetworkInterface) -> NetworkInterface {
     NetworkInterface {
         description: String::new(),
         associate_public_ip: false,
-        // Of an attachment the instance counts, which the entry holds.
+        // Of an attachment the instance counts, and whether it runs, which the entry holds.
         attachment: None,
+        outside: None,
         detached: None,
         tags: Tags::new(),
         ..eni.clone()

@@ -361,6 +361,7 @@ impl World {
             associate_public_ip: false,
             attachment: None,
             detached: None,
+            outside: None,
             ipv4_prefixes: Vec::new(),
             ipv6_prefixes: Vec::new(),
             tracking: TrackingTimeouts::default(),

@@ -8,7 +8,7 @@ use super::undo::Undo;
 use crate::Outcome;
 
 /// The MTU of a VPC's interfaces.
-const MTU: &str = "9001";
+pub const MTU: &str = "9001";
 
 /// Namespaces that go when this is dropped, or when the benchmark dies.
 pub struct Baseline {
@@ -67,7 +67,7 @@ impl Drop for Baseline {
 }
 
 /// New namespaces with names that no other benchmark has.
-fn namespaces(undo: &mut Undo, names: &[&str]) -> Result<Vec<String>, String> {
+pub fn namespaces(undo: &mut Undo, names: &[&str]) -> Result<Vec<String>, String> {
     let own = |name: &&str| -> Result<String, String> {
         let name = format!("obench-{}-{name}", std::process::id());
         undo.namespace(&name)?;
@@ -79,7 +79,7 @@ fn namespaces(undo: &mut Undo, names: &[&str]) -> Result<Vec<String>, String> {
 }
 
 /// A veth pair between two namespaces, each end by namespace, name and address.
-fn wire(near: (&str, &str, &str), far: (&str, &str, &str)) -> Outcome {
+pub fn wire(near: (&str, &str, &str), far: (&str, &str, &str)) -> Outcome {
     let (from, to) = (["netns", near.0, "mtu", MTU], ["netns", far.0, "mtu", MTU]);
     let mut command = vec!["link", "add", near.1];
     command.extend(from);
@@ -93,11 +93,11 @@ fn wire(near: (&str, &str, &str), far: (&str, &str, &str)) -> Outcome {
     Ok(())
 }
 
-fn ip(arguments: &[&str]) -> Outcome {
+pub fn ip(arguments: &[&str]) -> Outcome {
     run(Command::new("ip").args(arguments))
 }
 
-fn run(command: &mut Command) -> Outcome {
+pub fn run(command: &mut Command) -> Outcome {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -111,6 +111,13 @@ impl Estate {
         line.to_owned()
     }
 
+    /// A command of openvpc's for this daemon.
+    pub fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.binary);
+        command.args(["--endpoint", &self.endpoint()]);
+        command
+    }
+
     fn endpoint(&self) -> String {
         format!("http://{}", self.server.address)
     }

@@ -47,11 +47,6 @@ pub fn on_the_other_processor<T>(
     outcome
 }
 
-/// An interface that a virtual machine has.
-pub fn vm(_bench: &mut Bench) -> Outcome {
-    Err("not available: this daemon gives no interface to a virtual machine".to_owned())
-}
-
 /// Both ends by their public addresses: the source is translated on the way out, the destination on the way in.
 pub fn elastic_ip(bench: &mut Bench) -> Outcome {
     let title = "TCP 1 stream through Elastic IPs, Gbit/s";

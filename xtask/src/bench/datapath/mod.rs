@@ -16,6 +16,7 @@ mod place;
 mod rootless;
 mod table;
 mod undo;
+mod vm;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +45,7 @@ const ROWS: &[Row] = &[
     ("saturated", headline::saturated),
     ("new-flows", headline::new_flows),
     ("elastic-ip", headline::elastic_ip),
-    ("vm", headline::vm),
+    ("vm", vm::vm),
     ("hit-rules", costs::hit_rules),
     ("miss-rules", costs::miss_rules),
     ("flow-logs", costs::flow_logs),

@@ -113,7 +113,8 @@ pub struct Running {
 }
 
 impl Running {
-    fn new(mut command: Command, ready: &str) -> Result<Self, String> {
+    /// Starts a command, which says when it is ready.
+    pub fn new(mut command: Command, ready: &str) -> Result<Self, String> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
         let output = child.stdout.take().ok_or("a server has no standard output")?;
         let mut running = Self { child, output: BufReader::new(output) };

@@ -1,5 +1,6 @@
 //! Interfaces as answers show them.
 
+use openvpc_model::interface::OUTSIDE_OWNER;
 use openvpc_model::{
     Anchor, Attachment, ElasticIp, EniId, Id, Instance, InstanceState, NetworkInterface, PrivateAddress, PublicMapping,
     SecurityGroup, Subnet, UnixMillis, Vpc, dns,
@@ -134,7 +135,7 @@ fn requester(eni: &NetworkInterface) -> Option<String> {
 }
 
 fn status(eni: &NetworkInterface) -> &'static str {
-    if eni.attachment.is_some() || eni.requester_managed { "in-use" } else { "available" }
+    if eni.user().is_some() || eni.requester_managed { "in-use" } else { "available" }
 }
 
 fn private_name(network: &Network, eni: &NetworkInterface) -> Option<String> {
@@ -241,7 +242,7 @@ fn association(network: &Network, eni: &NetworkInterface, public: &PublicMapping
     }
 }
 
-/// How an interface is attached: to its instance, or to what Amazon runs for a service.
+/// How an interface is attached: to its instance, to something outside, or to what Amazon runs for a service.
 fn attachment(network: &Network, eni: &NetworkInterface) -> Option<shapes::NetworkInterfaceAttachment> {
     if eni.requester_managed {
         let digits = eni.id.to_string().split_off(EniId::PREFIX.len());
@@ -251,6 +252,18 @@ fn attachment(network: &Network, eni: &NetworkInterface) -> Option<shapes::Netwo
             device_index: Some(1),
             network_card_index: Some(0),
             instance_owner_id: Some("amazon-aws".to_owned()),
+            status: Some("attached".to_owned()),
+            ..Default::default()
+        });
+    }
+    if let Some(outside) = &eni.outside {
+        return Some(shapes::NetworkInterfaceAttachment {
+            attach_time: Some(outside.attached_at),
+            attachment_id: Some(outside.id.to_string()),
+            delete_on_termination: Some(false),
+            device_index: Some(0),
+            network_card_index: Some(0),
+            instance_owner_id: Some(OUTSIDE_OWNER.to_owned()),
             status: Some("attached".to_owned()),
             ..Default::default()
         });
