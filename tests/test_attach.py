@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from conftest import BINARY, error_code, until
+from conftest import ACCOUNT, BINARY, error_code, until
 from network import EVERYTHING, PING, Network, rule
-from test_survival import again, close
+from test_survival import Left, again, close
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not os.path.exists("/dev/net/tun"), reason="makes TAPs and named namespaces as root"
@@ -64,7 +64,7 @@ class Estate:
     """A network with an instance, and an interface that nobody has in another subnet."""
 
     def __init__(self, daemon):
-        self.daemon, self.net = daemon, Network(daemon)
+        self.daemon, self.net = daemon, Network(daemon, account=ACCOUNT)
         self.group = self.net.group(EVERYTHING)
         self.host = self.net.instance(self.net.subnet(1, public=True), self.group)
         self.host.agent.serve(tcp=[80], udp=[53])
@@ -109,12 +109,12 @@ def test_a_program_has_the_interface_as_a_tap_and_the_rules_hold_for_it(start, t
     assert error_code(ec2.attach_network_interface, **attach) == "InvalidNetworkInterface.InUse"
     refused = estate.daemon.run("attach", estate.eni, "--", "true")
     assert refused.returncode == 125 and "in use by openvpc-attach" in refused.stderr
-    assert estate.daemon.explain(host.id, estate.eni, protocol="udp", port=7, account=net.account)["reachable"]
+    assert estate.daemon.explain(host.id, estate.eni, protocol="udp", port=7)["reachable"]
 
     closed = net.group(*PING)
     ec2.modify_network_interface_attribute(NetworkInterfaceId=estate.eni, Groups=[closed])
     assert host.agent.probe("udp", estate.address, 7, timeout=1) == "silence" and host.pings(estate.address)
-    answer = estate.daemon.explain(host.id, estate.eni, protocol="udp", port=7, account=net.account)
+    answer = estate.daemon.explain(host.id, estate.eni, protocol="udp", port=7)
     assert not answer["reachable"] and answer["forward"]["blockers"][0]["code"] == "ENI_SG_RULES_MISMATCH"
 
     estate.daemon.flush()
@@ -178,6 +178,38 @@ def pid_in(name):
 
 
 @TIERS
+def test_a_whole_system_behind_the_tap_gets_every_byte(start, tier):
+    estate = Estate(start("--datapath", tier))
+    with container() as name:
+        splice = ["ip", "netns", "exec", name, BINARY, "toolbox", "splice", "eth0"]
+        command = estate.daemon.command("attach", estate.eni, "--", *splice)
+        machine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert machine.stdout.readline() == "ready\n"
+        for change in (
+            ["link", "set", "eth0", "address", estate.mac, "mtu", "9001", "up"],
+            ["address", "add", estate.address + "/24", "dev", "eth0"],
+            ["route", "add", "default", "via", estate.address.rsplit(".", 1)[0] + ".1"],
+        ):
+            subprocess.run(["ip", "-n", name, *change], check=True)
+        # Super-packets and unfinished checksums pass in both directions: the page is far longer than a packet.
+        page = pathlib.Path(BINARY).read_bytes()[: 8 << 20]
+        estate.daemon.exec(estate.host.id, "sh", "-c", "cat > /tmp/page", input=page, text=False)
+        serve = [sys.executable, "-m", "http.server", "--directory", "/tmp", "8000"]
+        server = subprocess.Popen(estate.daemon.command("exec", estate.host.id, "--", *serve), stderr=subprocess.DEVNULL)
+        fetch = f"import sys, urllib.request; sys.stdout.buffer.write(urllib.request.urlopen('http://{estate.host.address}:8000/page').read())"
+        until(lambda: estate.host.agent.probe("tcp", "127.0.0.1", 8000) == "answered", what="the server")
+        got = subprocess.run(["ip", "netns", "exec", name, sys.executable, "-c", fetch], capture_output=True, timeout=30)
+        assert got.stdout == page, got.stderr
+        server.terminate()
+        server.wait()
+        machine.kill()
+        machine.wait()
+        machine.stdout.close()
+    estate.until_free()
+    estate.net.delete()
+
+
+@TIERS
 def test_both_go_on_when_the_daemon_is_killed_and_started_again(start, tier):
     daemon = start("--datapath", tier)
     estate = Estate(daemon)
@@ -187,7 +219,10 @@ def test_both_go_on_when_the_daemon_is_killed_and_started_again(start, tier):
     with container() as name:
         assert daemon.run("attach", second["NetworkInterfaceId"], "--netns", f"/run/netns/{name}").returncode == 0
         assert vm.ask("ping", to=host.address) and host.pings(second["PrivateIpAddress"])
+        carried = "kernel" in daemon.run("status").stdout
         daemon.kill()
+        if carried:
+            assert vm.ask("ping", to=host.address), "what is established goes on without a daemon"
         daemon.start()
         again(net, daemon)
         until(lambda: vm.ask("ping", to=host.address), what="the virtual machine goes on")
@@ -212,11 +247,12 @@ def test_a_stopped_daemon_takes_the_links_with_it(start):
     with container() as name:
         second = estate.net.ec2.create_network_interface(SubnetId=estate.net.subnets[1], Groups=[estate.group])
         daemon.run("attach", second["NetworkInterface"]["NetworkInterfaceId"], "--netns", f"/run/netns/{name}", check=True)
+        left = Left(daemon, [estate.host.id, "internet"])
         daemon.stop()
         assert "eth0" not in inside(name, "ip", "link").stdout
     assert vm.process.poll() is None, "the program is nobody's but its user's"
     vm.kill()
-    assert not list(pathlib.Path("/sys/fs/bpf/openvpc").glob("*")) if pathlib.Path("/sys/fs/bpf/openvpc").exists() else True
+    left.nothing()
     close(estate.net)
 
 
