@@ -126,7 +126,7 @@ pub fn create(tx: &mut Tx, request: CreateNetworkInterface) -> Result<EniId, Con
         associate_public_ip: false,
         attachment: None,
         detached: None,
-            outside: None,
+        outside: None,
         ipv4_prefixes: Vec::new(),
         ipv6_prefixes: Vec::new(),
         tracking: request.tracking,

@@ -45,9 +45,8 @@ pub fn take_all_offloads(queue: BorrowedFd<'_>) -> io::Result<()> {
     let offloads = [ALL_OFFLOADS | libc::TUN_F_USO4 | libc::TUN_F_USO6, ALL_OFFLOADS, 0];
     // Older kernels know fewer; what isn't taken, the kernel does itself before the frame comes.
     // SAFETY: the argument is a number.
-    let set = |flags: libc::c_uint| unsafe {
-        libc::ioctl(queue.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) == 0
-    };
+    let set =
+        |flags: libc::c_uint| unsafe { libc::ioctl(queue.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(flags)) == 0 };
     match offloads.into_iter().any(set) {
         true => Ok(()),
         false => Err(io::Error::last_os_error()),

@@ -1,8 +1,8 @@
 //! Learning that a sandbox has ended or a link is gone, without asking again and again.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

@@ -8,9 +8,9 @@ use std::{fs, io, thread};
 use openvpc_model::{Anchor, EniId, Instance, InstanceId, InstanceState, Network, NetworkInterface};
 use openvpc_pipeline::{EniIndex, Tables};
 
+use super::bind::BindingPlace;
 use super::exits::Exits;
 use super::internet::{self, LabInternet};
-use super::bind::BindingPlace;
 use super::links::{self, HostLink};
 use super::outside::Outside;
 use super::plan::{self, InstancePlan, LinkPlan};

@@ -61,7 +61,7 @@ pub fn interface(eni: &str, subnet: &str, zone: usize, instance: Option<&str>, a
             attached_at: UnixMillis(0),
         }),
         detached: None,
-            outside: None,
+        outside: None,
         tracking: TrackingTimeouts::default(),
         tags: Tags::default(),
     }

@@ -40,7 +40,10 @@ impl Admin {
         self.enforcement.reconcile(&self.control.snapshot());
         if self.enforcement.machine(|machine| machine.is_connected_outside(eni.id)) != Some(true) {
             self.end(&eni, attachment)?;
-            return Err(AdminError::internal(format!("the link of {} could not be connected; the daemon's log says why", eni.id)));
+            return Err(AdminError::internal(format!(
+                "the link of {} could not be connected; the daemon's log says why",
+                eni.id
+            )));
         }
         Ok(json!({ "attachment": attachment.to_string() }))
     }

@@ -6,11 +6,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::Bench;
 use super::baseline::{MTU, ip, namespaces};
 use super::loads::{self, Load};
 use super::place::{Pair, Place, Running};
 use super::table::Bar::AtLeast;
-use super::Bench;
 use crate::Outcome;
 
 /// What is measured towards the virtual machine; the bar is for each.
