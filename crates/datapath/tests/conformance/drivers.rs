@@ -11,7 +11,7 @@ use openvpc_datapath::details::Reading;
 use openvpc_datapath::engine::{DropReason, EngineCore, EngineCounters, Now, PortCounters, PortId, SinkHandle, Uplink};
 use openvpc_datapath::machine::Machine;
 use openvpc_datapath::namespace::NetNs;
-use openvpc_datapath::netlink::{LinkIndex, Netlink, VethSpec};
+use openvpc_datapath::netlink::{self, LinkIndex, Netlink, VethSpec};
 use openvpc_datapath::packet_socket::{FrameBatch, PacketSocket, VnetHeader};
 use openvpc_model::interface::MacAddress;
 use openvpc_model::{Network, UnixMillis};
@@ -237,7 +237,7 @@ impl Links {
         let far = outside.link(&host_link).unwrap().unwrap().index;
         outside.set_up(far).unwrap();
         match port {
-            PortId::Eni(eni) => self.backend.attach(eni, &self.fabric, near).unwrap(),
+            PortId::Eni(eni) => self.backend.attach(eni, &self.fabric, netlink::Wire::veth(near)).unwrap(),
             PortId::Uplink => self.backend.attach_internet(uplink(), &self.fabric, near).unwrap(),
         }
         let far = PacketSocket::open(&self.outside, far).unwrap();
