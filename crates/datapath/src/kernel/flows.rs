@@ -21,6 +21,9 @@ use crate::details::{Detail, Reading};
 use crate::engine::PortId;
 use crate::netlink::Wire;
 
+#[cfg(test)]
+mod tests;
+
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///
 /// Flows come in pairs, one for each direction of a connection, in slots that lie side by side. All of it belongs to the
@@ -801,7 +804,7 @@ impl Action {
 }
 
 fn settings(tables: &Tables, key: &FlowKey) -> TrackingTimeouts {
-    tables.eni(key.eni()).map(|entry| entry.eni.tracking.clone()).unwrap_or_default()
+    tables.eni(key.eni()).map(|entry| entry.eni.tracking).unwrap_or_default()
 }
 
 fn same_flows(one: [Option<FlowKey>; 2], other: [Option<FlowKey>; 2]) -> bool {

@@ -192,3 +192,75 @@ const _: () = assert!(size_of::<Flow4>() == 20 && size_of::<Flow6>() == 44);
 const _: () = assert!(size_of::<Action>() == 52 && size_of::<Slot>() == 128 && offset_of!(Slot, packets) == 64);
 const _: () = assert!(size_of::<SharedConnection>() == 16 && size_of::<PortBudget>() == 40);
 const _: () = assert!(size_of::<Settings>() == 8 && size_of::<Punted>() == 16);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn header(source: &str, destination: &str, protocol: u8, transport: Transport) -> HeaderView {
+        HeaderView { source: source.parse().unwrap(), destination: destination.parse().unwrap(), protocol, transport }
+    }
+
+    const V4: (&str, &str) = ("10.0.0.1", "203.0.113.7");
+    const V6: (&str, &str) = ("2001:db8::1", "2001:db8:ffff::10");
+
+    #[test]
+    fn a_flow_says_again_what_its_packets_look_like() {
+        let ports = Transport::Ports { src: 0x1234, dst: 80 };
+        let echo = |kind| Transport::Icmp { kind, code: 0, id: 0xabcd };
+        let cases = [
+            (V4, TCP, ports),
+            (V6, TCP, ports),
+            (V4, UDP, ports),
+            (V6, UDP, ports),
+            (V4, ICMP, echo(8)),
+            (V4, ICMP, echo(0)),
+            (V6, ICMPV6, echo(128)),
+            (V6, ICMPV6, echo(129)),
+            (V4, 47, Transport::Opaque),
+            (V6, 132, Transport::Opaque),
+        ];
+        for ((source, destination), protocol, transport) in cases {
+            let packet = header(source, destination, protocol, transport);
+            let flow = FlowId::of(70_000, &packet).unwrap();
+            assert_eq!((flow.port(), flow.header()), (70_000, packet));
+        }
+    }
+
+    #[test]
+    fn what_user_space_must_look_at_is_no_flow() {
+        let icmp = |kind, code| Transport::Icmp { kind, code, id: 7 };
+        let cases = [
+            (V4, ICMP, icmp(3, 1)),
+            (V4, ICMP, icmp(8, 1)),
+            (V4, ICMP, icmp(13, 0)),
+            (V4, ICMPV6, icmp(128, 0)),
+            (V6, ICMP, icmp(8, 0)),
+            (V6, ICMPV6, icmp(2, 0)),
+            (V4, ICMPV6, Transport::Opaque),
+            (V4, TCP, Transport::Fragment),
+            (V6, UDP, Transport::Opaque),
+            (V4, 47, Transport::Fragment),
+        ];
+        for ((source, destination), protocol, transport) in cases {
+            assert_eq!(FlowId::of(1, &header(source, destination, protocol, transport)), None, "{protocol} {transport:?}");
+        }
+    }
+
+    #[test]
+    fn links_and_directions_are_told_apart() {
+        let ports = |src, dst| Transport::Ports { src, dst };
+        let there = header(V4.0, V4.1, TCP, ports(1, 2));
+        let back = header(V4.1, V4.0, TCP, ports(2, 1));
+        let flows = [
+            FlowId::of(1, &there),
+            FlowId::of(2, &there),
+            FlowId::of(1, &back),
+            FlowId::of(1, &header(V4.0, V4.1, UDP, ports(1, 2))),
+        ];
+        for (index, flow) in flows.iter().enumerate() {
+            assert!(flows[..index].iter().all(|other| other != flow));
+        }
+    }
+}

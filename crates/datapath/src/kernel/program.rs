@@ -144,7 +144,7 @@ impl FastProgram {
         let pin = self.pin_of(link);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let program = classifier(&mut loaded)?;
-        let attached = fabric.within(|| -> Result<(), DatapathError> {
+        fabric.within(|| -> Result<(), DatapathError> {
             let what = || format!("attach the fast path to link {}", link.0);
             if let Ok(old) = PinnedLink::from_pin(&pin) {
                 let old = FdLink::from(old).try_into().map_err(other).attempt(what)?;
@@ -164,14 +164,25 @@ impl FastProgram {
             let made: FdLink = program.take_link(id).map_err(other).attempt(what)?.try_into().map_err(other).attempt(what)?;
             made.pin(&pin).map_err(other).attempt(what)?;
             Ok(())
-        })?;
-        attached
+        })?
     }
 
     /// Takes the program away from a link: none of its frames passes any more.
     pub fn detach(&self, link: LinkIndex) {
         // The only reason to fail is that it isn't there.
         let _ = fs::remove_file(self.pin_of(link));
+    }
+
+    /// Runs the program on a frame of the loopback link that nobody sends, and returns what it says.
+    #[cfg(test)]
+    pub fn run(&self, frame: &[u8]) -> u32 {
+        use aya::programs::{TestRun, TestRunOptions};
+
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() };
+        classifier(&mut loaded)
+            .and_then(|program| program.test_run(options).map_err(other).attempt(|| "try it"))
+            .map_or_else(|error| panic!("the program can't be tried: {error}"), |result| result.return_value)
     }
 
     fn pin_of(&self, link: LinkIndex) -> PathBuf {

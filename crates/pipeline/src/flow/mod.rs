@@ -345,6 +345,12 @@ impl Progress {
 }
 
 impl Exchanges {
+    /// Takes notice of a datagram of either end: for tests of those who take connections further elsewhere.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn meet(&mut self, is_originators: bool) {
+        self.advance(if is_originators { Side::Originator } else { Side::Responder });
+    }
+
     fn advance(&mut self, side: Side) {
         match side {
             Side::Originator => self.asking = true,

@@ -113,6 +113,12 @@ impl Connection {
         }
     }
 
+    /// Takes notice of a segment of either end: for tests of those who take connections further elsewhere.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn meet(&mut self, is_originators: bool, tcp: TcpInfo) {
+        self.advance(if is_originators { Side::Originator } else { Side::Responder }, tcp.into());
+    }
+
     /// Whether the connection is over.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
