@@ -38,7 +38,7 @@ fn main() {
     }
     let mut lab = Lab::new();
     let hosts = [lab.instance(1, 4, Group::Open), lab.instance(1, 5, Group::Open), lab.instance(2, 6, Group::Open)];
-    let rig = Rig::start(&mut lab);
+    let rig = Rig::start(openvpc_datapath::backend::BackendKind::UserSpace, &mut lab);
     let [a, near, far] = hosts.map(|host| rig.ns(host));
     let pairs = [
         bare_veth(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::privileged;
 use engine_common::memory::framed;
-use engine_common::traffic::Rig;
+use engine_common::traffic::{Rig, on_each_backend};
 use engine_common::{Group, Lab, ip, ipv4, ipv6, mac};
 use openvpc_datapath::engine::{DropReason, LinkDrop};
 use openvpc_datapath::namespace::NetNs;
@@ -31,68 +31,70 @@ const ALLOWED: &[u8] = b"allowed and the last of all";
 #[test]
 fn root_inside_gets_no_spoofed_and_no_denied_packet_out() {
     privileged("root_inside_gets_no_spoofed_and_no_denied_packet_out", || {
-        let mut lab = Lab::new();
-        let attacker = lab.instance(1, 4, Group::Open);
-        let victims = [(1, 5, Group::Open), (2, 6, Group::Open), (1, 9, Group::Closed)];
-        let victims = victims.map(|(subnet, host, group)| lab.instance(subnet, host, group));
-        lab.world.public(attacker.eni, "10.0.1.4", "203.0.113.7");
-        // To subnet 2 only the port of the allowed datagram is open.
-        lab.world.nacl(lab.subnets[1], &["100 in allow udp 5000 0.0.0.0/0", "100 out allow all 0.0.0.0/0"]);
-        let rig = Rig::start(&mut lab);
+        on_each_backend(|kind| {
+            let mut lab = Lab::new();
+            let attacker = lab.instance(1, 4, Group::Open);
+            let victims = [(1, 5, Group::Open), (2, 6, Group::Open), (1, 9, Group::Closed)];
+            let victims = victims.map(|(subnet, host, group)| lab.instance(subnet, host, group));
+            lab.world.public(attacker.eni, "10.0.1.4", "203.0.113.7");
+            // To subnet 2 only the port of the allowed datagram is open.
+            lab.world.nacl(lab.subnets[1], &["100 in allow udp 5000 0.0.0.0/0", "100 out allow all 0.0.0.0/0"]);
+            let rig = Rig::start(kind, &mut lab);
 
-        let index = lab.world.index(attacker.eni);
-        let router = lab.world.tables().router_mac(index);
-        let index = lab.world.index(victims[1].eni);
-        let far_router = lab.world.tables().router_mac(index);
-        let mut watches: BTreeMap<String, PacketSocket> = BTreeMap::new();
-        for victim in victims {
-            watches.insert(format!("{:?}", victim.instance), eth0(&rig.ns(victim)));
-        }
-        watches.insert("internet".into(), eth0(&rig.internet()));
-        let own = rig.ns(attacker);
-        let raw = eth0(&own);
-
-        let frames = forged_frames(router);
-        assert!(frames.len() > 400, "{}", frames.len());
-        for (header, frame) in &frames {
-            // What even the attacker's own kernel refuses never comes as far as the engine.
-            while matches!(raw.send(header, frame), Err(error) if error.raw_os_error() == Some(libc_again())) {}
-        }
-        // One thing it may say, to everybody: behind all the forged frames, as a port keeps its order.
-        for (to, next_hop) in [(ipv4(1, 5), mac(1, 5)), (ipv4(2, 6), router), ("198.51.100.10".parse().unwrap(), router)] {
-            let packet = testing::udp((ipv4(1, 4).into(), to.into()), (5000, 5000), ALLOWED);
-            raw.send(&VnetHeader::default(), &framed(mac(1, 4), next_hop, &packet)).unwrap();
-        }
-        for (name, watch) in &watches {
-            let closed = *name == format!("{:?}", victims[2].instance);
-            let seen = capture(watch, !closed);
-            for frame in &seen {
-                assert!(!contains(frame, FORGED), "{name} got {frame:02x?}");
-                let honest = [router, far_router, mac(1, 4)].iter().any(|mac| is_from(frame, *mac));
-                assert!(honest || *name == "internet", "{name} got {frame:02x?}");
+            let index = lab.world.index(attacker.eni);
+            let router = lab.world.tables().router_mac(index);
+            let index = lab.world.index(victims[1].eni);
+            let far_router = lab.world.tables().router_mac(index);
+            let mut watches: BTreeMap<String, PacketSocket> = BTreeMap::new();
+            for victim in victims {
+                watches.insert(format!("{:?}", victim.instance), eth0(&rig.ns(victim)));
             }
-            assert_eq!(seen.iter().filter(|frame| contains(frame, ALLOWED)).count(), usize::from(!closed), "{name}");
-        }
+            watches.insert("internet".into(), eth0(&rig.internet()));
+            let own = rig.ns(attacker);
+            let raw = eth0(&own);
 
-        let drops = rig.counters_of(&mut lab, attacker).drops;
-        let reasons: [DropReason; 10] = [
-            LinkDrop::SpoofedMac.into(),
-            LinkDrop::SpoofedArp.into(),
-            LinkDrop::SpoofedNeighborDiscovery.into(),
-            LinkDrop::Broadcast.into(),
-            LinkDrop::Multicast.into(),
-            LinkDrop::UnknownUnicast.into(),
-            LinkDrop::UnknownEthertype.into(),
-            Code::EniSourceDestCheckRestriction.into(),
-            Code::SubnetAclRestriction.into(),
-            Code::SgHasNoRules.into(),
-        ];
-        for reason in reasons {
-            assert!(drops.of(reason) > 0, "nothing counted as {}: {drops:?}", reason.as_str());
-        }
-        // The neighbours still believe what is true.
-        let neighbours = rig.ns(victims[0]).within(|| std::fs::read_to_string("/proc/thread-self/net/arp").unwrap()).unwrap();
-        assert!(!neighbours.contains("de:ad"), "{neighbours}");
+            let frames = forged_frames(router);
+            assert!(frames.len() > 400, "{}", frames.len());
+            for (header, frame) in &frames {
+                // What even the attacker's own kernel refuses never comes as far as the engine.
+                while matches!(raw.send(header, frame), Err(error) if error.raw_os_error() == Some(libc_again())) {}
+            }
+            // One thing it may say, to everybody: behind all the forged frames, as a port keeps its order.
+            for (to, next_hop) in [(ipv4(1, 5), mac(1, 5)), (ipv4(2, 6), router), ("198.51.100.10".parse().unwrap(), router)] {
+                let packet = testing::udp((ipv4(1, 4).into(), to.into()), (5000, 5000), ALLOWED);
+                raw.send(&VnetHeader::default(), &framed(mac(1, 4), next_hop, &packet)).unwrap();
+            }
+            for (name, watch) in &watches {
+                let closed = *name == format!("{:?}", victims[2].instance);
+                let seen = capture(watch, !closed);
+                for frame in &seen {
+                    assert!(!contains(frame, FORGED), "{name} got {frame:02x?}");
+                    let honest = [router, far_router, mac(1, 4)].iter().any(|mac| is_from(frame, *mac));
+                    assert!(honest || *name == "internet", "{name} got {frame:02x?}");
+                }
+                assert_eq!(seen.iter().filter(|frame| contains(frame, ALLOWED)).count(), usize::from(!closed), "{name}");
+            }
+
+            let drops = rig.counters_of(&mut lab, attacker).drops;
+            let reasons: [DropReason; 10] = [
+                LinkDrop::SpoofedMac.into(),
+                LinkDrop::SpoofedArp.into(),
+                LinkDrop::SpoofedNeighborDiscovery.into(),
+                LinkDrop::Broadcast.into(),
+                LinkDrop::Multicast.into(),
+                LinkDrop::UnknownUnicast.into(),
+                LinkDrop::UnknownEthertype.into(),
+                Code::EniSourceDestCheckRestriction.into(),
+                Code::SubnetAclRestriction.into(),
+                Code::SgHasNoRules.into(),
+            ];
+            for reason in reasons {
+                assert!(drops.of(reason) > 0, "nothing counted as {}: {drops:?}", reason.as_str());
+            }
+            // The neighbours still believe what is true.
+            let neighbours = rig.ns(victims[0]).within(|| std::fs::read_to_string("/proc/thread-self/net/arp").unwrap()).unwrap();
+            assert!(!neighbours.contains("de:ad"), "{neighbours}");
+        });
     });
 }
 

@@ -2,13 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openvpc_datapath::backend::BackendKind;
+use openvpc_datapath::backend::{BackendKind, EngineBackend};
 use openvpc_datapath::engine::{EngineCounters, PortCounters, SinkHandle};
 use openvpc_datapath::machine::{Machine, MachineConfig, Report};
 use openvpc_datapath::namespace::NetNs;
 use openvpc_datapath::sandbox::Helper;
+use openvpc_model::Network;
+use openvpc_pipeline::compile;
 use openvpc_pipeline::testing::Host;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, recv, sendto, socket};
 use tempfile::TempDir;
@@ -24,13 +27,13 @@ pub struct Rig {
 
 impl Rig {
     /// Starts the machine and brings the lab's instances up.
-    pub fn start(lab: &mut Lab) -> Self {
-        Self::start_in(lab, TempDir::new().unwrap())
+    pub fn start(kind: BackendKind, lab: &mut Lab) -> Self {
+        Self::start_in(kind, lab, TempDir::new().unwrap())
     }
 
     /// The same with what an earlier machine left in a directory.
-    pub fn start_in(lab: &mut Lab, dir: TempDir) -> Self {
-        let (machine, sink) = Machine::start(config(&dir), lab.compile(), Legs::default()).unwrap();
+    pub fn start_in(kind: BackendKind, lab: &mut Lab, dir: TempDir) -> Self {
+        let (machine, sink) = Machine::start(config(kind, &dir), lab.compile(), Legs::default()).unwrap();
         let rig = Self { machine: Some(machine), sink, dir };
         rig.reconcile(lab);
         rig
@@ -85,11 +88,28 @@ impl Drop for Rig {
     }
 }
 
-pub fn config(dir: &TempDir) -> MachineConfig {
+/// Does something with every datapath that this machine gives; the reason is printed where it gives no kernel tier, which
+/// is an error in CI.
+pub fn on_each_backend(body: impl Fn(BackendKind)) {
+    body(BackendKind::UserSpace);
+    let dir = TempDir::new().unwrap();
+    let nothing = Arc::new(compile(&Network::default(), None));
+    let tried = EngineBackend::of_kind(BackendKind::Kernel, dir.path(), nothing, Legs::default()).map(drop);
+    Machine::cleanup(dir.path()).unwrap();
+    match tried {
+        Ok(()) => body(BackendKind::Kernel),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "no kernel tier: {error}");
+            println!("skipped on the kernel tier: {error}");
+        }
+    }
+}
+
+pub fn config(backend: BackendKind, dir: &TempDir) -> MachineConfig {
     MachineConfig {
         dir: dir.path().to_owned(),
         hidden: vec![dir.path().to_owned()],
-        backend: BackendKind::UserSpace,
+        backend,
         or_user_space: false,
         lab_internet: true,
         helper: Helper::at(env!("CARGO_BIN_EXE_sandbox-helper")),
