@@ -462,6 +462,32 @@ class Agent:
             return False
         return True
 
+    def send_only(self, name, size):
+        """Sends on a connection and expects nothing."""
+        try:
+            self.open[name].send(b"!" * size)
+        except ConnectionRefusedError:
+            self.open[name].send(b"!" * size)
+
+    def send_segments(self, name, size, count, segments):
+        """Sends datagrams of some size, several at once, for the link to take apart. Returns how many."""
+        connection = self.open[name]
+        connection.setsockopt(socket.IPPROTO_UDP, 103, size)
+        sent = 0
+        while sent < count * segments:
+            try:
+                connection.send(b"!" * (size * segments))
+                sent += segments
+            except ConnectionRefusedError:
+                pass
+        return sent
+
+    def close(self, name, reset=False):
+        connection = self.open.pop(name)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
     def start_capture(self, **options):
         self.capture = Capture(**options)
 

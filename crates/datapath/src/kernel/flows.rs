@@ -378,6 +378,14 @@ impl FastPath {
             let Some(key) = FlowKey::of(eni, direction, &header) else { continue };
             let began_here = (originator == 1) == is_way_back;
             let originated = if began_here { direction } else { direction.reverse() };
+            // What was closed meanwhile goes on for a moment, so that it is known whose counters these are. Nothing passes by it:
+            // the program goes by the state in its own memory, as does user space before it judges a packet.
+            let progress = match progress {
+                Progress::Tcp(connection) if connection.is_closed() => {
+                    Progress::Tcp(Connection { phase: Phase::Established, ends: [End::Open; 2] })
+                }
+                progress => progress,
+            };
             flows.restore(key, Tracking { originated, progress }, &settings(tables, &key), self.last_seen(pair));
             kept[which] = Some(key);
         }
