@@ -8,7 +8,7 @@ use openvpc_pipeline::{EniIndex, FlowSink, Tables};
 use crate::DatapathError;
 use crate::details::Detail;
 use crate::engine::{Engine, EngineCounters, SinkHandle, Uplink};
-use crate::kernel::{self, FastMaps, FastPath, FastProgram, Punt};
+use crate::kernel::{self, FastMaps, FastPath, FastProgram, LiveFlow, Punt};
 use crate::namespace::NetNs;
 use crate::netlink::{LinkIndex, Wire};
 use crate::packet_socket::PacketSocket;
@@ -85,6 +85,9 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// When the counters can't be read.
     fn counters(&self) -> Result<EngineCounters, DatapathError>;
+
+    /// The busiest flows, that many of them; none where flows are not told apart.
+    fn live_flows(&self, limit: usize) -> Vec<LiveFlow>;
 
     /// What it says of itself beyond the counters, for `openvpc status datapath` and the metrics.
     fn details(&self) -> Vec<Detail> {
@@ -200,6 +203,10 @@ impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
 
     fn counters(&self) -> Result<EngineCounters, DatapathError> {
         self.engine.counters()
+    }
+
+    fn live_flows(&self, limit: usize) -> Vec<LiveFlow> {
+        self.engine.live_flows(limit).unwrap_or_default()
     }
 
     fn details(&self) -> Vec<Detail> {

@@ -29,3 +29,4 @@ pub mod sandbox;
 pub mod tap;
 
 pub use error::DatapathError;
+pub use kernel::LiveFlow;

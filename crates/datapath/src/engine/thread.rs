@@ -18,7 +18,7 @@ use super::uplink::Uplink;
 use crate::DatapathError;
 use crate::details::Detail;
 use crate::error::Attempt;
-use crate::kernel::{FastPath, Punt};
+use crate::kernel::{FastPath, LiveFlow, Punt};
 use crate::netlink::Wire;
 use crate::packet_socket::{FrameBatch, PacketSocket};
 
@@ -115,6 +115,12 @@ impl<S: FlowSink + 'static> Engine<S> {
     /// What the kernel tier says of itself, if there is one.
     pub(crate) fn fast_details(&self) -> Result<Vec<Detail>, DatapathError> {
         self.mailbox.ask(|worker| worker.core.fast.as_ref().map(|fast| fast.details()).unwrap_or_default())
+    }
+
+    /// The busiest flows that the kernel tier carries, that many of them.
+    pub(crate) fn live_flows(&self, limit: usize) -> Result<Vec<LiveFlow>, DatapathError> {
+        let live = move |fast: &Box<FastPath>| fast.live(limit, now().monotonic);
+        self.mailbox.ask(move |worker| worker.core.fast.as_ref().map(live).unwrap_or_default())
     }
 
     /// A handle to the sink.

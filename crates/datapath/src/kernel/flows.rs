@@ -1,5 +1,7 @@
 //! What user space knows of the flows that the program carries.
 
+mod live;
+
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -23,6 +25,8 @@ use crate::netlink::Wire;
 
 #[cfg(test)]
 mod tests;
+
+pub use live::LiveFlow;
 
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///

@@ -27,6 +27,7 @@ mod program;
 mod punt;
 mod shared;
 
+pub use flows::LiveFlow;
 pub(crate) use flows::{Entry, FastPath, Report, behind};
 pub(crate) use layout::{Action, FlowId, Punted};
 pub(crate) use program::{FastMaps, FastProgram, load, unpin_all};

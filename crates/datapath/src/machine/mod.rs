@@ -39,7 +39,7 @@ use crate::DatapathError;
 use crate::backend::{Backend, BackendKind, EngineBackend};
 use crate::details::Detail;
 use crate::engine::{EngineCounters, SinkHandle};
-use crate::kernel;
+use crate::kernel::{self, LiveFlow};
 use crate::namespace::NetNs;
 use crate::netlink::Netlink;
 use crate::sandbox::{Fabric, Helper, ProcessRecord, Sandbox};
@@ -220,6 +220,11 @@ impl Machine {
     /// What the datapath says of itself beyond the counters.
     pub fn details(&self) -> Vec<Detail> {
         self.backend.details()
+    }
+
+    /// The busiest flows, that many of them; none where flows are not told apart, as in user space.
+    pub fn live_flows(&self, limit: usize) -> Vec<LiveFlow> {
+        self.backend.live_flows(limit)
     }
 
     /// Which path packets take.

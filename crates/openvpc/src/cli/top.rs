@@ -4,8 +4,9 @@
 //! them; how long the answers were under way makes no difference.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::IsTerminal;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::thread;
 
@@ -69,6 +70,28 @@ struct Counters {
     #[serde(rename = "out")]
     sent: Traffic,
     drops: Vec<Dropped>,
+    #[serde(default)]
+    flows: Vec<FlowCounters>,
+}
+
+/// A flow that the interface sends, and what passed of it.
+#[derive(Clone, Debug, Deserialize)]
+struct FlowCounters {
+    #[serde(flatten)]
+    flow: Flow,
+    packets: u64,
+    bytes: u64,
+}
+
+/// A flow in one direction, by its addresses as they are sent.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+struct Flow {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    source_port: Option<u16>,
+    destination_port: Option<u16>,
+    dropped_for: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -83,7 +106,7 @@ struct Dropped {
     packets: u64,
 }
 
-/// What passed per second. Members are only ever added: `flows` will come to interfaces.
+/// What passed per second. Members are only ever added.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 struct Sample {
     /// The time that the rates are of.
@@ -104,6 +127,16 @@ struct Rates {
     drops_per_second: f64,
     /// Most frequent first.
     drops: Vec<DropRate>,
+    /// The busiest flows that it sends, where the datapath tells flows apart.
+    flows: Vec<FlowRate>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct FlowRate {
+    #[serde(flatten)]
+    flow: Flow,
+    #[serde(flatten)]
+    rate: Rate,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -152,6 +185,8 @@ impl Sample {
         let room = rows.saturating_sub(3);
         let mut text = format!("{}\n{}\n", title.chars().take(width).collect::<String>(), paint.bold(&head));
         let shown = if count > room { room.saturating_sub(1) } else { count };
+        // What is left of the screen shows flows, the same number for each interface.
+        let flows_each = (room.saturating_sub(shown) / shown.max(1)).min(FLOWS_SHOWN);
         for rates in &self.interfaces[..shown] {
             let reason = rates.drops.first().map(|drop| format!(" {}", drop.reason)).unwrap_or_default();
             let rest = format!("{}{reason}", rates.instance.as_deref().unwrap_or_default());
@@ -167,6 +202,11 @@ impl Sample {
                 line(&rates.interface, rates.address.as_deref().unwrap_or("-"), numbers.each_ref().map(String::as_str), &rest);
             // Writing to a String can't fail.
             let _ = writeln!(text, "{}", if rates.is_idle() { paint.dim(&row) } else { row });
+            for FlowRate { flow, rate } in rates.flows.iter().take(flows_each) {
+                let numbers = ["", "", &short(rate.bits_per_second), &short(rate.packets_per_second), ""];
+                let row = line("", "", numbers, &flow.to_string());
+                let _ = writeln!(text, "{}", paint.dim(&row));
+            }
         }
         if shown < count {
             let _ = writeln!(text, "and {} more", count - shown);
@@ -182,6 +222,14 @@ impl Rates {
             packets_per_second: after.packets.saturating_sub(before.packets) as f64 / seconds,
             bits_per_second: after.bytes.saturating_sub(before.bytes) as f64 * 8.0 / seconds,
         };
+        let earlier_flows = before.map(|before| &before.flows[..]).unwrap_or_default();
+        let flows = after.flows.iter().map(|now| {
+            let then = earlier_flows.iter().find(|then| then.flow == now.flow && then.packets <= now.packets);
+            let traffic = |counters: &FlowCounters| Traffic { packets: counters.packets, bytes: counters.bytes };
+            FlowRate { flow: now.flow.clone(), rate: rate(traffic(now), then.map(traffic).unwrap_or_default()) }
+        });
+        let mut flows: Vec<_> = flows.filter(|flow| flow.rate.packets_per_second > 0.0).collect();
+        flows.sort_by(|a, b| b.rate.bits_per_second.total_cmp(&a.rate.bits_per_second));
         let earlier = |reason: &str| {
             let drop = before.and_then(|before| before.drops.iter().find(|drop| drop.reason == reason));
             drop.map_or(0, |drop| drop.packets)
@@ -201,6 +249,7 @@ impl Rates {
             // The sum of nothing would be -0.0.
             drops_per_second: drops.iter().fold(0.0, |sum, drop| sum + drop.per_second),
             drops,
+            flows,
         }
     }
 
@@ -212,6 +261,28 @@ impl Rates {
         self.bits_per_second() == 0.0 && self.drops.is_empty()
     }
 }
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |address: IpAddr, port: Option<u16>| match port {
+            Some(port) => SocketAddr::new(address, port).to_string(),
+            None => address.to_string(),
+        };
+        let protocol = match self.protocol {
+            1 => "icmp".to_owned(),
+            6 => "tcp".to_owned(),
+            17 => "udp".to_owned(),
+            58 => "icmpv6".to_owned(),
+            number => format!("protocol {number}"),
+        };
+        let (from, to) = (end(self.source, self.source_port), end(self.destination, self.destination_port));
+        write!(f, "{protocol} {from} > {to}")?;
+        self.dropped_for.as_ref().map_or(Ok(()), |code| write!(f, " {code}"))
+    }
+}
+
+/// Flows shown below an interface at most.
+const FLOWS_SHOWN: usize = 5;
 
 /// A number in four or five characters.
 fn short(number: f64) -> String {

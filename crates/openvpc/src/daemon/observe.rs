@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use openvpc_datapath::backend::BackendKind;
 use openvpc_datapath::details::{Detail, Reading};
-use openvpc_datapath::engine::{EngineCounters, PortCounters, Traffic};
+use openvpc_datapath::engine::{EngineCounters, PortCounters, PortId, Traffic};
 use openvpc_datapath::privileges::Standing;
 use openvpc_datapath::sandbox::ProcessRecord;
 use openvpc_model::{EniId, Instance, InstanceState, NetworkInterface};
+use openvpc_pipeline::{HeaderView, Transport};
 use serde_json::{Value, json};
 
 use super::admin::{Admin, AdminError};
+
+/// How many live flows are told.
+const LIVE_FLOWS: usize = 200;
 
 /// The name of the lab internet, where interfaces and instances are named.
 pub const INTERNET: &str = "internet";
@@ -70,6 +74,7 @@ impl Admin {
     pub fn interfaces(&self) -> Value {
         let counters = self.enforcement.counters();
         let at = self.started.elapsed().as_secs_f64();
+        let mut flows = self.live_flows();
         let traffic = |traffic: &Traffic| json!({ "frames": traffic.frames, "packets": traffic.packets, "bytes": traffic.bytes });
         let interfaces = self.seen(&counters).into_iter().map(|seen| {
             json!({
@@ -79,9 +84,35 @@ impl Admin {
                 "in": traffic(&seen.counters.sent),
                 "out": traffic(&seen.counters.received),
                 "drops": drops_shown(&seen.counters.drops.iter().map(|(reason, packets)| (reason.as_str(), packets)).collect()),
+                "flows": flows.remove(&seen.interface.as_ref().map(|eni| eni.id)).unwrap_or_default(),
             })
         });
         json!({ "at": at, "interfaces": interfaces.collect::<Vec<_>>() })
+    }
+
+    /// The busiest flows by the interface that sends them, or by none for the internet.
+    fn live_flows(&self) -> BTreeMap<Option<EniId>, Vec<Value>> {
+        let tables = self.enforcement.tables();
+        let mut flows = BTreeMap::<_, Vec<_>>::new();
+        for flow in self.enforcement.machine(|machine| machine.live_flows(LIVE_FLOWS)).unwrap_or_default() {
+            let sender = match flow.from {
+                PortId::Eni(index) => tables.eni(index).map(|entry| Some(entry.eni.id)),
+                PortId::Uplink => Some(None),
+            };
+            let Some(sender) = sender else { continue };
+            let HeaderView { source, destination, protocol, transport } = flow.header;
+            let (source_port, destination_port) = match transport {
+                Transport::Ports { src, dst } => (Some(src), Some(dst)),
+                _ => (None, None),
+            };
+            flows.entry(sender).or_default().push(json!({
+                "source": source, "destination": destination, "protocol": protocol,
+                "source_port": source_port, "destination_port": destination_port,
+                "dropped_for": flow.code.map(|code| code.as_str()),
+                "packets": flow.packets, "bytes": flow.bytes,
+            }));
+        }
+        flows
     }
 
     /// What passed each interface that exists, and the internet.
