@@ -51,6 +51,7 @@ impl<S: FlowSink + 'static> Engine<S> {
             commands,
             punt: None,
             caught_up: true,
+            took: 0,
             stop: false,
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
@@ -208,6 +209,8 @@ struct Worker<S> {
     punt: Option<Punt>,
     /// Whether the way up from the kernel tier was ever seen empty since the last look.
     caught_up: bool,
+    /// Frames that came up since then.
+    took: u64,
     stop: bool,
 }
 
@@ -246,8 +249,8 @@ impl<S: FlowSink> Worker<S> {
                 self.core.collect(false, now);
                 self.core.sweep(now.monotonic);
                 // Nothing came at all, or it was all taken.
-                let is_behind = !std::mem::take(&mut self.caught_up) && !events.is_empty();
-                self.core.balance(is_behind);
+                let is_behind = !std::mem::take(&mut self.caught_up) && self.took > 0;
+                self.core.balance(std::mem::take(&mut self.took), is_behind);
                 sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
             }
         }
@@ -288,6 +291,7 @@ impl<S: FlowSink> Worker<S> {
             let (core, Some(punt)) = (&mut self.core, &self.punt) else { return };
             // An error is a TAP that was taken away from outside; no frame comes any more.
             let received = punt.receive(batch).unwrap_or(0);
+            self.took += received as u64;
             if panic::catch_unwind(AssertUnwindSafe(|| core.take_punted(batch, now))).is_err() {
                 tracing::error!("a frame made the engine panic; its batch is lost");
                 core.recover(PortId::Uplink);

@@ -45,10 +45,14 @@ pub(crate) struct FastPath {
     links: HashMap<PortId, u32, RandomState>,
     /// Where looking for counters goes on.
     cursor: usize,
+    /// Where looking for pairs to let go of goes on.
+    evicted_to: usize,
     /// Where judging flows again goes on, after rules changed.
     stale: Option<usize>,
     /// The flows of an earlier daemon go on, but it isn't known yet what they are.
     adopting: bool,
+    /// Fingerprints of flows that one packet came up of.
+    once: Vec<u32>,
     counts: Counts,
 }
 
@@ -144,6 +148,7 @@ impl FastPath {
         let capacity = maps.connections.len();
         Ok(Self {
             adopting: maps.adopted,
+            once: vec![0; ONCE],
             maps,
             // Reserved, not used: memory that never moves under a busy engine.
             pairs: Vec::with_capacity(capacity),
@@ -155,6 +160,7 @@ impl FastPath {
             ports: HashMap::default(),
             links: HashMap::default(),
             cursor: 0,
+            evicted_to: 0,
             stale: None,
             counts: Counts::default(),
         })
@@ -240,6 +246,7 @@ impl FastPath {
             return;
         }
         if let Some(number) = self.find(&entry.flow) {
+            self.take_up(number / 2, &entry, flows);
             if self.is_same(number, &entry) {
                 self.stamp(number);
                 self.slot(number).seen.store(now.0, Relaxed);
@@ -254,6 +261,10 @@ impl FastPath {
             Ok(tracking) => tracking,
             Err(Conflict) => return,
         };
+        let is_a_connection = matches!(tracking, Some((Progress::Tcp(_), _)));
+        if !is_a_connection && !self.came_before(&entry.flow) {
+            return;
+        }
         let Some(pair) = self.allocate(entry.flow.port()) else {
             self.counts.refused += 1;
             return;
@@ -297,8 +308,11 @@ impl FastPath {
             self.cursor = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
             let pair = self.cursor as u32;
             self.report(pair, &mut report);
-            if self.pairs[self.cursor].owner != 0 && self.is_over(pair, tables, now) {
-                self.retire(pair, tables, flows);
+            if self.pairs[self.cursor].owner != 0 {
+                self.give_back_if_closed(pair, tables, flows);
+                if self.is_over(pair, tables, now) {
+                    self.retire(pair, tables, flows);
+                }
             }
         }
         while let Some(Retired { pair, grace }) = self.retired.front() {
@@ -312,7 +326,7 @@ impl FastPath {
             self.clear(pair);
             self.free.push(pair);
         }
-        if self.free.len() + (self.capacity() - self.pairs.len()) < self.capacity() / RESERVE {
+        if self.room() < self.capacity() / RESERVE {
             self.evict(tables, flows, now);
         }
     }
@@ -455,31 +469,31 @@ impl FastPath {
     }
 
     /// Shares the misses that user space can take out among links: as long as it keeps up, everybody may have as many as he
-    /// likes; when it doesn't, those who have more than an equal share are held to it. Call it every [`BALANCE_EVERY`].
-    pub fn balance(&mut self, is_behind: bool) {
+    /// likes; when it doesn't, those who have more than an equal share of what it `took` are held to about that, so that
+    /// there is room in the queue for others. Call it every [`BALANCE_EVERY`].
+    pub fn balance(&mut self, took: u64, is_behind: bool) {
         if !is_behind && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
             return;
         }
-        let read = self.ports.iter().map(|(link, port)| (*link, self.maps.port(*link), port.misses, port.miss_cost));
-        let read: Vec<_> =
-            read.map(|(link, budget, before, cost)| (link, budget, budget.misses.saturating_sub(before), cost)).collect();
-        let asking = read.iter().filter(|(_, _, misses, _)| *misses > 0).count().max(1) as u64;
-        let share = (read.iter().map(|(_, _, misses, _)| misses).sum::<u64>() / asking).max(1);
-        for (link, budget, misses, cost) in read {
-            let new = match is_behind {
-                true if misses > share || (asking == 1 && misses > 0) => {
-                    // Nine tenths of its share, so that the queue runs empty.
-                    (BALANCE_EVERY * 10 / (share * 9).max(1)).clamp(MISS_COST, BALANCE_EVERY)
-                }
-                true => cost,
-                false => (cost * 3 / 4).max(MISS_COST),
+        let mut links: Vec<_> = self.ports.keys().map(|link| (*link, self.maps.port(*link))).collect();
+        let mut asked = |link: &u32, budget: &PortBudget| {
+            let port = self.ports.get_mut(link)?;
+            let before = std::mem::replace(&mut port.misses, budget.misses);
+            Some(budget.misses.saturating_sub(before))
+        };
+        let asked: Vec<u64> = links.iter().map(|(link, budget)| asked(link, budget).unwrap_or_default()).collect();
+        let asking = asked.iter().filter(|misses| **misses > 0).count().max(1) as u64;
+        let share = (took / asking * 15 / 16).max(1);
+        for ((link, budget), misses) in links.iter_mut().zip(asked) {
+            let Some(port) = self.ports.get_mut(link) else { continue };
+            let cost = match is_behind {
+                true if misses > share => (BALANCE_EVERY / share).max(MISS_COST),
+                true => port.miss_cost,
+                false => (port.miss_cost * 15 / 16).max(MISS_COST),
             };
-            let Some(port) = self.ports.get_mut(&link) else { continue };
-            port.misses = budget.misses;
-            if new != cost {
-                port.miss_cost = new;
-                let changed = PortBudget { miss_cost: new, miss_burst: MISS_BURST.min(new * MOST_AT_ONCE), ..budget };
-                if let Err(error) = self.maps.set_port(link, changed) {
+            if std::mem::replace(&mut port.miss_cost, cost) != cost {
+                (budget.miss_cost, budget.miss_burst) = (cost, MISS_BURST.max(cost * 16));
+                if let Err(error) = self.maps.set_port(*link, *budget) {
                     tracing::warn!(%error, "a link keeps its budget of misses");
                 }
             }
@@ -586,7 +600,7 @@ impl FastPath {
 
     fn allocate(&mut self, owner: u32) -> Option<u32> {
         let capacity = self.capacity();
-        let room = self.free.len() + (capacity - self.pairs.len());
+        let room = self.room();
         let ports = self.ports.len().max(1);
         let port = self.ports.get_mut(&owner)?;
         // Everybody may take what is there, as long as there is plenty; then only who has less than an equal share.
@@ -712,13 +726,38 @@ impl FastPath {
         Nanos(self.slot(pair * 2).seen.load(Relaxed).max(self.slot(pair * 2 + 1).seen.load(Relaxed)))
     }
 
-    /// Whether the program has nothing more to do with a pair: closed, past its time, or of no tracked flow and idle.
+    /// Whether this isn't the first packet of a flow that came up lately: most flows of one packet have no second one, and
+    /// are not worth an entry. Two flows with the same place may be taken for each other, which costs an entry.
+    fn came_before(&mut self, flow: &FlowId) -> bool {
+        let hash = self.hasher.hash_one(flow);
+        let fingerprint = (hash >> 32) as u32 | 1;
+        let place = &mut self.once[hash as usize % ONCE];
+        std::mem::replace(place, fingerprint) == fingerprint
+    }
+
+    /// Gives the tracked flows of a closed connection back, which are then forgotten in their own time. Its entries stay for
+    /// a while: all its packets come up, and a new connection between the same ports finds them ready.
+    fn give_back_if_closed(&mut self, pair: u32, tables: &Tables, flows: &mut FlowState) {
+        let Some(progress) = progress(&self.maps.connections[pair as usize]).filter(is_closed) else { return };
+        let seen = self.last_seen(pair);
+        for key in std::mem::take(&mut self.pairs[pair as usize].flows).iter().flatten() {
+            flows.release(key, progress, &settings(tables, key), seen);
+        }
+    }
+
+    /// Has a pair whose connection was closed carry a new one between the same ports.
+    fn take_up(&mut self, pair: u32, entry: &Entry, flows: &mut FlowState) {
+        let is_over = progress(&self.maps.connections[pair as usize]).is_some_and(|progress| is_closed(&progress));
+        if is_over && self.pairs[pair as usize].flows == [None; 2] {
+            entry.flows.iter().flatten().for_each(|key| flows.hold(key));
+            self.pairs[pair as usize].flows = entry.flows;
+        }
+    }
+
+    /// Whether the program has nothing more to do with a pair: past its time, or closed or of no tracked flow and idle.
     fn is_over(&mut self, pair: u32, tables: &Tables, now: Nanos) -> bool {
         let connection = &self.maps.connections[pair as usize];
-        let progress = progress(connection);
-        if matches!(progress, Some(Progress::Tcp(connection)) if connection.is_closed()) {
-            return true;
-        }
+        let progress = progress(connection).filter(|progress| !is_closed(progress));
         if state(connection) != self.pairs[pair as usize].state {
             self.set_patience(pair, tables);
         }
@@ -758,31 +797,52 @@ impl FastPath {
         self.pairs[pair as usize].state = state(connection);
     }
 
-    /// Makes room, at the cost of those who have more than an equal share: first what is half open or idle.
+    /// Makes room: what is closed goes first, whoever's it is; then, of those who have more than an equal share, what is half
+    /// open or idle; then whatever they have. Looks at a part of the table at each call.
     fn evict(&mut self, tables: &Tables, flows: &mut FlowState, now: Nanos) {
         let share = self.capacity() / self.ports.len().max(1);
-        let mut wanted = self.capacity() / RESERVE;
-        for strict in [true, false] {
-            for pair in 0..self.pairs.len() as u32 {
-                let owner = self.pairs[pair as usize].owner;
-                if wanted == 0 {
+        let count = self.pairs.len();
+        let looked_at = count.div_ceil(PARTS);
+        for worth in [Worth::Nothing, Worth::Little, Worth::Something] {
+            for step in 0..looked_at {
+                if self.room() >= self.capacity() / RESERVE {
                     return;
                 }
-                if owner == 0 || self.ports.get(&owner).is_none_or(|port| port.pairs as usize <= share) {
-                    continue;
-                }
-                let idle = now.0.saturating_sub(self.last_seen(pair).0);
-                let half_open = matches!(
-                    progress(&self.maps.connections[pair as usize]),
-                    Some(Progress::Tcp(Connection { phase: Phase::SynSent | Phase::SynAnswered, .. }))
-                );
-                if !strict || (half_open && idle > 1_000_000_000) || idle > 5_000_000_000 {
+                let pair = ((self.evicted_to + step) % count) as u32;
+                let owner = self.pairs[pair as usize].owner;
+                let is_greedy = || self.ports.get(&owner).is_none_or(|port| port.pairs as usize > share);
+                if owner != 0 && self.worth(pair, now) <= worth && (worth == Worth::Nothing || is_greedy()) {
                     self.retire(pair, tables, flows);
-                    wanted -= 1;
                 }
             }
         }
+        self.evicted_to = (self.evicted_to + looked_at) % count.max(1);
     }
+
+    fn worth(&self, pair: u32, now: Nanos) -> Worth {
+        const SECOND: u64 = 1_000_000_000;
+        let idle = now.0.saturating_sub(self.last_seen(pair).0);
+        match progress(&self.maps.connections[pair as usize]) {
+            Some(progress) if is_closed(&progress) => Worth::Nothing,
+            None if idle > SECOND => Worth::Nothing,
+            Some(Progress::Tcp(Connection { phase: Phase::SynSent | Phase::SynAnswered, .. })) if idle > SECOND => Worth::Little,
+            _ if idle > 5 * SECOND => Worth::Little,
+            _ => Worth::Something,
+        }
+    }
+
+    /// Pairs that are free, or will be after a grace period.
+    fn room(&self) -> usize {
+        self.free.len() + self.retired.len() + (self.capacity() - self.pairs.len())
+    }
+}
+
+/// How much it would cost to judge a pair's next packet in user space.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Nothing,
+    Little,
+    Something,
 }
 
 impl Entry {
@@ -841,6 +901,10 @@ pub(crate) fn behind(before: &HeaderView, action: &Action) -> HeaderView {
         }
     }
     after
+}
+
+fn is_closed(progress: &Progress) -> bool {
+    matches!(progress, Progress::Tcp(connection) if connection.is_closed())
 }
 
 fn state(connection: &SharedConnection) -> [u8; 8] {
@@ -929,6 +993,8 @@ const SCOPES: u32 = 4096;
 
 /// In how many parts all flows are looked at by [`FastPath::collect`].
 const PARTS: usize = 5;
+/// Places for fingerprints of flows of one packet.
+const ONCE: usize = 1 << 16;
 /// Pairs judged again at once.
 const REFRESH: usize = 64;
 /// Nanoseconds without a packet after which a flow that nobody tracks is forgotten.
