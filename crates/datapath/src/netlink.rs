@@ -282,6 +282,21 @@ impl Netlink {
         Ok(self.links()?.into_iter().find(|link| link.name == name))
     }
 
+    /// Frames that were sent to a link and dropped there, since it was made.
+    pub fn dropped_frames(&mut self, link: LinkIndex) -> Result<u64, DatapathError> {
+        let message = LinkUnspec::new_with_index(link.0).build();
+        let what = || format!("read the counters of link {}", link.0);
+        let answers = self.request(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST, &what)?;
+        let statistics = answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(message) => message.attributes.into_iter().find_map(|attribute| match attribute {
+                LinkAttribute::Stats64(statistics) => Some(statistics.tx_dropped),
+                _ => None,
+            }),
+            _ => None,
+        });
+        Ok(statistics.unwrap_or_default())
+    }
+
     /// The addresses of a link, with their prefix lengths.
     pub fn addresses(&mut self, link: LinkIndex) -> Result<Vec<IpNet>, DatapathError> {
         let answers =

@@ -39,9 +39,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 
     /// Shares misses out among links; see [`FastPath::balance`].
-    pub(super) fn balance(&mut self, took: u64, is_behind: bool) {
+    pub(super) fn balance(&mut self, took: u64, lost: u64) {
         if let Some(fast) = &mut self.fast {
-            fast.balance(took, is_behind);
+            fast.balance(took, lost);
         }
     }
 

@@ -50,7 +50,6 @@ impl<S: FlowSink + 'static> Engine<S> {
             wake: Arc::clone(&wake),
             commands,
             punt: None,
-            caught_up: true,
             took: 0,
             stop: false,
         };
@@ -207,9 +206,7 @@ struct Worker<S> {
     commands: mpsc::Receiver<Command<S>>,
     /// Where frames come from that the kernel tier doesn't know what to do with.
     punt: Option<Punt>,
-    /// Whether the way up from the kernel tier was ever seen empty since the last look.
-    caught_up: bool,
-    /// Frames that came up since then.
+    /// Frames that came up since the last look at whether they are too many.
     took: u64,
     stop: bool,
 }
@@ -248,9 +245,8 @@ impl<S: FlowSink> Worker<S> {
             if now.monotonic.0 >= sweep_at.0 {
                 self.core.collect(false, now);
                 self.core.sweep(now.monotonic);
-                // Nothing came at all, or it was all taken.
-                let is_behind = !std::mem::take(&mut self.caught_up) && self.took > 0;
-                self.core.balance(std::mem::take(&mut self.took), is_behind);
+                let lost = self.punt.as_mut().map_or(0, Punt::take_dropped);
+                self.core.balance(std::mem::take(&mut self.took), lost);
                 sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
             }
         }
@@ -297,7 +293,6 @@ impl<S: FlowSink> Worker<S> {
                 core.recover(PortId::Uplink);
             }
             if received < BATCH {
-                self.caught_up = true;
                 return;
             }
         }

@@ -51,6 +51,8 @@ pub(crate) struct FastPath {
     stale: Option<usize>,
     /// The flows of an earlier daemon go on, but it isn't known yet what they are.
     adopting: bool,
+    /// Misses were lost in the last period.
+    is_behind: bool,
     /// Fingerprints of flows that one packet came up of.
     once: Vec<u32>,
     counts: Counts,
@@ -65,6 +67,8 @@ struct Counts {
     entered: u64,
     /// Connections that were not, for want of room.
     refused: u64,
+    /// Misses that found the queue to user space full.
+    lost: u64,
     /// Flows judged again after a change of rules.
     judged_again: u64,
     /// Of those, flows that the change concerned.
@@ -148,6 +152,7 @@ impl FastPath {
         let capacity = maps.connections.len();
         Ok(Self {
             adopting: maps.adopted,
+            is_behind: false,
             once: vec![0; ONCE],
             maps,
             // Reserved, not used: memory that never moves under a busy engine.
@@ -471,8 +476,12 @@ impl FastPath {
     /// Shares the misses that user space can take out among links: as long as it keeps up, everybody may have as many as he
     /// likes; when it doesn't, those who have more than an equal share of what it `took` are held to about that, so that
     /// there is room in the queue for others. Call it every [`BALANCE_EVERY`].
-    pub fn balance(&mut self, took: u64, is_behind: bool) {
-        if !is_behind && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
+    pub fn balance(&mut self, took: u64, lost: u64) {
+        self.counts.lost += lost;
+        // What was taken is what can be taken only when there was more all the time.
+        let was_behind = std::mem::replace(&mut self.is_behind, lost > 0);
+        let is_behind = was_behind && lost > 0;
+        if lost == 0 && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
             return;
         }
         let mut links: Vec<_> = self.ports.keys().map(|link| (*link, self.maps.port(*link))).collect();
@@ -483,13 +492,13 @@ impl FastPath {
         };
         let asked: Vec<u64> = links.iter().map(|(link, budget)| asked(link, budget).unwrap_or_default()).collect();
         let asking = asked.iter().filter(|misses| **misses > 0).count().max(1) as u64;
-        let share = (took / asking * 15 / 16).max(1);
+        let share = (took / asking).max(1);
         for ((link, budget), misses) in links.iter_mut().zip(asked) {
             let Some(port) = self.ports.get_mut(link) else { continue };
             let cost = match is_behind {
                 true if misses > share => (BALANCE_EVERY / share).max(MISS_COST),
-                true => port.miss_cost,
-                false => (port.miss_cost * 15 / 16).max(MISS_COST),
+                false if lost == 0 => (port.miss_cost * 7 / 8).max(MISS_COST),
+                _ => port.miss_cost,
             };
             if std::mem::replace(&mut port.miss_cost, cost) != cost {
                 (budget.miss_cost, budget.miss_burst) = (cost, MISS_BURST.max(cost * 16));
@@ -509,12 +518,13 @@ impl FastPath {
             over_budget += budget.refused;
         }
         let fill = Reading::Fill { used: (self.pairs.len() - self.free.len()) as u64, capacity: self.capacity() as u64 };
-        let Counts { carried, entered, refused, judged_again, changed } = self.counts;
+        let Counts { carried, entered, refused, lost, judged_again, changed } = self.counts;
         vec![
             Detail::new("program_links", "Links with the program in front.", Reading::Gauge(self.ports.len() as u64)),
             Detail::new("connections", "Connections that the kernel carries, in both directions.", fill),
             Detail::new("carried_packets", "Packets that the kernel dealt with by itself.", Reading::Counter(carried)),
             Detail::new("misses", "Frames that the kernel handed to user space.", Reading::Counter(misses)),
+            Detail::new("misses_lost", "Misses that found the queue to user space full.", Reading::Counter(lost)),
             Detail::new(
                 "misses_over_budget",
                 "Frames dropped because their link used up its budget of misses.",

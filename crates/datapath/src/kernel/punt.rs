@@ -15,6 +15,8 @@ use crate::tap;
 pub(crate) struct Punt {
     queue: OwnedFd,
     link: LinkIndex,
+    netlink: Netlink,
+    dropped: u64,
 }
 
 impl Punt {
@@ -36,12 +38,18 @@ impl Punt {
         let link = netlink.link(PUNT_NAME)?.ok_or_else(|| io::Error::other("it isn't there")).attempt(what)?.index;
         netlink.set_queue_length(link, QUEUE)?;
         netlink.set_up(link)?;
-        Ok(Self { queue, link })
+        Ok(Self { queue, link, netlink, dropped: 0 })
     }
 
     /// The link that frames are sent to.
     pub fn link(&self) -> LinkIndex {
         self.link
+    }
+
+    /// Frames that found the queue full since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        let dropped = self.netlink.dropped_frames(self.link).unwrap_or(self.dropped);
+        dropped - std::mem::replace(&mut self.dropped, dropped)
     }
 
     /// Fills `batch` with the frames that wait; for each, the link it came from is [`FrameBatch::origin`].
