@@ -286,7 +286,7 @@ impl Netlink {
     pub fn dropped_frames(&mut self, link: LinkIndex) -> Result<u64, DatapathError> {
         let message = LinkUnspec::new_with_index(link.0).build();
         let what = || format!("read the counters of link {}", link.0);
-        let answers = self.request(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST, &what)?;
+        let answers = self.request(RouteNetlinkMessage::GetLink(message), NLM_F_REQUEST | NLM_F_ACK, &what)?;
         let statistics = answers.into_iter().find_map(|answer| match answer {
             RouteNetlinkMessage::NewLink(message) => message.attributes.into_iter().find_map(|attribute| match attribute {
                 LinkAttribute::Stats64(statistics) => Some(statistics.tx_dropped),
