@@ -2,6 +2,7 @@
 says, answers with a line of JSON. `network.Agent` is its other end."""
 
 import ctypes
+import fcntl
 import json
 import queue
 import selectors
@@ -481,6 +482,20 @@ class Agent:
             except ConnectionRefusedError:
                 pass
         return sent
+
+    def offloads(self, on):
+        """Has eth0 compute checksums and cut super-packets, or not. Returns whether it does: checksums, TCP, everything."""
+        found = []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+            # Checksums, TCP segmentation, segmentation in general: what SIOCETHTOOL gets and sets.
+            for get, change in ((0x16, 0x17), (0x1E, 0x1F), (0x23, 0x24)):
+                value = ctypes.create_string_buffer(struct.pack("II", change, int(on)), 8)
+                request = struct.pack("16sQ16x", b"eth0", ctypes.addressof(value))
+                fcntl.ioctl(device, 0x8946, request)
+                value = ctypes.create_string_buffer(struct.pack("II", get, 0), 8)
+                fcntl.ioctl(device, 0x8946, struct.pack("16sQ16x", b"eth0", ctypes.addressof(value)))
+                found.append(bool(struct.unpack("II", value.raw)[1]))
+        return found
 
     def close(self, name, reset=False):
         connection = self.open.pop(name)
