@@ -76,6 +76,13 @@ impl BindingPlace {
             Ok(None)
         })
         .map(drop)
+        .map_err(|error| match is_root() {
+            true => error,
+            // The kernel says no more than that it isn't permitted.
+            false => BindError(format!(
+                "{error} (without root, only network namespaces of the daemon's own user namespace can be given a link)"
+            )),
+        })
     }
 
     /// Removes the interface's wire again.
@@ -163,6 +170,10 @@ fn in_fabric(
         }
         _ => Err(failed(io::Error::last_os_error())),
     }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn enter(fabric: &ProcessRecord) -> Result<NetNs, BindError> {
