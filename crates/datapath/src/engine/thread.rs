@@ -119,8 +119,8 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// The busiest flows that the kernel tier carries, that many of them.
     pub(crate) fn live_flows(&self, limit: usize) -> Result<Vec<LiveFlow>, DatapathError> {
-        let live = move |fast: &Box<FastPath>| fast.live(limit, now().monotonic);
-        self.mailbox.ask(move |worker| worker.core.fast.as_ref().map(live).unwrap_or_default())
+        let live = move |fast: &FastPath| fast.live(limit, now().monotonic);
+        self.mailbox.ask(move |worker| worker.core.fast.as_deref().map(live).unwrap_or_default())
     }
 
     /// A handle to the sink.

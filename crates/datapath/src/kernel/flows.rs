@@ -1,22 +1,24 @@
 //! What user space knows of the flows that the program carries.
 
+mod adopt;
+mod budget;
 mod live;
+mod shared_state;
+mod upkeep;
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
 use openvpc_pipeline::verdict::{Action as Judgement, Code, Leg, TrafficPath};
-use openvpc_pipeline::{
-    Connection, End, EniIndex, Exchanges, FlowKey, FlowState, HeaderView, Nanos, Phase, Progress, Tables, Tracking,
-};
+use openvpc_pipeline::{Connection, EniIndex, FlowKey, FlowState, HeaderView, Nanos, Phase, Progress, Tables, Tracking};
 
 use super::grace::Grace;
-use super::layout::{Action, FlowId, PortBudget, SharedConnection, Slot};
+use super::layout::{Action, FlowId, PortBudget, Slot};
 use super::program::FastMaps;
 use crate::DatapathError;
 use crate::details::{Detail, Reading};
@@ -27,6 +29,7 @@ use crate::netlink::Wire;
 mod tests;
 
 pub use live::LiveFlow;
+use shared_state::{is_closed, places, progress, set_connection, state};
 
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///
@@ -297,139 +300,6 @@ impl FastPath {
         self.counts.entered += 1;
     }
 
-    /// Reports what was counted and lets flows go that are over or have been idle for long: of a part of all flows, or of
-    /// all.
-    pub fn collect(
-        &mut self,
-        whole: bool,
-        tables: &Tables,
-        flows: &mut FlowState,
-        now: Nanos,
-        mut report: impl FnMut(&Report<'_>),
-    ) {
-        let count = self.pairs.len();
-        let share = if whole { count } else { count.div_ceil(PARTS) };
-        for _ in 0..share {
-            self.cursor = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
-            let pair = self.cursor as u32;
-            self.report(pair, &mut report);
-            if self.pairs[self.cursor].owner != 0 {
-                self.give_back_if_closed(pair, tables, flows);
-                if self.is_over(pair, tables, now) {
-                    self.retire(pair, tables, flows);
-                }
-            }
-        }
-        while let Some(Retired { pair, grace }) = self.retired.front() {
-            if !self.grace.is_over(*grace) {
-                self.grace.begin();
-                break;
-            }
-            let pair = *pair;
-            self.retired.pop_front();
-            self.report(pair, &mut report);
-            self.clear(pair);
-            self.free.push(pair);
-        }
-        if self.room() < self.capacity() / RESERVE {
-            self.evict(tables, flows, now);
-        }
-    }
-
-    /// Takes over the flows that an earlier daemon left in the maps, once all links are known and rules are in force: those
-    /// go on that are to be treated as they were. `judge` is as in [`Self::refresh`].
-    pub fn adopt(
-        &mut self,
-        tables: &Tables,
-        flows: &mut FlowState,
-        mut judge: impl FnMut(&Self, &mut FlowState, FlowId, &Action) -> Option<Entry>,
-    ) {
-        if !std::mem::take(&mut self.adopting) {
-            return;
-        }
-        let mut left = self.maps.flows();
-        left.sort_unstable_by_key(|(_, number)| *number);
-        let pairs = left.last().map_or(0, |(_, number)| *number as usize / 2 + 1);
-        self.pairs.resize(pairs, Pair::default());
-        for both in left.chunk_by(|one, other| one.1 / 2 == other.1 / 2) {
-            let pair = both[0].1 / 2;
-            let kept = self.restore_flows(pair, both, tables, flows);
-            for (flow, number) in both {
-                let entry = judge(self, flows, *flow, &self.action(*number));
-                let entry = entry.filter(|entry| same_flows(entry.flows, kept) && self.is_the_action(*number, &entry.action));
-                match entry {
-                    Some(entry) => self.keep(*number, entry),
-                    None => self.maps.remove(flow),
-                }
-            }
-            if self.pairs[pair as usize].sides.iter().any(Option::is_some) {
-                self.pairs[pair as usize].flows = kept;
-                kept.iter().flatten().for_each(|key| flows.hold(key));
-                if let Some(port) = self.ports.get_mut(&both[0].0.port()) {
-                    port.pairs += 1;
-                }
-                self.pairs[pair as usize].owner = both[0].0.port();
-                self.set_patience(pair, tables);
-            }
-        }
-        // Those that nobody uses may still be in use for a moment: the program could have found them just before.
-        for pair in 0..self.pairs.len() as u32 {
-            if self.pairs[pair as usize].owner == 0 {
-                self.retired.push_back(Retired { pair, grace: self.grace.next() + 1 });
-            }
-        }
-    }
-
-    /// Has the connection of a pair that goes on tracked again at the interfaces that tracked it.
-    fn restore_flows(&self, pair: u32, both: &[(FlowId, u32)], tables: &Tables, flows: &mut FlowState) -> [Option<FlowKey>; 2] {
-        let connection = &self.maps.connections[pair as usize];
-        let (Some(progress), [_, originator, .., tracked_at]) = (progress(connection), state(connection)) else {
-            return [None; 2];
-        };
-        // Told by the way there, or else by the way back.
-        let (flow, number) = &both[0];
-        let (before, action) = (flow.header(), self.action(*number));
-        let to = self.ports.get(&action.out).map(|port| port.place);
-        let mut ends = [(self.place(flow.port()), Direction::Egress, before), (to, Direction::Ingress, behind(&before, &action))];
-        let is_way_back = number % 2 == 1;
-        if is_way_back {
-            ends.reverse();
-        }
-        let mut kept = [None; 2];
-        for (which, (place, direction, header)) in ends.into_iter().enumerate() {
-            let Some(PortId::Eni(eni)) = place.filter(|_| tracked_at & (1 << which) != 0) else { continue };
-            let Some(key) = FlowKey::of(eni, direction, &header) else { continue };
-            let began_here = (originator == 1) == is_way_back;
-            let originated = if began_here { direction } else { direction.reverse() };
-            // What was closed meanwhile goes on for a moment, so that it is known whose counters these are. Nothing passes by it:
-            // the program goes by the state in its own memory, as does user space before it judges a packet.
-            let progress = match progress {
-                Progress::Tcp(connection) if connection.is_closed() => {
-                    Progress::Tcp(Connection { phase: Phase::Established, ends: [End::Open; 2] })
-                }
-                progress => progress,
-            };
-            flows.restore(key, Tracking { originated, progress }, &settings(tables, &key), self.last_seen(pair));
-            kept[which] = Some(key);
-        }
-        kept
-    }
-
-    /// Whether that is what the program does about a flow, whatever VPCs were called before.
-    fn is_the_action(&self, number: u32, action: &Action) -> bool {
-        Action { scope: action.scope, ..self.action(number) } == *action
-    }
-
-    /// Takes note of a flow that the program knows already.
-    fn keep(&mut self, number: u32, entry: Entry) {
-        let slot = self.slot(number);
-        // SAFETY: the engine's thread alone writes actions. What changes is the scope; a packet that reads half of it finds
-        // the generation wrong and comes up.
-        unsafe { (*slot.action.get()).scope = entry.action.scope };
-        self.stamp(number);
-        self.note(number, entry);
-    }
-
     /// Whether flows wait to be judged again.
     pub fn has_stale(&self) -> bool {
         self.stale.is_some()
@@ -471,78 +341,6 @@ impl FastPath {
     fn active_flow(&self, number: u32) -> Option<FlowId> {
         let pair = self.pairs.get(number as usize / 2)?;
         Some(pair.sides[number as usize % 2].as_ref().filter(|_| pair.owner != 0)?.flow)
-    }
-
-    /// Shares the misses that user space can take out among links: as long as it keeps up, everybody may have as many as he
-    /// likes; when it doesn't, those who have more than an equal share of what it `took` are held to about that, so that
-    /// there is room in the queue for others. Call it every [`BALANCE_EVERY`].
-    pub fn balance(&mut self, took: u64, lost: u64) {
-        self.counts.lost += lost;
-        // What was taken is what can be taken only when there was more all the time.
-        let was_behind = std::mem::replace(&mut self.is_behind, lost > 0);
-        let is_behind = was_behind && lost > 0;
-        if lost == 0 && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
-            return;
-        }
-        let mut links: Vec<_> = self.ports.keys().map(|link| (*link, self.maps.port(*link))).collect();
-        let mut asked = |link: &u32, budget: &PortBudget| {
-            let port = self.ports.get_mut(link)?;
-            let before = std::mem::replace(&mut port.misses, budget.misses);
-            Some(budget.misses.saturating_sub(before))
-        };
-        let asked: Vec<u64> = links.iter().map(|(link, budget)| asked(link, budget).unwrap_or_default()).collect();
-        let asking = asked.iter().filter(|misses| **misses > 0).count().max(1) as u64;
-        let share = (took / asking).max(1);
-        for ((link, budget), misses) in links.iter_mut().zip(asked) {
-            let Some(port) = self.ports.get_mut(link) else { continue };
-            let cost = match is_behind {
-                true if misses > share => (BALANCE_EVERY / share).max(MISS_COST),
-                false if lost == 0 => (port.miss_cost * 7 / 8).max(MISS_COST),
-                _ => port.miss_cost,
-            };
-            if std::mem::replace(&mut port.miss_cost, cost) != cost {
-                (budget.miss_cost, budget.miss_burst) = (cost, MISS_BURST.max(cost * 16));
-                if let Err(error) = self.maps.set_port(*link, *budget) {
-                    tracing::warn!(%error, "a link keeps its budget of misses");
-                }
-            }
-        }
-    }
-
-    /// What there is to say of the kernel tier beyond the counters of its ports.
-    pub fn details(&self) -> Vec<Detail> {
-        let (mut misses, mut over_budget) = (0, 0);
-        for link in self.ports.keys() {
-            let budget = self.maps.port(*link);
-            misses += budget.misses;
-            over_budget += budget.refused;
-        }
-        let fill = Reading::Fill { used: (self.pairs.len() - self.free.len()) as u64, capacity: self.capacity() as u64 };
-        let Counts { carried, entered, refused, lost, judged_again, changed } = self.counts;
-        vec![
-            Detail::new("program_links", "Links with the program in front.", Reading::Gauge(self.ports.len() as u64)),
-            Detail::new("connections", "Connections that the kernel carries, in both directions.", fill),
-            Detail::new("carried_packets", "Packets that the kernel dealt with by itself.", Reading::Counter(carried)),
-            Detail::new("misses", "Frames that the kernel handed to user space.", Reading::Counter(misses)),
-            Detail::new("misses_lost", "Misses that found the queue to user space full.", Reading::Counter(lost)),
-            Detail::new(
-                "misses_over_budget",
-                "Frames dropped because their link used up its budget of misses.",
-                Reading::Counter(over_budget),
-            ),
-            Detail::new(
-                "connections_entered",
-                "Connections handed to the kernel after their first packet.",
-                Reading::Counter(entered),
-            ),
-            Detail::new("connections_not_entered", "Connections left to user space for want of room.", Reading::Counter(refused)),
-            Detail::new(
-                "flows_judged_again",
-                "Flows judged again in the background after a change of rules.",
-                Reading::Counter(judged_again),
-            ),
-            Detail::new("flows_changed", "Of those, flows for which the change made a difference.", Reading::Counter(changed)),
-        ]
     }
 
     fn find(&self, flow: &FlowId) -> Option<u32> {
@@ -698,40 +496,6 @@ impl FastPath {
         set_connection(&self.maps.connections[pair as usize], None);
     }
 
-    fn report(&mut self, pair: u32, report: &mut impl FnMut(&Report<'_>)) {
-        for number in [pair * 2, pair * 2 + 1] {
-            let slot = self.slot(number);
-            let (packets, reported) = (slot.packets.load(Acquire), slot.reported_packets.load(Relaxed));
-            if packets == reported {
-                continue;
-            }
-            let Some(side) = &self.pairs[pair as usize].sides[number as usize % 2] else { continue };
-            let Some(from) = self.place(side.flow.port()) else { continue };
-            let bytes = slot.bytes.load(Relaxed);
-            let flags = slot.tcp_flags.swap(0, Relaxed);
-            let before = side.flow.header();
-            let after = behind(&before, &self.action(number));
-            let legs = side.legs.map(|leg| {
-                let ShortLeg { eni, direction, judgement, path, is_behind } = leg?;
-                let HeaderView { source, destination, protocol, transport } = if is_behind { after } else { before };
-                Some(Leg { eni, direction, action: judgement, source, destination, protocol, transport, path })
-            });
-            report(&Report {
-                from,
-                to: side.to,
-                code: side.code,
-                packets: packets - reported,
-                bytes: bytes - slot.reported_bytes.load(Relaxed),
-                tcp_flags: flags as u8,
-                seen: Nanos(slot.seen.load(Relaxed)),
-                legs: &legs,
-            });
-            slot.reported_packets.store(packets, Relaxed);
-            slot.reported_bytes.store(bytes, Relaxed);
-            self.counts.carried += packets - reported;
-        }
-    }
-
     fn last_seen(&self, pair: u32) -> Nanos {
         Nanos(self.slot(pair * 2).seen.load(Relaxed).max(self.slot(pair * 2 + 1).seen.load(Relaxed)))
     }
@@ -745,16 +509,6 @@ impl FastPath {
         std::mem::replace(place, fingerprint) == fingerprint
     }
 
-    /// Gives the tracked flows of a closed connection back, which are then forgotten in their own time. Its entries stay for
-    /// a while: all its packets come up, and a new connection between the same ports finds them ready.
-    fn give_back_if_closed(&mut self, pair: u32, tables: &Tables, flows: &mut FlowState) {
-        let Some(progress) = progress(&self.maps.connections[pair as usize]).filter(is_closed) else { return };
-        let seen = self.last_seen(pair);
-        for key in std::mem::take(&mut self.pairs[pair as usize].flows).iter().flatten() {
-            flows.release(key, progress, &settings(tables, key), seen);
-        }
-    }
-
     /// Has a pair whose connection was closed carry a new one between the same ports.
     fn take_up(&mut self, pair: u32, entry: &Entry, flows: &mut FlowState) {
         let is_over = progress(&self.maps.connections[pair as usize]).is_some_and(|progress| is_closed(&progress));
@@ -762,20 +516,6 @@ impl FastPath {
             entry.flows.iter().flatten().for_each(|key| flows.hold(key));
             self.pairs[pair as usize].flows = entry.flows;
         }
-    }
-
-    /// Whether the program has nothing more to do with a pair: past its time, or closed or of no tracked flow and idle.
-    fn is_over(&mut self, pair: u32, tables: &Tables, now: Nanos) -> bool {
-        let connection = &self.maps.connections[pair as usize];
-        let progress = progress(connection).filter(|progress| !is_closed(progress));
-        if state(connection) != self.pairs[pair as usize].state {
-            self.set_patience(pair, tables);
-        }
-        let patience = match progress {
-            Some(_) => self.slot(pair * 2).patience.load(Relaxed),
-            None => IDLE,
-        };
-        now.0.saturating_sub(self.last_seen(pair).0) > patience
     }
 
     /// Writes what the flow state knows of a connection into the memory that the program goes by.
@@ -807,52 +547,10 @@ impl FastPath {
         self.pairs[pair as usize].state = state(connection);
     }
 
-    /// Makes room: what is closed goes first, whoever's it is; then, of those who have more than an equal share, what is half
-    /// open or idle; then whatever they have. Looks at a part of the table at each call.
-    fn evict(&mut self, tables: &Tables, flows: &mut FlowState, now: Nanos) {
-        let share = self.capacity() / self.ports.len().max(1);
-        let count = self.pairs.len();
-        let looked_at = count.div_ceil(PARTS);
-        for worth in [Worth::Nothing, Worth::Little, Worth::Something] {
-            for step in 0..looked_at {
-                if self.room() >= self.capacity() / RESERVE {
-                    return;
-                }
-                let pair = ((self.evicted_to + step) % count) as u32;
-                let owner = self.pairs[pair as usize].owner;
-                let is_greedy = || self.ports.get(&owner).is_none_or(|port| port.pairs as usize > share);
-                if owner != 0 && self.worth(pair, now) <= worth && (worth == Worth::Nothing || is_greedy()) {
-                    self.retire(pair, tables, flows);
-                }
-            }
-        }
-        self.evicted_to = (self.evicted_to + looked_at) % count.max(1);
-    }
-
-    fn worth(&self, pair: u32, now: Nanos) -> Worth {
-        const SECOND: u64 = 1_000_000_000;
-        let idle = now.0.saturating_sub(self.last_seen(pair).0);
-        match progress(&self.maps.connections[pair as usize]) {
-            Some(progress) if is_closed(&progress) => Worth::Nothing,
-            None if idle > SECOND => Worth::Nothing,
-            Some(Progress::Tcp(Connection { phase: Phase::SynSent | Phase::SynAnswered, .. })) if idle > SECOND => Worth::Little,
-            _ if idle > 5 * SECOND => Worth::Little,
-            _ => Worth::Something,
-        }
-    }
-
     /// Pairs that are free, or will be after a grace period.
     fn room(&self) -> usize {
         self.free.len() + self.retired.len() + (self.capacity() - self.pairs.len())
     }
-}
-
-/// How much it would cost to judge a pair's next packet in user space.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Worth {
-    Nothing,
-    Little,
-    Something,
 }
 
 impl Entry {
@@ -913,102 +611,15 @@ pub(crate) fn behind(before: &HeaderView, action: &Action) -> HeaderView {
     after
 }
 
-fn is_closed(progress: &Progress) -> bool {
-    matches!(progress, Progress::Tcp(connection) if connection.is_closed())
-}
-
-fn state(connection: &SharedConnection) -> [u8; 8] {
-    std::array::from_fn(|octet| connection.state[octet].load(Relaxed))
-}
-
-/// How far a connection is that the program carries; none for flows that nobody tracks.
-fn progress(connection: &SharedConnection) -> Option<Progress> {
-    let [kind, _, phase, originator, responder, asking, exchanges, _] = state(connection);
-    let end = |octet, which: usize| match octet {
-        0 => End::Open,
-        1 => End::Finished(connection.finished[which].load(Relaxed)),
-        _ => End::Acknowledged,
-    };
-    Some(match kind {
-        TCP_CONNECTION => {
-            let ends = [end(originator, 0), end(responder, 1)];
-            let phase = match phase {
-                _ if ends == [End::Acknowledged; 2] => Phase::Closed,
-                0 => Phase::SynSent,
-                1 => Phase::SynAnswered,
-                2 => Phase::Established,
-                _ => Phase::Closed,
-            };
-            Progress::Tcp(Connection { phase, ends })
-        }
-        UDP_EXCHANGES => Progress::Udp(Exchanges { completed: exchanges, asking: asking != 0 }),
-        ICMP_QUERY => Progress::Icmp,
-        OTHER => Progress::Other,
-        _ => return None,
-    })
-}
-
-/// At which ends a flow is tracked: where its packets leave an interface 1, where they come to one 2.
-fn places(flows: &[Option<FlowKey>; 2]) -> u8 {
-    u8::from(flows[0].is_some()) | u8::from(flows[1].is_some()) << 1
-}
-
-/// Writes how far a connection is, which direction it began in, and at which ends it is tracked.
-fn set_connection(connection: &SharedConnection, tracking: Option<(Progress, u8, u8)>) {
-    let mut state = [0; 8];
-    if let Some((progress, originator, tracked_at)) = tracking {
-        (state[1], state[7]) = (originator, tracked_at);
-        match progress {
-            Progress::Tcp(Connection { phase, ends }) => {
-                state[0] = TCP_CONNECTION;
-                state[2] = match phase {
-                    Phase::SynSent => 0,
-                    Phase::SynAnswered => 1,
-                    Phase::Established => 2,
-                    Phase::Closed => 3,
-                };
-                for (which, end) in ends.into_iter().enumerate() {
-                    state[3 + which] = match end {
-                        End::Open => 0,
-                        End::Finished(number) => {
-                            connection.finished[which].store(number, Relaxed);
-                            1
-                        }
-                        End::Acknowledged => 2,
-                    };
-                }
-            }
-            Progress::Udp(Exchanges { completed, asking }) => {
-                (state[0], state[5], state[6]) = (UDP_EXCHANGES, asking.into(), completed);
-            }
-            Progress::Icmp => state[0] = ICMP_QUERY,
-            Progress::Other => state[0] = OTHER,
-        }
-    }
-    for (place, octet) in connection.state.iter().zip(state) {
-        place.store(octet, Release);
-    }
-}
-
-/// The kinds of `struct connection`.
-const TCP_CONNECTION: u8 = 1;
-const UDP_EXCHANGES: u8 = 2;
-const OTHER: u8 = 3;
-const ICMP_QUERY: u8 = 4;
-
 /// The scope of who has a public address.
 const INTERNET: u16 = 0;
 /// Elements of the map of generations.
 const SCOPES: u32 = 4096;
 
-/// In how many parts all flows are looked at by [`FastPath::collect`].
-const PARTS: usize = 5;
 /// Places for fingerprints of flows of one packet.
 const ONCE: usize = 1 << 16;
 /// Pairs judged again at once.
 const REFRESH: usize = 64;
-/// Nanoseconds without a packet after which a flow that nobody tracks is forgotten.
-const IDLE: u64 = 15_000_000_000;
 /// The part of the table that is kept free for those who have less than their share.
 const RESERVE: usize = 16;
 
@@ -1018,5 +629,3 @@ const MISS_COST: u64 = 2_000;
 const MISS_BURST: u64 = MOST_AT_ONCE * MISS_COST;
 /// Misses at once at most; a part of what fits the queue.
 const MOST_AT_ONCE: u64 = 2048;
-/// Nanoseconds between two looks at who has how many misses.
-pub(crate) const BALANCE_EVERY: u64 = 100_000_000;

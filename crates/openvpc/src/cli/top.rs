@@ -312,7 +312,10 @@ mod tests {
 
     use super::*;
 
-    fn reading(at: f64, interfaces: &[(&str, u64, u64, &[(&str, u64)])]) -> Reading {
+    /// An interface's name, packets received and sent, and drops.
+    type Row<'a> = (&'a str, u64, u64, &'a [(&'a str, u64)]);
+
+    fn reading(at: f64, interfaces: &[Row<'_>]) -> Reading {
         let interfaces = interfaces.iter().map(|(name, received, sent, drops)| {
             let drops: Vec<_> = drops.iter().map(|(reason, packets)| json!({ "reason": reason, "packets": packets })).collect();
             let traffic = |packets: u64| json!({ "frames": packets, "packets": packets, "bytes": packets * 100 });

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use openvpc_pipeline::testing::topology::Dice;
 use openvpc_pipeline::wire::link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use openvpc_pipeline::wire::{TcpInfo, testing};
-use openvpc_pipeline::{PacketHeader, Transport};
+use openvpc_pipeline::{End, Exchanges, PacketHeader, Transport};
 
 use super::super::program::{FastProgram, load, unpin_all};
 use super::*;
+use crate::kernel::layout::SharedConnection;
 
 fn nowhere() -> SharedConnection {
     SharedConnection { state: Default::default(), finished: Default::default() }
