@@ -705,7 +705,8 @@ fn pages_of_filtered_instances_together_are_all_that_pass() {
         lab.on("TerminateInstances", seen.last().unwrap()).unwrap();
     }
     assert_eq!(sizes, [5, 3]);
-    (seen.sort(), wanted.sort());
+    seen.sort();
+    wanted.sort();
     assert_eq!(seen, wanted);
     let both = [("InstanceId.1", &*wanted[0]), ("MaxResults", "5")];
     assert_eq!(lab.api.code("DescribeInstances", &both), "InvalidParameterCombination");
