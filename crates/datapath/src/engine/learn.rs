@@ -88,9 +88,20 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         let fast = self.fast.as_mut()?;
         let header =
             HeaderView { source: packet.src, destination: packet.dst, protocol: packet.protocol, transport: packet.transport };
-        let flow = FlowId::of(fast.link(from)?, &header).filter(|_| packet.fragment.is_none())?;
-        fast.observe(&flow, &self.tables, &mut self.flows, now);
-        Some(flow)
+        let link = fast.link(from)?;
+        let flow = FlowId::of(link, &header);
+        // An error is about a packet that went the other way: its answers would come as the error does.
+        let quoted = packet.inner.and_then(|inner| match inner.transport {
+            Transport::Ports { src, dst } => {
+                let (transport, protocol) = (Transport::Ports { src: dst, dst: src }, inner.protocol);
+                FlowId::of(link, &HeaderView { source: inner.dst, destination: inner.src, protocol, transport })
+            }
+            _ => None,
+        });
+        for flow in [flow, quoted].iter().flatten() {
+            fast.observe(flow, &self.tables, &mut self.flows, now);
+        }
+        flow.filter(|_| packet.fragment.is_none())
     }
 
     /// Has the kernel tier carry out a verdict, and the one about the answers.

@@ -191,6 +191,7 @@ struct Wire {
     far: PacketSocket,
     /// Asks, when it has been sent, for an answer that the engine gives behind all else that was sent before.
     fence: Vec<u8>,
+    /// How many came.
     fences: u64,
 }
 
@@ -252,11 +253,16 @@ impl Links {
         self.netlink.delete_link(wire.near).unwrap();
     }
 
-    /// Takes what came out of all links.
+    /// Takes what came out of all links; answers to fences are counted and taken out.
     fn drain(&mut self, left: &mut Vec<(PortId, Frame)>) {
-        for (port, wire) in &self.wires {
+        for (port, wire) in &mut self.wires {
             while wire.far.receive(&mut self.batch).unwrap() > 0 {
-                left.extend(self.batch.frames_mut().map(|(header, frame)| (*port, (usual(*header), frame.to_vec()))));
+                for (header, frame) in self.batch.frames_mut() {
+                    match frame[12..14] == ARP {
+                        true => wire.fences += 1,
+                        false => left.push((*port, (usual(*header), frame.to_vec()))),
+                    }
+                }
             }
         }
     }
@@ -265,19 +271,18 @@ impl Links {
     fn fence(&mut self, from: PortId, left: &mut Vec<(PortId, Frame)>) {
         // The engine answers before it sends on what came in the same batch; the answer to a second question comes behind.
         for _ in 0..2 {
-            let wire = self.wires.get_mut(&from).unwrap();
-            wire.far.send(&VnetHeader::default(), &wire.fence).unwrap();
-            wire.fences += 1;
             let deadline = Instant::now() + PATIENCE;
-            let is_answer = |(port, (_, frame)): &(PortId, Frame)| *port == from && frame[12..14] == ARP;
-            loop {
-                self.drain(left);
-                if let Some(at) = left.iter().position(is_answer) {
-                    left.remove(at);
-                    break;
+            let before = self.wires[&from].fences;
+            while self.wires[&from].fences == before {
+                let wire = &self.wires[&from];
+                wire.far.send(&VnetHeader::default(), &wire.fence).unwrap();
+                let ask_again = Instant::now() + PATIENCE / 16;
+                while self.wires[&from].fences == before && Instant::now() < ask_again {
+                    self.wait(from);
+                    self.drain(left);
                 }
-                assert!(Instant::now() < deadline, "{} doesn't answer at {from:?}", self.name());
-                self.wait(from);
+                let details = || self.backend.details();
+                assert!(Instant::now() < deadline, "{} doesn't answer at {from:?}: {:?}", self.name(), details());
             }
         }
     }

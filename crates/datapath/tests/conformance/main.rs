@@ -30,7 +30,7 @@ use openvpc_pipeline::testing::security_group_rule;
 use openvpc_pipeline::testing::topology::Topology;
 use openvpc_pipeline::verdict::{Delivery, Outcome, Verdict};
 use openvpc_pipeline::wire::link::Ethernet;
-use openvpc_pipeline::wire::{Gso, ICMP, ICMPV6, testing};
+use openvpc_pipeline::wire::{Gso, ICMP, ICMPV6, TcpInfo, testing};
 use openvpc_pipeline::{FlowKey, FlowState, Ingress, Nanos, NoTrace, PacketHeader, Tables, Transport, step};
 
 #[test]
@@ -64,6 +64,40 @@ fn what_is_refused_behind_a_gateway_is_recorded_with_the_address_that_the_interf
             }
         }
         assert_eq!(kernel.misses(), Some(2));
+        let (expected, account) = (simulated.account(), kernel.account());
+        assert!(account == expected, "{}", expected.difference(&account));
+    });
+}
+
+#[test]
+fn an_error_about_a_connection_that_the_kernel_saw_closed_finds_it_closed() {
+    privileged("an_error_about_a_connection_that_the_kernel_saw_closed_finds_it_closed", || {
+        let mut lab = Lab::new();
+        let (client, server) = (lab.instance(1, 4, Group::Open), lab.instance(1, 5, Group::Closed));
+        lab.world.rules(lab.closed, &["in tcp 80 from 0.0.0.0/0"]);
+        let tables = lab.compile();
+        let (client, server) = (PortId::Eni(lab.world.index(client.eni)), PortId::Eni(lab.world.index(server.eni)));
+        let mut simulated = Simulated::new(lab.world.network(), &tables);
+        let Some(mut kernel) = Links::start(BackendKind::Kernel, lab.world.network(), &tables) else { return };
+        let (one, other) = (ip("10.0.1.4"), ip("10.0.1.5"));
+        let there = |flags| testing::tcp((one, other), (1000, 80), flags, b"");
+        let back = |flags| testing::tcp((other, one), (80, 1000), flags, b"");
+        let error = testing::icmp_error((other, one), 3, 3, &there(TcpInfo::ACK));
+        let packets = [
+            (client, there(TcpInfo::SYN), 1),
+            (server, back(TcpInfo::SYN | TcpInfo::ACK), 1),
+            (client, there(TcpInfo::ACK), 1),
+            (client, there(TcpInfo::RST), 1),
+            (server, error, 0),
+        ];
+        for (from, packet, expected) in packets {
+            let (source, destination) = if from == client { (mac(1, 4), mac(1, 5)) } else { (mac(1, 5), mac(1, 4)) };
+            let frame = (VnetHeader::default(), framed(source, destination, &packet));
+            let left = simulated.send(from, &frame, expected);
+            assert_eq!(left.len(), expected, "{packet:02x?}");
+            assert_eq!(kernel.send(from, &frame, expected), left, "{packet:02x?}");
+        }
+        assert_eq!(kernel.misses(), Some(2), "the opening and the error");
         let (expected, account) = (simulated.account(), kernel.account());
         assert!(account == expected, "{}", expected.difference(&account));
     });
