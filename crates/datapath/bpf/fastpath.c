@@ -53,7 +53,7 @@ struct {
 struct {
 	MAP_UINT(type, BPF_MAP_TYPE_ARRAY);
 	MAP_UINT(map_flags, BPF_F_MMAPABLE);
-	MAP_UINT(max_entries, 4096);
+	MAP_UINT(max_entries, 8192);
 	MAP_TYPE(key, __u32);
 	MAP_TYPE(value, __u64);
 } generations SEC(".maps");

@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT 1
+#define LAYOUT 2
 
 /* A flow in one direction, as it enters. Zero where a protocol has no ports; type and identifier for ICMP. */
 struct flow4 {

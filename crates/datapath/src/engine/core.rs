@@ -275,6 +275,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
         let flow = self.fast_flow(from, &packet, now.monotonic);
         let verdict = step(&self.tables, &mut self.flows, ingress, &packet, now.monotonic, &mut NoTrace);
+        if let Some(fast) = &mut self.fast {
+            fast.note_tracked(&verdict.basis.flows);
+        }
         if let Some(flow) = flow {
             self.learn(flow, ingress, frame, &verdict, now.monotonic);
         }

@@ -54,6 +54,8 @@ pub(crate) struct FastPath {
     stale: Option<usize>,
     /// The flows of an earlier daemon go on, but it isn't known yet what they are.
     adopting: bool,
+    /// Flows that are refused for want of a rule, by the place of the interface among the scopes.
+    refusals: Vec<u32>,
     /// Misses were lost in the last period.
     is_behind: bool,
     /// Fingerprints of flows that one packet came up of.
@@ -155,6 +157,7 @@ impl FastPath {
         let capacity = maps.connections.len();
         Ok(Self {
             adopting: maps.adopted,
+            refusals: vec![0; SCOPES as usize],
             is_behind: false,
             once: vec![0; ONCE],
             maps,
@@ -269,10 +272,6 @@ impl FastPath {
             Ok(tracking) => tracking,
             Err(Conflict) => return,
         };
-        let is_a_connection = matches!(tracking, Some((Progress::Tcp(_), _)));
-        if !is_a_connection && !self.came_before(&entry.flow) {
-            return;
-        }
         let Some(pair) = self.allocate(entry.flow.port()) else {
             self.counts.refused += 1;
             return;
@@ -341,6 +340,11 @@ impl FastPath {
     fn active_flow(&self, number: u32) -> Option<FlowId> {
         let pair = self.pairs.get(number as usize / 2)?;
         Some(pair.sides[number as usize % 2].as_ref().filter(|_| pair.owner != 0)?.flow)
+    }
+
+    /// Whether the program finds a flow.
+    pub fn knows(&self, flow: &FlowId) -> bool {
+        self.find(flow).is_some()
     }
 
     fn find(&self, flow: &FlowId) -> Option<u32> {
@@ -446,6 +450,7 @@ impl FastPath {
     }
 
     fn note(&mut self, number: u32, entry: Entry) {
+        self.count_refusal(&entry.action, true);
         let side = Side { flow: entry.flow, to: entry.to, code: entry.code, legs: entry.short_legs() };
         self.pairs[number as usize / 2].sides[number as usize % 2] = Some(side);
         let Self { index, hasher, pairs, .. } = self;
@@ -456,6 +461,24 @@ impl FastPath {
         index.insert_unique(hasher.hash_one(entry.flow), number, hash_of);
     }
 
+    /// Counts flows that an interface refuses for want of a rule.
+    fn count_refusal(&mut self, action: &Action, is_new: bool) {
+        for scope in action.scope.iter().filter(|scope| u32::from(**scope) >= SCOPES).take(1) {
+            let count = &mut self.refusals[usize::from(*scope) - SCOPES as usize];
+            *count = if is_new { *count + 1 } else { count.saturating_sub(1) };
+        }
+    }
+
+    /// Takes notice of flows that interfaces track: what was refused there before may be an answer now, and is judged again.
+    pub fn note_tracked(&mut self, flows: &[Option<FlowKey>; 2]) {
+        for key in flows.iter().flatten() {
+            let scope = usize::from(scope_of_eni(key.eni()));
+            if self.refusals[scope - SCOPES as usize] > 0 {
+                self.maps.generations[scope].fetch_add(1, Release);
+            }
+        }
+    }
+
     /// Takes a pair away from the program, and gives its tracked flows back.
     fn retire(&mut self, pair: u32, tables: &Tables, flows: &mut FlowState) {
         if self.pairs[pair as usize].owner == 0 {
@@ -464,6 +487,7 @@ impl FastPath {
         for number in [pair * 2, pair * 2 + 1] {
             let Some(flow) = self.active_flow(number) else { continue };
             self.maps.remove(&flow);
+            self.count_refusal(&self.action(number), false);
             let hash = self.hasher.hash_one(flow);
             if let Ok(entry) = self.index.find_entry(hash, |other| *other == number) {
                 entry.remove();
@@ -502,7 +526,7 @@ impl FastPath {
 
     /// Whether this isn't the first packet of a flow that came up lately: most flows of one packet have no second one, and
     /// are not worth an entry. Two flows with the same place may be taken for each other, which costs an entry.
-    fn came_before(&mut self, flow: &FlowId) -> bool {
+    pub fn came_before(&mut self, flow: &FlowId) -> bool {
         let hash = self.hasher.hash_one(flow);
         let fingerprint = (hash >> 32) as u32 | 1;
         let place = &mut self.once[hash as usize % ONCE];
@@ -568,18 +592,26 @@ impl Entry {
 /// Two interfaces see a connection differently.
 struct Conflict;
 
+/// The scope of what an interface tracks: a flow that it refuses for want of a rule may be asked for later.
+fn scope_of_eni(eni: EniIndex) -> u16 {
+    (SCOPES + eni.0 % SCOPES) as u16
+}
+
 /// The scope of a VPC's rules. Several VPCs may share one, at the cost of being judged again for each other's changes.
 pub(super) fn scope_of_vpc(index: u32) -> u16 {
     (1 + index % (SCOPES - 1)) as u16
 }
 
 impl Action {
-    /// The scopes of a verdict that rests on these VPCs, and perhaps on who has a public address.
-    pub(crate) fn scopes(vpcs: [Option<u32>; 2], internet: bool) -> Option<[u16; 3]> {
-        let vpcs = vpcs.into_iter().flatten().map(scope_of_vpc);
-        let mut all = vpcs.chain(internet.then_some(INTERNET));
+    /// The scopes of a verdict that rests on these VPCs, perhaps on who has a public address, and perhaps on what an
+    /// interface does not track. None when there are more than a slot has room for.
+    pub(crate) fn scopes(vpcs: [Option<u32>; 2], internet: bool, untracked_at: Option<EniIndex>) -> Option<[u16; 3]> {
+        let [one, other] = vpcs.map(|vpc| vpc.map(scope_of_vpc));
+        let all = [one, other.filter(|_| other != one), internet.then_some(INTERNET), untracked_at.map(scope_of_eni)];
+        let mut all = all.into_iter().flatten();
         let first = all.next()?;
-        Some([first, all.next().unwrap_or(first), all.next().unwrap_or(first)])
+        let scopes = [first, all.next().unwrap_or(first), all.next().unwrap_or(first)];
+        all.next().is_none().then_some(scopes)
     }
 }
 
@@ -613,7 +645,7 @@ pub(crate) fn behind(before: &HeaderView, action: &Action) -> HeaderView {
 
 /// The scope of who has a public address.
 const INTERNET: u16 = 0;
-/// Elements of the map of generations.
+/// Half of the elements of the map of generations: those of VPCs and the internet; the others are of interfaces.
 const SCOPES: u32 = 4096;
 
 /// Places for fingerprints of flows of one packet.

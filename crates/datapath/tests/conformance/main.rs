@@ -28,7 +28,7 @@ use openvpc_datapath::packet_socket::VnetHeader;
 use openvpc_model::{Direction, SecurityGroup, SecurityGroupId};
 use openvpc_pipeline::testing::security_group_rule;
 use openvpc_pipeline::testing::topology::Topology;
-use openvpc_pipeline::verdict::{Delivery, Outcome, Verdict};
+use openvpc_pipeline::verdict::{Basis, Delivery, Outcome, ResourceId, Verdict};
 use openvpc_pipeline::wire::link::{ETHERNET_LEN, Ethernet};
 use openvpc_pipeline::wire::{Gso, ICMP, ICMPV6, TcpInfo, testing};
 use openvpc_pipeline::{FlowKey, FlowState, Ingress, Nanos, NoTrace, PacketHeader, Tables, Transport, step};
@@ -66,6 +66,30 @@ fn what_is_refused_behind_a_gateway_is_recorded_with_the_address_that_the_interf
         assert_eq!(kernel.misses(), Some(4), "the first and the second of each");
         let (expected, account) = (simulated.account(), kernel.account());
         assert!(account == expected, "{}", expected.difference(&account));
+    });
+}
+
+#[test]
+fn what_the_kernel_refused_before_it_was_asked_for_is_let_in_when_it_is_an_answer() {
+    privileged("what_the_kernel_refused_before_it_was_asked_for_is_let_in_when_it_is_an_answer", || {
+        let mut lab = Lab::new();
+        let (server, asker) = (lab.instance(1, 4, Group::Open), lab.instance(1, 5, Group::Closed));
+        lab.world.rules(lab.closed, &["out udp 53 to 0.0.0.0/0"]);
+        let tables = lab.compile();
+        let (server, asker) = (PortId::Eni(lab.world.index(server.eni)), PortId::Eni(lab.world.index(asker.eni)));
+        let mut simulated = Simulated::new(lab.world.network(), &tables);
+        let Some(mut kernel) = Links::start(BackendKind::Kernel, lab.world.network(), &tables) else { return };
+        let (at_server, at_asker) = (ip("10.0.1.4"), ip("10.0.1.5"));
+        let answer = framed(mac(1, 4), mac(1, 5), &testing::udp((at_server, at_asker), (53, 1000), b"answer"));
+        let question = framed(mac(1, 5), mac(1, 4), &testing::udp((at_asker, at_server), (1000, 53), b"question"));
+        let unasked = [(server, &answer, 0); 3];
+        for (from, frame, expected) in unasked.into_iter().chain([(asker, &question, 1), (server, &answer, 1)]) {
+            let frame = (VnetHeader::default(), frame.clone());
+            let left = simulated.send(from, &frame, expected);
+            assert_eq!(left.len(), expected);
+            assert_eq!(kernel.send(from, &frame, expected), left);
+        }
+        assert_eq!(kernel.misses(), Some(4), "two refusals, the question, and the answer to it");
     });
 }
 
@@ -287,7 +311,12 @@ fn is_carried(verdict: &Verdict, (header, frame): &Frame) -> bool {
             let is_last_hop = rewrite.ttl_decrement > 0 && packet.ttl <= rewrite.ttl_decrement;
             packet.size.max_segment <= mtu.into() && !is_last_hop && !is_looked_at
         }
-        Outcome::Drop(_) => true,
+        // What two VPCs, the internet and an interface have a say in hangs on more than an entry has room for.
+        Outcome::Drop(drop) => {
+            let Basis { vpcs: [one, other], internet, .. } = verdict.basis;
+            let is_by_group = matches!(drop.resource, ResourceId::SecurityGroup(_) | ResourceId::Eni(_));
+            !(is_by_group && internet && one.is_some() && other.is_some() && one != other)
+        }
     };
     let has_extension = packet.src.is_ipv6() && frame[14 + 6] != packet.protocol;
     let is_query = matches!(packet.transport, Transport::Icmp { kind: 0 | 8 | 128 | 129, code: 0, .. });
