@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 
 from conftest import BINARY, until
+from datapaths import again, close
 from network import EVERYTHING, Agent, Network
 
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="looks at the machine as root")
@@ -92,20 +93,6 @@ def two(daemon):
     net.elastic_ip(net.hosts[0])
     net.hosts[1].agent.serve(tcp=[80])
     return net
-
-
-def again(net, daemon):
-    """The same network with the clients of a daemon that was started again."""
-    net.ec2 = daemon.client(account=net.account)
-
-
-def close(net):
-    """Ends the agents, whose instances may be gone."""
-    for host in net.hosts:
-        if host.own_agent:
-            host.own_agent.process.kill()
-            host.own_agent.process.wait()
-            host.own_agent = None
 
 
 def test_after_kill_9_instances_live_on_and_the_next_daemon_adopts_them(start):

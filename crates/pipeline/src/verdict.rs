@@ -35,6 +35,9 @@ pub struct Basis {
     /// The tracked flows that the packet belongs to, at the interface it left by and at the one it came to. They may
     /// still expire or be closed.
     pub flows: [Option<FlowKey>; 2],
+    /// The interface that refused the packet for want of a rule: were the packet an answer to a flow that is tracked there,
+    /// it would have passed.
+    pub refused_at: Option<EniIndex>,
     /// The VPCs whose rules were asked, by index.
     pub vpcs: [Option<u32>; 2],
     /// Whether it was asked who has a public address.

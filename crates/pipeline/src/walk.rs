@@ -367,6 +367,9 @@ impl<'a, T: Tracer> Walk<'a, T> {
         let answer = security_group::judge(self.flows, &question);
         self.basis.lasts &= answer.lasts;
         self.basis.flows[usize::from(direction == Direction::Ingress)] = answer.flow;
+        if self.drop.is_none() {
+            self.basis.refused_at = answer.denied.map(|_| at.index);
+        }
         let Some(code) = answer.denied else {
             self.report(answer.resource, answer.rule, HopAction::Allow, Some(direction), self.view);
             return Ok(());

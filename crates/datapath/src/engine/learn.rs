@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use openvpc_model::UnixMillis;
 use openvpc_model::interface::MacAddress;
-use openvpc_pipeline::verdict::{Code, Drop, FlowSink, Leg, LegCounts, Outcome, Verdict};
+use openvpc_pipeline::verdict::{FlowSink, Leg, LegCounts, Outcome, Verdict};
 use openvpc_pipeline::wire::link::Ethernet;
 use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP};
-use openvpc_pipeline::{EniIndex, FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
+use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
 
 use super::core::{Connected, EngineCore, Now, Port, PortId, connected_mut};
 use super::uplink::Uplink;
@@ -137,7 +137,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     ) -> Option<Entry> {
         let basis = &verdict.basis;
         let mut action = Action {
-            scope: Action::scopes(basis.vpcs, basis.internet, refused_untracked(verdict)).filter(|_| basis.lasts)?,
+            scope: Action::scopes(basis).filter(|_| basis.lasts)?,
             in_destination: receiver.0,
             in_source: sender.0,
             mtu: u16::MAX,
@@ -206,16 +206,6 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             PortId::Eni(eni) => Some(Ingress::Eni { eni, next_hop: self.tables.next_hop(eni, receiver)? }),
             PortId::Uplink => Some(Ingress::Internet),
         }
-    }
-}
-
-/// The interface whose groups refused a packet: if it had asked for the packet, it would have let it in.
-fn refused_untracked(verdict: &Verdict) -> Option<EniIndex> {
-    match verdict.outcome {
-        Outcome::Drop(Drop { code: Code::EniSgRulesMismatch | Code::SgHasNoRules | Code::SgReferencesNotPreserved, .. }) => {
-            verdict.legs.iter().last().map(|leg| leg.eni)
-        }
-        _ => None,
     }
 }
 

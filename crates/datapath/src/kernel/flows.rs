@@ -14,7 +14,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
-use openvpc_pipeline::verdict::{Action as Judgement, Code, Leg, TrafficPath};
+use openvpc_pipeline::verdict::{Action as Judgement, Basis, Code, Leg, TrafficPath};
 use openvpc_pipeline::{Connection, EniIndex, FlowKey, FlowState, HeaderView, Nanos, Phase, Progress, Tables, Tracking};
 
 use super::grace::Grace;
@@ -29,7 +29,7 @@ use crate::netlink::Wire;
 mod tests;
 
 pub use live::LiveFlow;
-use shared_state::{is_closed, places, progress, set_connection, state};
+use shared_state::{places, progress, set_connection, state};
 
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///
@@ -535,7 +535,7 @@ impl FastPath {
 
     /// Has a pair whose connection was closed carry a new one between the same ports.
     fn take_up(&mut self, pair: u32, entry: &Entry, flows: &mut FlowState) {
-        let is_over = progress(&self.maps.connections[pair as usize]).is_some_and(|progress| is_closed(&progress));
+        let is_over = progress(&self.maps.connections[pair as usize]).is_some_and(|progress| progress.is_closed());
         if is_over && self.pairs[pair as usize].flows == [None; 2] {
             entry.flows.iter().flatten().for_each(|key| flows.hold(key));
             self.pairs[pair as usize].flows = entry.flows;
@@ -603,11 +603,12 @@ pub(super) fn scope_of_vpc(index: u32) -> u16 {
 }
 
 impl Action {
-    /// The scopes of a verdict that rests on these VPCs, perhaps on who has a public address, and perhaps on what an
-    /// interface does not track. None when there are more than a slot has room for.
-    pub(crate) fn scopes(vpcs: [Option<u32>; 2], internet: bool, untracked_at: Option<EniIndex>) -> Option<[u16; 3]> {
-        let [one, other] = vpcs.map(|vpc| vpc.map(scope_of_vpc));
-        let all = [one, other.filter(|_| other != one), internet.then_some(INTERNET), untracked_at.map(scope_of_eni)];
+    /// The scopes of what a verdict rests on: VPCs, perhaps who has a public address, perhaps what an interface does not
+    /// track. None when there are more than a slot has room for.
+    pub(crate) fn scopes(basis: &Basis) -> Option<[u16; 3]> {
+        let [one, other] = basis.vpcs.map(|vpc| vpc.map(scope_of_vpc));
+        let (internet, untracked) = (basis.internet.then_some(INTERNET), basis.refused_at.map(scope_of_eni));
+        let all = [one, other.filter(|_| other != one), internet, untracked];
         let mut all = all.into_iter().flatten();
         let first = all.next()?;
         let scopes = [first, all.next().unwrap_or(first), all.next().unwrap_or(first)];

@@ -28,7 +28,7 @@ use openvpc_datapath::packet_socket::VnetHeader;
 use openvpc_model::{Direction, SecurityGroup, SecurityGroupId};
 use openvpc_pipeline::testing::security_group_rule;
 use openvpc_pipeline::testing::topology::Topology;
-use openvpc_pipeline::verdict::{Basis, Delivery, Outcome, ResourceId, Verdict};
+use openvpc_pipeline::verdict::{Basis, Delivery, Outcome, Verdict};
 use openvpc_pipeline::wire::link::{ETHERNET_LEN, Ethernet};
 use openvpc_pipeline::wire::{Gso, ICMP, ICMPV6, TcpInfo, testing};
 use openvpc_pipeline::{FlowKey, FlowState, Ingress, Nanos, NoTrace, PacketHeader, Tables, Transport, step};
@@ -312,10 +312,9 @@ fn is_carried(verdict: &Verdict, (header, frame): &Frame) -> bool {
             packet.size.max_segment <= mtu.into() && !is_last_hop && !is_looked_at
         }
         // What two VPCs, the internet and an interface have a say in hangs on more than an entry has room for.
-        Outcome::Drop(drop) => {
-            let Basis { vpcs: [one, other], internet, .. } = verdict.basis;
-            let is_by_group = matches!(drop.resource, ResourceId::SecurityGroup(_) | ResourceId::Eni(_));
-            !(is_by_group && internet && one.is_some() && other.is_some() && one != other)
+        Outcome::Drop(_) => {
+            let Basis { vpcs: [one, other], internet, refused_at, .. } = verdict.basis;
+            !(refused_at.is_some() && internet && one.is_some() && other.is_some() && one != other)
         }
     };
     let has_extension = packet.src.is_ipv6() && frame[14 + 6] != packet.protocol;

@@ -184,7 +184,7 @@ impl FlowState {
             tracked.progress = progress;
             tracked.holders = tracked.holders.saturating_sub(1);
             tracked.expires = tracked.expires.max(seen.after_seconds(progress.patience(settings)));
-            if matches!(progress, Progress::Tcp(connection) if connection.is_closed()) {
+            if progress.is_closed() {
                 tracked.expires = seen.after_seconds(progress.patience(settings));
             }
         }
@@ -205,7 +205,8 @@ impl FlowState {
         let buckets = self.flows.num_buckets();
         for _ in 0..SWEEP_WHEN_FULL.min(buckets) {
             self.cursor = if self.cursor + 1 < buckets { self.cursor + 1 } else { 0 };
-            let is_over = |flow: &Tracked| flow.key.eni() == eni && flow.holders == 0 && (flow.is_past(now) || flow.is_closed());
+            let is_over =
+                |flow: &Tracked| flow.key.eni() == eni && flow.holders == 0 && (flow.is_past(now) || flow.progress.is_closed());
             if self.flows.get_bucket(self.cursor).is_some_and(is_over)
                 && let Ok(entry) = self.flows.get_bucket_entry(self.cursor)
             {
@@ -322,16 +323,17 @@ impl Tracked {
         Standing::Tracked
     }
 
-    fn is_closed(&self) -> bool {
-        matches!(self.progress, Progress::Tcp(connection) if connection.is_closed())
-    }
-
     fn is_past(&self, now: Nanos) -> bool {
         self.expires <= now && self.holders == 0
     }
 }
 
 impl Progress {
+    /// Whether it is a connection that is over.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Tcp(connection) if connection.is_closed())
+    }
+
     /// After how many seconds without a packet the flow is forgotten.
     pub fn patience(&self, settings: &TrackingTimeouts) -> u32 {
         match self {

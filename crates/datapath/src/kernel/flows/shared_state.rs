@@ -6,10 +6,6 @@ use openvpc_pipeline::{Connection, End, Exchanges, FlowKey, Phase, Progress};
 
 use crate::kernel::layout::SharedConnection;
 
-pub(super) fn is_closed(progress: &Progress) -> bool {
-    matches!(progress, Progress::Tcp(connection) if connection.is_closed())
-}
-
 pub(super) fn state(connection: &SharedConnection) -> [u8; 8] {
     std::array::from_fn(|octet| connection.state[octet].load(Relaxed))
 }

@@ -81,7 +81,7 @@ impl FastPath {
     /// Whether the program has nothing more to do with a pair: past its time, or closed or of no tracked flow and idle.
     pub(super) fn is_over(&mut self, pair: u32, tables: &Tables, now: Nanos) -> bool {
         let connection = &self.maps.connections[pair as usize];
-        let progress = progress(connection).filter(|progress| !is_closed(progress));
+        let progress = progress(connection).filter(|progress| !progress.is_closed());
         if state(connection) != self.pairs[pair as usize].state {
             self.set_patience(pair, tables);
         }
@@ -95,7 +95,7 @@ impl FastPath {
     /// Gives the tracked flows of a closed connection back, which are then forgotten in their own time. Its entries stay for
     /// a while: all its packets come up, and a new connection between the same ports finds them ready.
     fn give_back_if_closed(&mut self, pair: u32, tables: &Tables, flows: &mut FlowState) {
-        let Some(progress) = progress(&self.maps.connections[pair as usize]).filter(is_closed) else { return };
+        let Some(progress) = progress(&self.maps.connections[pair as usize]).filter(Progress::is_closed) else { return };
         let seen = self.last_seen(pair);
         for key in std::mem::take(&mut self.pairs[pair as usize].flows).iter().flatten() {
             flows.release(key, progress, &settings(tables, key), seen);
@@ -128,7 +128,7 @@ impl FastPath {
         const SECOND: u64 = 1_000_000_000;
         let idle = now.0.saturating_sub(self.last_seen(pair).0);
         match progress(&self.maps.connections[pair as usize]) {
-            Some(progress) if is_closed(&progress) => Worth::Nothing,
+            Some(progress) if progress.is_closed() => Worth::Nothing,
             None if idle > SECOND => Worth::Nothing,
             Some(Progress::Tcp(Connection { phase: Phase::SynSent | Phase::SynAnswered, .. })) if idle > SECOND => Worth::Little,
             _ if idle > 5 * SECOND => Worth::Little,
