@@ -74,6 +74,12 @@ pub trait Backend: Send + Sync {
     /// When the kernel refuses.
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError>;
 
+    /// Connects the link `wire` as the link-local services.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn attach_services(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError>;
+
     /// Takes notice that every link of an earlier daemon that goes on is connected.
     ///
     /// # Errors
@@ -194,6 +200,11 @@ impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
 
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
         self.engine.set_uplink(uplink, Wire::veth(wire), self.socket(fabric, wire)?)?;
+        self.attach_program(fabric, wire)
+    }
+
+    fn attach_services(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
+        self.engine.set_services(uplink, Wire::veth(wire), self.socket(fabric, wire)?)?;
         self.attach_program(fabric, wire)
     }
 

@@ -1,10 +1,12 @@
-//! What stands outside a VPC: the lab internet's HTTP server and the object store.
+//! What answers beside the instances: the link-local services, the lab internet's HTTP server and the object store.
 //!
 //! The crate opens no listening socket of its own: sockets and requests are handed in by whoever runs the daemon, so that
-//! the same server answers on the daemon's endpoint and inside a network namespace. It refuses to know VPCs.
+//! the same server answers on the daemon's endpoint and inside a network namespace. What a service answers is a pure function
+//! of the network, of who asks and of the question; the servers around it read and write.
 //!
-//! Read [`s3::S3`] first, then [`internet::serve`].
+//! Read [`services::Askers`] first (who asks), then [`s3::S3`] and [`internet::serve`].
 #![forbid(unsafe_code)]
 
 pub mod internet;
 pub mod s3;
+pub mod services;

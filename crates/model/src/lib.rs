@@ -26,6 +26,7 @@ pub mod interface;
 pub mod interface_permission;
 pub mod internet;
 pub mod key_pair;
+pub mod link_local;
 pub mod load_balancer;
 pub mod log_group;
 pub mod nacl;
@@ -78,6 +79,7 @@ pub use insights::{InsightsAnalysis, InsightsPath};
 pub use instance::{Instance, InstanceOptions, InstanceState};
 pub use interface::{Attachment, NetworkInterface, PrivateAddress, PublicMapping, TrackingTimeouts};
 pub use key_pair::KeyPair;
+pub use link_local::Service;
 pub use load_balancer::{
     HealthCheck, Listener, LoadBalancer, LoadBalancerKind, LoadBalancerNode, Target, TargetGroup, WeightedTargetGroup,
 };

@@ -24,6 +24,7 @@ pub mod wire;
 pub use compile::{EniEntry, EniIndex, MTU, NextHop, Tables, compile};
 pub use flow::{ALLOWANCE, Connection, End, Exchanges, FlowKey, FlowState, Phase, Progress, Tracking};
 pub use stages::internet_gateway::MTU as INTERNET_GATEWAY_MTU;
+pub use stages::services::{RESOLVER_IN_VPC, SERVICE_ALLOWANCE, masked, unmasked};
 pub use step::{Ingress, preview, step};
 pub use time::Nanos;
 pub use trace::{HeaderView, Hop, HopAction, NoTrace, Tracer};

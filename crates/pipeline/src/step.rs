@@ -20,6 +20,8 @@ pub enum Ingress {
     },
     /// It comes in from the internet.
     Internet,
+    /// A link-local service answers with it.
+    Services,
 }
 
 /// Takes a packet from where it enters to where it leaves or is dropped. The order of the stages is told in `walk.rs`.
@@ -40,6 +42,8 @@ pub fn step<T: Tracer>(
                 from: match ingress {
                     Ingress::Eni { eni, .. } => Some(eni.0),
                     Ingress::Internet => None,
+                    // A number that no interface ever gets.
+                    Ingress::Services => Some(u32::MAX),
                 },
                 source: packet.src,
                 destination: packet.dst,

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use openvpc_model::nacl::Direction;
 use openvpc_model::{
-    EniId, InstanceId, InternetGatewayId, NaclId, RouteDestination, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    UnixMillis, VpcId,
+    EniId, InstanceId, InternetGatewayId, NaclId, RouteDestination, RouteTableId, SecurityGroupId, SecurityGroupRuleId, Service,
+    SubnetId, UnixMillis, VpcId,
 };
 
 use crate::compile::{EniIndex, Tables};
@@ -72,6 +72,8 @@ pub enum Egress {
     Eni(EniIndex),
     /// The uplink to the internet.
     Internet,
+    /// The link-local services.
+    Services,
 }
 
 /// Who dropped a packet, by which rule, for which reason.
@@ -121,6 +123,7 @@ pub enum ResourceId {
     Nacl(NaclId),
     RouteTable(RouteTableId),
     SecurityGroup(SecurityGroupId),
+    Service(Service),
     Subnet(SubnetId),
     Vpc(VpcId),
 }
@@ -136,6 +139,7 @@ impl ResourceId {
             Self::Nacl(_) => "network ACL",
             Self::RouteTable(_) => "route table",
             Self::SecurityGroup(_) => "security group",
+            Self::Service(_) => "link-local service",
             Self::Subnet(_) => "subnet",
             Self::Vpc(_) => "VPC",
         }
@@ -152,6 +156,7 @@ impl fmt::Display for ResourceId {
             Self::Nacl(id) => id.fmt(f),
             Self::RouteTable(id) => id.fmt(f),
             Self::SecurityGroup(id) => id.fmt(f),
+            Self::Service(service) => service.fmt(f),
             Self::Subnet(id) => id.fmt(f),
             Self::Vpc(id) => id.fmt(f),
         }
@@ -253,12 +258,17 @@ codes! {
     ConnectionClosed = "OPENVPC_CONNECTION_CLOSED";
     /// The interface's connection-tracking allowance is used up.
     ConntrackFull = "OPENVPC_CONNTRACK_ALLOWANCE_EXCEEDED";
+    /// The VPC's attribute enableDnsSupport is false.
+    DnsSupportDisabled = "OPENVPC_DNS_SUPPORT_DISABLED";
     /// The hop limit is used up.
     HopLimitExceeded = "OPENVPC_HOP_LIMIT_EXCEEDED";
     /// The instance isn't running.
     InstanceNotRunning = "OPENVPC_INSTANCE_NOT_RUNNING";
     /// The internet has no route for the address.
     InternetUnreachable = "OPENVPC_INTERNET_UNREACHABLE";
+    /// The interface sent more packets to the link-local services in a second than it may. AWS counts these as
+    /// `linklocal_allowance_exceeded`.
+    LinkLocalAllowanceExceeded = "OPENVPC_LINKLOCAL_ALLOWANCE_EXCEEDED";
     /// The datagram is larger than the path takes and must not be fragmented.
     MtuExceeded = "OPENVPC_MTU_EXCEEDED";
     /// The route's target is a kind of gateway that this version keeps and describes, but doesn't forward through.

@@ -12,6 +12,10 @@
 //! Between public addresses the way out of one gateway continues with the way in of the other. The route is looked up before
 //! the network ACL is asked, because only the route says whether the packet leaves the subnet; it is reported, and drops,
 //! after it.
+//!
+//! Packets to and from the link-local services meet none of this but what `walk/services.rs` says.
+
+mod services;
 
 use std::net::IpAddr;
 
@@ -103,6 +107,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         let end = match ingress {
             Ingress::Eni { eni, next_hop } => self.start_at_eni(eni, next_hop),
             Ingress::Internet => self.start_at_internet(),
+            Ingress::Services => self.start_at_services(),
         };
         let outcome = match (end, self.drop) {
             (Ok(to), None) => Outcome::Deliver(Delivery { to, rewrite: self.rewrite(), mtu: self.mtu }),
@@ -119,6 +124,9 @@ impl<'a, T: Tracer> Walk<'a, T> {
         };
         self.router = Some(from.subnet.router_address(self.view.source));
         self.basis.vpcs[0] = Some(from.eni.vpc_index);
+        if let Some((service, listener)) = self.asked_service(from, next_hop) {
+            return self.ask_service(from, service, listener);
+        }
         self.check_sender(from)?;
         let choice = match next_hop {
             NextHop::Router => route::choose(self.tables, from.vpc, &from.subnet.routes, self.view.destination),

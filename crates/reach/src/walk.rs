@@ -47,6 +47,7 @@ pub fn explain(network: &Network, tables: &Tables, question: &Question) -> Resul
             let answer = request.answered();
             let ingress = match place {
                 Egress::Internet => Ingress::Internet,
+                Egress::Services => Ingress::Services,
                 Egress::Eni(eni) => at_eni(tables, eni, answer.destination),
             };
             answer.walk(network, tables, &mut state, ingress).0

@@ -18,6 +18,7 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
         Code::ConnectionClosed => "the connection was closed before; only a new one (SYN) may use its ports".to_owned(),
         Code::ConntrackFull => format!("the connection-tracking allowance of {resource} is used up"),
         Code::DisconnectedVpcs => "the two VPCs have no connection to each other".to_owned(),
+        Code::DnsSupportDisabled => "the VPC's attribute enableDnsSupport is false, so its resolver doesn't answer".to_owned(),
         Code::EniAddressRestriction => format!("{dst} isn't an address of {resource}"),
         Code::EniSgRulesMismatch => match drop.direction {
             Some(Direction::Egress) => format!("no outbound rule of {} allows {what} to {dst}", groups(network, resource)),
@@ -51,6 +52,9 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
         }
         Code::InstanceNotRunning => format!("{resource} isn't in a running instance"),
         Code::InternetUnreachable => format!("nothing on the internet has the address {dst}"),
+        Code::LinkLocalAllowanceExceeded => {
+            format!("the network interface sent more packets to {resource} and its like within a second than it may")
+        }
         Code::MtuExceeded => format!("the packet is larger than {resource} takes and must not be fragmented"),
         Code::NoRouteToDestination => format!("{resource} has no route for {dst}"),
         Code::NotForwarded => {

@@ -42,6 +42,8 @@ pub enum PortId {
     Eni(EniIndex),
     /// The internet.
     Uplink,
+    /// The link-local services.
+    Services,
 }
 
 /// When a frame is judged.
@@ -66,7 +68,7 @@ pub struct EngineCore<P, S> {
     pub(super) fast: Option<Box<FastPath>>,
     /// By index of the interface; boxed, since most places are empty once interfaces have come and gone.
     pub(super) enis: Vec<Option<Box<Connected<P>>>>,
-    pub(super) uplink: Option<(Uplink, Connected<P>)>,
+    pub(super) stations: Stations<P>,
     fates: Vec<Fate>,
     scratch: Vec<u8>,
     departed: PortCounters,
@@ -78,6 +80,12 @@ pub struct EngineCore<P, S> {
 pub(super) struct Connected<P> {
     port: Option<P>,
     pub(super) counters: PortCounters,
+}
+
+/// The ports that lead out of all VPCs, on whose links the engine is a router.
+pub(super) struct Stations<P> {
+    internet: Option<(Uplink, Connected<P>)>,
+    services: Option<(Uplink, Connected<P>)>,
 }
 
 /// What is to become of a frame that lies in a buffer, changed as it is to leave.
@@ -102,7 +110,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             sink,
             fast: None,
             enis: Vec::new(),
-            uplink: None,
+            stations: Stations::default(),
             fates: Vec::with_capacity(64),
             scratch: vec![0; FrameBatch::FRAME],
             departed: PortCounters::default(),
@@ -153,8 +161,12 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Connects the internet.
     pub fn set_uplink(&mut self, uplink: Uplink, port: P) {
-        let counters = self.uplink.take().map(|(_, connected)| connected.counters).unwrap_or_default();
-        self.uplink = Some((uplink, Connected { port: Some(port), counters }));
+        Stations::connect(&mut self.stations.internet, uplink, port);
+    }
+
+    /// Connects the link-local services.
+    pub fn set_services(&mut self, uplink: Uplink, port: P) {
+        Stations::connect(&mut self.stations.services, uplink, port);
     }
 
     /// Whether flows are tracked, which [`Self::sweep`] is to look at from time to time.
@@ -214,13 +226,15 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Everything that was counted.
     pub fn counters(&mut self) -> EngineCounters {
-        let uplink = self.uplink.iter_mut().map(|(_, connected)| connected);
-        let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(uplink);
+        let Stations { internet, services } = &mut self.stations;
+        let stations = internet.iter_mut().chain(services).map(|(_, connected)| connected);
+        let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(stations);
         self.overruns += ports.filter_map(|connected| connected.port.as_mut()).map(P::take_overruns).sum::<u64>();
         let enis = self.enis.iter().enumerate();
         EngineCounters {
             enis: enis.filter_map(|(index, place)| Some((EniIndex(index as u32), place.as_ref()?.counters.clone()))).collect(),
-            uplink: self.uplink.as_ref().map(|(_, connected)| connected.counters.clone()),
+            uplink: self.stations.internet.as_ref().map(|(_, connected)| connected.counters.clone()),
+            services: self.stations.services.as_ref().map(|(_, connected)| connected.counters.clone()),
             departed: self.departed.clone(),
             connected: self.enis.iter().flatten().filter(|connected| connected.port.is_some()).count() as u64,
             tracked_flows: self.flows.len() as u64,
@@ -233,7 +247,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     fn judge(&mut self, from: PortId, header: &mut VnetHeader, frame: &mut [u8], now: Now) -> Fate {
         let ingress = match from {
             PortId::Eni(eni) => self.admit_from_eni(eni, frame),
-            PortId::Uplink => self.admit_from_uplink(frame),
+            PortId::Uplink => self.admit_from_station(from, Ingress::Internet, frame),
+            PortId::Services => self.admit_from_station(from, Ingress::Services, frame),
         };
         let judged = ingress.map_err(DropReason::from).and_then(|ingress| match ingress {
             Some(ingress) => self.judge_packet(from, ingress, header, frame, now),
@@ -346,9 +361,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
                 };
                 Ok((PortId::Eni(eni), entry.eni.mac, source))
             }
-            Egress::Internet => {
-                let (uplink, _) = self.uplink.as_ref().ok_or(LinkDrop::NotConnected)?;
-                Ok((PortId::Uplink, uplink.next_hop, uplink.mac))
+            Egress::Internet | Egress::Services => {
+                let port = if to == Egress::Internet { PortId::Uplink } else { PortId::Services };
+                let uplink = self.stations.uplink(port).ok_or(LinkDrop::NotConnected)?;
+                Ok((port, uplink.next_hop, uplink.mac))
             }
         }
     }
@@ -356,10 +372,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Sends an ICMP error about the packet in `frame` back to where it came from.
     fn report_error(&mut self, to: PortId, error: IcmpError, frame: &[u8]) {
         let Some(about) = Ethernet::parse(frame) else { return };
-        let source = match (to, &self.uplink) {
+        let source = match (to, self.stations.uplink(to)) {
             (PortId::Eni(eni), _) => self.tables.router_mac(eni),
-            (PortId::Uplink, Some((uplink, _))) => uplink.mac,
-            (PortId::Uplink, None) => return,
+            (_, Some(uplink)) => uplink.mac,
+            (_, None) => return,
         };
         let mut answer = std::mem::take(&mut self.scratch);
         let message = match error.kind {
@@ -455,18 +471,43 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 
     fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {
-        connected_mut(&mut self.enis, &mut self.uplink, port)
+        connected_mut(&mut self.enis, &mut self.stations, port)
     }
 }
 
 pub(super) fn connected_mut<'a, P>(
     enis: &'a mut [Option<Box<Connected<P>>>],
-    uplink: &'a mut Option<(Uplink, Connected<P>)>,
+    stations: &'a mut Stations<P>,
     port: PortId,
 ) -> Option<&'a mut Connected<P>> {
-    match port {
-        PortId::Eni(eni) => enis.get_mut(eni.0 as usize)?.as_deref_mut(),
-        PortId::Uplink => uplink.as_mut().map(|(_, connected)| connected),
+    let station = match port {
+        PortId::Eni(eni) => return enis.get_mut(eni.0 as usize)?.as_deref_mut(),
+        PortId::Uplink => &mut stations.internet,
+        PortId::Services => &mut stations.services,
+    };
+    station.as_mut().map(|(_, connected)| connected)
+}
+
+impl<P> Stations<P> {
+    /// What the engine is on the link of a station; none for an interface, and where nothing is connected.
+    pub(super) fn uplink(&self, port: PortId) -> Option<&Uplink> {
+        let station = match port {
+            PortId::Eni(_) => None,
+            PortId::Uplink => self.internet.as_ref(),
+            PortId::Services => self.services.as_ref(),
+        };
+        station.map(|(uplink, _)| uplink)
+    }
+
+    fn connect(station: &mut Option<(Uplink, Connected<P>)>, uplink: Uplink, port: P) {
+        let counters = station.take().map(|(_, connected)| connected.counters).unwrap_or_default();
+        *station = Some((uplink, Connected { port: Some(port), counters }));
+    }
+}
+
+impl<P> Default for Stations<P> {
+    fn default() -> Self {
+        Self { internet: None, services: None }
     }
 }
 

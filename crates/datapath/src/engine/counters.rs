@@ -13,6 +13,8 @@ pub struct EngineCounters {
     pub enis: Vec<(EniIndex, PortCounters)>,
     /// Of the uplink, when there is one.
     pub uplink: Option<PortCounters>,
+    /// Of the link-local services, when they are there.
+    pub services: Option<PortCounters>,
     /// Of all interfaces together that no longer exist, so that sums never fall.
     pub departed: PortCounters,
     /// How many interfaces are connected now.

@@ -9,8 +9,7 @@ use openvpc_pipeline::wire::link::Ethernet;
 use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP};
 use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
 
-use super::core::{Connected, EngineCore, Now, Port, PortId, connected_mut};
-use super::uplink::Uplink;
+use super::core::{Connected, EngineCore, Now, Port, PortId, Stations, connected_mut};
 use crate::DatapathError;
 use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
 use crate::netlink::Wire;
@@ -33,8 +32,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Takes over what the kernel tier counted, and has it let go of what is over: of a part of its flows, or of all.
     pub fn collect(&mut self, whole: bool, now: Now) {
         let Some(mut fast) = self.fast.take() else { return };
-        let Self { tables, flows, sink, enis, uplink, .. } = self;
-        fast.collect(whole, tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, uplink, now));
+        let Self { tables, flows, sink, enis, stations, .. } = self;
+        fast.collect(whole, tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, stations, now));
         self.fast = Some(fast);
     }
 
@@ -120,8 +119,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Forgets a port in the kernel tier.
     pub(crate) fn forget_flows_of(&mut self, place: PortId, now: Now) {
         let Some(mut fast) = self.fast.take() else { return };
-        let Self { tables, flows, sink, enis, uplink, .. } = self;
-        fast.remove_port(place, tables, flows, |report| take_over(report, tables, sink, enis, uplink, now));
+        let Self { tables, flows, sink, enis, stations, .. } = self;
+        fast.remove_port(place, tables, flows, |report| take_over(report, tables, sink, enis, stations, now));
         self.fast = Some(fast);
     }
 
@@ -205,6 +204,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         match from {
             PortId::Eni(eni) => Some(Ingress::Eni { eni, next_hop: self.tables.next_hop(eni, receiver)? }),
             PortId::Uplink => Some(Ingress::Internet),
+            PortId::Services => Some(Ingress::Services),
         }
     }
 }
@@ -236,7 +236,7 @@ fn take_over<P, S: FlowSink>(
     tables: &Tables,
     sink: &mut S,
     enis: &mut [Option<Box<Connected<P>>>],
-    uplink: &mut Option<(Uplink, Connected<P>)>,
+    stations: &mut Stations<P>,
     now: Now,
 ) {
     let counts = LegCounts { packets: report.packets, bytes: report.bytes, tcp_flags: report.tcp_flags };
@@ -245,13 +245,13 @@ fn take_over<P, S: FlowSink>(
     for leg in report.legs.iter().flatten() {
         sink.record(tables, leg, counts, wall);
     }
-    if let Some(connected) = connected_mut(enis, uplink, report.from) {
+    if let Some(connected) = connected_mut(enis, stations, report.from) {
         connected.counters.received.add(counts.packets, counts.bytes);
         if let Some(code) = report.code {
             connected.counters.drops.count(code.into(), counts.packets);
         }
     }
-    if let Some(connected) = report.to.and_then(|to| connected_mut(enis, uplink, to)) {
+    if let Some(connected) = report.to.and_then(|to| connected_mut(enis, stations, to)) {
         connected.counters.sent.add(counts.packets, counts.bytes);
     }
 }

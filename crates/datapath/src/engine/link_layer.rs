@@ -76,17 +76,22 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    /// Layer 2 on the side of the internet, where the engine is an ordinary router.
-    pub(super) fn admit_from_uplink(&mut self, frame: &[u8]) -> Result<Option<Ingress>, LinkDrop> {
+    /// Layer 2 on the side of the internet and of the link-local services, where the engine is an ordinary router.
+    pub(super) fn admit_from_station(
+        &mut self,
+        station: PortId,
+        ingress: Ingress,
+        frame: &[u8],
+    ) -> Result<Option<Ingress>, LinkDrop> {
         let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
-        let Some((uplink, _)) = &self.uplink else { return Err(LinkDrop::NotConnected) };
+        let Some(uplink) = self.stations.uplink(station) else { return Err(LinkDrop::NotConnected) };
         let mac = uplink.mac;
         let packet = &frame[ETHERNET_LEN..];
         match ethernet.ethertype {
             ETHERTYPE_ARP => {
                 let arp = Arp::parse(packet).ok_or(LinkDrop::MalformedArp)?;
                 if arp.is_request && uplink.owns(arp.target_ip.into()) {
-                    self.answer(PortId::Uplink, &reply_to(&arp, mac).frame());
+                    self.answer(station, &reply_to(&arp, mac).frame());
                 }
                 return Ok(None);
             }
@@ -95,7 +100,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
                 if let NeighborDiscovery::Solicitation { source, target, .. } = message
                     && uplink.owns(target.into())
                 {
-                    self.answer(PortId::Uplink, &advertisement(target, mac, (source, ethernet.source), true));
+                    self.answer(station, &advertisement(target, mac, (source, ethernet.source), true));
                 }
                 return Ok(None);
             }
@@ -104,7 +109,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
         refuse_group(ethernet.destination)?;
         match ethernet.destination == mac {
-            true => Ok(Some(Ingress::Internet)),
+            true => Ok(Some(ingress)),
             false => Err(LinkDrop::UnknownUnicast),
         }
     }

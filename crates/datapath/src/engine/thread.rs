@@ -104,6 +104,15 @@ impl<S: FlowSink + 'static> Engine<S> {
         })?
     }
 
+    /// Connects the link-local services.
+    pub fn set_services(&self, uplink: Uplink, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
+        self.mailbox.ask(move |worker| {
+            worker.connect(PortId::Services, wire, &socket)?;
+            worker.core.set_services(uplink, socket);
+            Ok(())
+        })?
+    }
+
     /// The counters of every connected interface and of the uplink.
     pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
         self.mailbox.ask(|worker| {
@@ -234,6 +243,7 @@ impl<S: FlowSink> Worker<S> {
                 match event.data.u64() {
                     WAKE => self.run_commands(),
                     UPLINK => self.take_frames(PortId::Uplink, &mut batch),
+                    SERVICES => self.take_frames(PortId::Services, &mut batch),
                     PUNT => self.take_punted(&mut batch),
                     eni => self.take_frames(PortId::Eni(EniIndex(eni as u32)), &mut batch),
                 }
@@ -306,6 +316,7 @@ impl<S: FlowSink> Worker<S> {
         let data = match place {
             PortId::Eni(eni) => u64::from(eni.0),
             PortId::Uplink => UPLINK,
+            PortId::Services => SERVICES,
         };
         self.watch(socket, data)
     }
@@ -329,6 +340,7 @@ fn now() -> Now {
 const WAKE: u64 = u64::MAX;
 const UPLINK: u64 = u64::MAX - 1;
 const PUNT: u64 = u64::MAX - 2;
+const SERVICES: u64 = u64::MAX - 3;
 
 /// Frames received at once: what of super-packets fits a core's own cache, between their way in and their way out.
 const BATCH: usize = 8;

@@ -185,8 +185,10 @@ impl FastPath {
     /// Takes notice of a link, before the program is attached to it.
     pub fn add_port(&mut self, place: PortId, wire: Wire) -> Result<(), DatapathError> {
         let link = wire.index.0;
-        self.maps.set_port(link, PortBudget { miss_cost: MISS_COST, miss_burst: MISS_BURST, ..PortBudget::default() })?;
-        self.ports.insert(link, Port { place, has_peer: wire.has_peer, pairs: 0, misses: 0, miss_cost: MISS_COST });
+        // The services answer what they were asked, and all their packets come up; only who asks has a budget.
+        let miss_cost = if place == PortId::Services { NO_LIMIT } else { MISS_COST };
+        self.maps.set_port(link, PortBudget { miss_cost, miss_burst: MISS_BURST, ..PortBudget::default() })?;
+        self.ports.insert(link, Port { place, has_peer: wire.has_peer, pairs: 0, misses: 0, miss_cost });
         self.links.insert(place, link);
         Ok(())
     }
@@ -658,6 +660,8 @@ const RESERVE: usize = 16;
 
 /// Nanoseconds of budget that a miss takes where user space keeps up: 500,000 misses a second.
 const MISS_COST: u64 = 2_000;
+/// What a miss costs a link without a limit.
+const NO_LIMIT: u64 = 0;
 /// Nanoseconds of budget that may be saved up.
 const MISS_BURST: u64 = MOST_AT_ONCE * MISS_COST;
 /// Misses at once at most; a part of what fits the queue.

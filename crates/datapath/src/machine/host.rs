@@ -11,6 +11,7 @@ use openvpc_pipeline::{EniIndex, Tables};
 use super::bind::BindingPlace;
 use super::exits::Exits;
 use super::internet::{self, LabInternet};
+use super::services::{self, ServicesLink};
 use super::links::{self, HostLink};
 use super::outside::Outside;
 use super::plan::{self, InstancePlan, LinkPlan};
@@ -29,6 +30,7 @@ pub(super) struct Host {
     netlink: Netlink,
     exits: Exits,
     internet: Option<LabInternet>,
+    services: ServicesLink,
     guests: BTreeMap<InstanceId, Guest>,
     outside: Outside,
     /// Instances that ended by themselves, with the number of the start that ended so.
@@ -59,11 +61,12 @@ impl Host {
         let fabric = Fabric::open(&config.helper, &Machine::fabric_dir(&config.dir))?;
         let opened = Self::open_on(config, backend, lab_internet, &fabric, &exits);
         match opened {
-            Ok((netlink, internet)) => Ok(Self {
+            Ok((netlink, internet, services)) => Ok(Self {
                 fabric,
                 netlink,
                 exits,
                 internet,
+                services,
                 guests: BTreeMap::new(),
                 outside: Outside::default(),
                 exited: BTreeMap::new(),
@@ -88,19 +91,20 @@ impl Host {
         lab_internet: bool,
         fabric: &Fabric,
         exits: &Exits,
-    ) -> Result<(Netlink, Option<LabInternet>), DatapathError> {
+    ) -> Result<(Netlink, Option<LabInternet>, ServicesLink), DatapathError> {
         let mut netlink = Netlink::open(fabric.net_ns())?;
         exits.watch_links(fabric.net_ns())?;
         backend.open(fabric.net_ns())?;
+        let services = ServicesLink::open(backend, fabric.net_ns(), &mut netlink)?;
         if !lab_internet {
-            return Ok((netlink, None));
+            return Ok((netlink, None, services));
         }
         let internet = LabInternet::open(config, backend, fabric.net_ns(), &mut netlink)?;
         if let Err(error) = exits.watch(internet.sandbox.process()) {
             internet.sandbox.stop(PATIENCE)?;
             return Err(error);
         }
-        Ok((netlink, Some(internet)))
+        Ok((netlink, Some(internet), services))
     }
 
     pub(super) fn reconcile(
@@ -133,6 +137,7 @@ impl Host {
         self.forget_state_dirs(config, network)?;
 
         let wires = self.netlink.links()?;
+        self.services.mend(backend, self.fabric.net_ns(), &mut self.netlink, &wires)?;
         let mut reports = Vec::new();
         let is_concerned = |id: &InstanceId| concerned.as_ref().is_none_or(|concerned| concerned.contains(id));
         self.unsettled.clear();
@@ -212,6 +217,7 @@ impl Host {
             wanted.insert(internet::WIRE.into());
         }
         wanted.insert(kernel::PUNT_NAME.into());
+        wanted.insert(services::WIRE.into());
         wanted.extend(self.outside.wires());
         for link in self.netlink.links()?.into_iter().filter(|link| link.name != "lo" && !wanted.contains(&link.name)) {
             links::remove(&mut self.netlink, link.index)?;
@@ -445,6 +451,11 @@ impl Host {
         Ok(self.netlink.link(&links::wire_name(eni))?.is_some())
     }
 
+    /// The namespace of the link-local services.
+    pub(super) fn services(&self) -> &NetNs {
+        self.services.namespace()
+    }
+
     pub(super) fn outside(&self) -> &Outside {
         &self.outside
     }
@@ -460,6 +471,7 @@ impl Host {
         if let Some(internet) = internet {
             links::remove(&mut self.netlink, internet.link.wire)?;
         }
+        self.services.close(&mut self.netlink)?;
         let taken_back = self.outside.close(backend, &mut self.netlink);
         self.fabric.close()?;
         stopped.and(taken_back)

@@ -1,4 +1,5 @@
-//! The machine's side of a network: sandboxes for instances, links for interfaces, and the lab internet.
+//! The machine's side of a network: sandboxes for instances, links for interfaces, the lab internet, and the namespace of the
+//! link-local services.
 //!
 //! # A reconciler
 //! [`Machine::reconcile`] takes the whole network, never an event, and makes the machine fit it: launches what should
@@ -25,6 +26,7 @@ mod internet;
 mod links;
 mod outside;
 mod plan;
+mod services;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -199,6 +201,12 @@ impl Machine {
     pub fn internet(&self) -> Option<(ProcessRecord, NetNs)> {
         let sandbox = Sandbox::find(&Self::instances_dir(&self.config.dir).join(internet::NAME)).ok()??;
         Some((sandbox.process().record().clone(), sandbox.net_ns().ok()?))
+    }
+
+    /// The namespace in which the link-local services listen; see [`openvpc_pipeline::unmasked`] for who asks there. None where
+    /// nothing is forwarded.
+    pub fn services(&self) -> Option<NetNs> {
+        Some(lock(self.host.as_ref()?).services().clone())
     }
 
     /// The last 64 KiB at most of what an instance wrote to its console.

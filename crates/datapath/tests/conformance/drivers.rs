@@ -240,6 +240,7 @@ impl Links {
         match port {
             PortId::Eni(eni) => self.backend.attach(eni, &self.fabric, netlink::Wire::veth(near)).unwrap(),
             PortId::Uplink => self.backend.attach_internet(uplink(), &self.fabric, near).unwrap(),
+            PortId::Services => self.backend.attach_services(uplink(), &self.fabric, near).unwrap(),
         }
         let far = PacketSocket::open(&self.outside, far).unwrap();
         self.wires.insert(port, Wire { near, far, fence, fences: 0 });

@@ -271,6 +271,7 @@ impl Suite {
         let ethernet = Ethernet::parse(frame)?;
         let ingress = match from {
             PortId::Uplink => Ingress::Internet,
+            PortId::Services => Ingress::Services,
             PortId::Eni(eni) => Ingress::Eni { eni, next_hop: self.tables.next_hop(eni, ethernet.destination)? },
         };
         if matches!(from, PortId::Eni(eni) if self.tables.eni(eni)?.eni.mac != ethernet.source) {

@@ -67,6 +67,8 @@ impl Bench {
         }
         let uplink = Uplink { mac: ROUTER, addresses: vec![ip("198.51.100.1"), ip("2001:db8:ffff::1")], next_hop: HOST };
         core.set_uplink(uplink, port(PortId::Uplink));
+        let services = Uplink { mac: ROUTER, addresses: vec![ip("169.254.0.1"), ip("fd00:ec2::1")], next_hop: HOST };
+        core.set_services(services, port(PortId::Services));
         Self { core, tables, outbox, full, seconds: 1 }
     }
 
@@ -89,7 +91,7 @@ impl Bench {
     pub fn eni(&self, subnet: u8, host: u8) -> EniIndex {
         match self.port(subnet, host) {
             PortId::Eni(eni) => eni,
-            PortId::Uplink => unreachable!("interfaces have ports of their own"),
+            PortId::Uplink | PortId::Services => unreachable!("interfaces have ports of their own"),
         }
     }
 
@@ -114,6 +116,7 @@ impl Bench {
         match port {
             PortId::Eni(eni) => counters.enis.into_iter().find(|(index, _)| *index == eni).unwrap().1,
             PortId::Uplink => counters.uplink.unwrap(),
+            PortId::Services => counters.services.unwrap(),
         }
     }
 

@@ -13,6 +13,7 @@ mod fallback;
 mod host;
 mod http;
 mod keys;
+mod link_local;
 mod metrics;
 mod not_forwarded;
 mod observe;
@@ -182,6 +183,7 @@ async fn serve(listener: TcpListener, services: Services, enforcement: &Enforcem
     for page in lab_internet(enforcement)? {
         tokio::spawn(openvpc_gateways::internet::serve(page));
     }
+    link_local::serve(enforcement)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failure)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failure)?;
     let told = async move {

@@ -98,6 +98,8 @@ impl Admin {
             let sender = match flow.from {
                 PortId::Eni(index) => tables.eni(index).map(|entry| Some(entry.eni.id)),
                 PortId::Uplink => Some(None),
+                // None of its flows is carried by the kernel tier.
+                PortId::Services => None,
             };
             let Some(sender) = sender else { continue };
             let HeaderView { source, destination, protocol, transport } = flow.header;
@@ -167,7 +169,8 @@ impl Admin {
 /// Dropped packets of all interfaces, present and past, and of the internet.
 pub fn drops_by_reason(counters: &EngineCounters) -> BTreeMap<&'static str, u64> {
     let mut drops = BTreeMap::new();
-    let ports = counters.enis.iter().map(|(_, port)| port).chain(&counters.uplink).chain([&counters.departed]);
+    let stations = counters.uplink.iter().chain(&counters.services);
+    let ports = counters.enis.iter().map(|(_, port)| port).chain(stations).chain([&counters.departed]);
     for (reason, packets) in ports.flat_map(|port| port.drops.iter()) {
         *drops.entry(reason.as_str()).or_default() += packets;
     }

@@ -36,6 +36,8 @@ use groups::GroupLists;
 use slots::Slots;
 use update::Update;
 
+use crate::stages::services;
+
 pub use entry::{EniEntry, EniIndex, MTU, NextHop};
 pub(crate) use groups::{Admission, ClassId, SecurityGroups};
 pub(crate) use internet::{Internet, PublicAddress};
@@ -129,16 +131,19 @@ impl Tables {
         self.enis.iter().map(|(index, entry)| (EniIndex(index), entry.as_ref()))
     }
 
-    /// The hardware address that answers ARP or neighbour solicitation for `target` asked from `eni`: the router's, or that
-    /// of another interface of the same subnet. None for the asker's own addresses, so that duplicate address detection
+    /// The hardware address that answers ARP or neighbour solicitation for `target` asked from `eni`: the router's, for its
+    /// own addresses and the link-local services, or that of another interface of the same subnet. None for the asker's own addresses, so that duplicate address detection
     /// succeeds.
     pub fn resolve(&self, eni: EniIndex, target: IpAddr) -> Option<MacAddress> {
         let entry = self.eni(eni)?;
         let subnet = self.subnet(entry.subnet_index)?;
-        if subnet.is_router(target) {
+        let vpc = self.vpc(entry.vpc_index)?;
+        // The services' addresses are on the link for hosts that know the link-local block as such, and base plus two is
+        // in the first subnet.
+        if subnet.is_router(target) || services::listener(vpc, target).is_some() {
             return Some(subnet.router_mac);
         }
-        let host = self.vpc(entry.vpc_index)?.host(target).filter(|host| host.eni != eni)?;
+        let host = vpc.host(target).filter(|host| host.eni != eni)?;
         let owner = self.eni(host.eni)?;
         (owner.subnet_index == entry.subnet_index).then_some(owner.eni.mac)
     }
@@ -163,6 +168,11 @@ impl Tables {
     /// The interface that a public IPv4 address stands for, if the address is in use in a VPC with an internet gateway.
     pub fn public_ipv4(&self, address: Ipv4Addr) -> Option<EniIndex> {
         self.internet.ipv4(address).map(|public| public.eni)
+    }
+
+    /// The network that they were compiled of.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     #[inline]

@@ -120,10 +120,14 @@ impl VpcTable {
         self.vpc.ipv6_blocks.iter().filter(|_| self.gateway.is_some()).map(|block| block.block)
     }
 
-    /// Whether the Amazon resolver answers at the address: base plus two of the primary block.
+    /// Where the Amazon resolver answers in this VPC: base plus two of the primary block.
+    pub fn resolver(&self) -> Option<Ipv4Addr> {
+        self.vpc.ipv4_blocks.first().map(|block| Ipv4Addr::from(u32::from(block.block.network()) + 2))
+    }
+
+    /// Whether the Amazon resolver answers at the address.
     pub fn is_resolver(&self, address: IpAddr) -> bool {
-        let base = self.vpc.ipv4_blocks.first().map(|block| u32::from(block.block.network()));
-        matches!((address, base), (IpAddr::V4(v4), Some(base)) if u32::from(v4) == base + 2)
+        matches!(address, IpAddr::V4(v4) if self.resolver() == Some(v4))
     }
 
     /// Whether AWS keeps the address: the first four and the last of each block of a subnet.

@@ -7,6 +7,7 @@
 
 mod fragments;
 mod key;
+mod service_use;
 mod tcp;
 
 use std::hash::BuildHasher;
@@ -22,6 +23,7 @@ use crate::time::Nanos;
 pub(crate) use fragments::{DatagramKey, Fragments};
 pub(crate) use key::Flow;
 pub use key::FlowKey;
+pub(crate) use service_use::ServiceUse;
 use tcp::Side;
 pub use tcp::{Connection, End, Phase};
 
@@ -41,6 +43,7 @@ pub struct FlowState {
     /// The bucket at which the next sweep goes on.
     cursor: usize,
     pub(crate) fragments: Fragments,
+    pub(crate) service_use: ServiceUse,
 }
 
 /// What the table knows of a packet's flow.
@@ -118,6 +121,7 @@ impl FlowState {
             allowance,
             cursor: 0,
             fragments: Fragments::default(),
+            service_use: ServiceUse::default(),
         }
     }
 
@@ -127,6 +131,7 @@ impl FlowState {
         if interfaces.given() > self.counts.len() {
             self.counts.resize(interfaces.given(), 0);
         }
+        self.service_use.make_room(interfaces.given());
         let mut has_orphans = false;
         for index in interfaces.gone_since(&self.interfaces) {
             has_orphans |= self.counts.get_mut(index as usize).is_some_and(|count| std::mem::take(count) > 0);

@@ -5,4 +5,5 @@ pub(crate) mod internet_gateway;
 pub(crate) mod nacl;
 pub(crate) mod route;
 pub(crate) mod security_group;
+pub(crate) mod services;
 pub(crate) mod source_check;

@@ -71,6 +71,7 @@ pub(super) fn network(network: &Network) -> String {
 pub(super) fn packet(tables: &Tables, ingress: Ingress, packet: &PacketHeader) -> String {
     let from = match ingress {
         Ingress::Internet => "the internet".to_owned(),
+        Ingress::Services => "the link-local services".to_owned(),
         Ingress::Eni { eni, next_hop } => {
             let via = match next_hop {
                 NextHop::Router => "the router".to_owned(),
@@ -116,6 +117,7 @@ pub(super) fn leg(tables: &Tables, leg: &Leg) -> String {
 fn name(tables: &Tables, port: Egress) -> String {
     match port {
         Egress::Internet => "the internet".to_owned(),
+        Egress::Services => "the link-local services".to_owned(),
         Egress::Eni(index) => tables.eni(index).map_or_else(|| format!("{index:?}"), |entry| entry.eni.id.to_string()),
     }
 }

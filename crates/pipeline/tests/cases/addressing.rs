@@ -47,10 +47,10 @@ fn link_local_addresses_never_consult_the_route_table() {
     let main = lab.world.main_table(lab.vpc);
     lab.world.route(main, "169.254.0.0/16", openvpc_model::RouteTarget::InternetGateway(gateway));
     for (source, address) in [
-        ("10.0.1.10:40000", "169.254.169.254:80"),
-        ("10.0.1.10:40000", "169.254.169.253:53"),
+        ("10.0.1.10:40000", "169.254.169.250:1688"),
+        ("10.0.1.10:40000", "169.254.170.2:80"),
         ("10.0.1.10:40000", "169.254.1.1:80"),
-        ("[2001:db8:0:101::10]:40000", "[fd00:ec2::254]:80"),
+        ("[2001:db8:0:101::10]:40000", "[fd00:ec2::250]:1688"),
         ("[2001:db8:0:101::10]:40000", "[fe80::1]:80"),
     ] {
         let sent = lab.world.send(a.eni, tcp(source, address));

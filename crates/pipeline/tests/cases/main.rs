@@ -1,7 +1,7 @@
 //! The case tables of the specification, row by row, and what lies between the rows.
 //!
 //! One module per section. Rows that need a component which isn't there yet (NAT gateways, peering, transit gateways, VPN,
-//! endpoints, egress-only gateways, load balancers, the resolver, the metadata service) or that are about API
+//! endpoints, egress-only gateways, load balancers) or that are about API
 //! calls rather than packets are named at the head of each module.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -19,6 +19,7 @@ mod properties;
 mod reference;
 mod routing;
 mod security_groups;
+mod services;
 mod tables;
 mod tracing;
 

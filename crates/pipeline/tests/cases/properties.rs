@@ -29,12 +29,13 @@ fn end(tables: &Tables, sent: &Sent) -> (End, Vec<Record>) {
     let end = match sent.verdict.outcome {
         Outcome::Drop(drop) => Err(drop.code),
         Outcome::Deliver(delivery) => {
+            let (rewrite, packet) = (delivery.rewrite, sent.packet);
             let to = match delivery.to {
                 Egress::Internet => None,
                 Egress::Eni(index) => Some(id(index)),
+                // What the addresses stand for there is told elsewhere.
+                Egress::Services => return (Ok((None, packet.src, packet.dst, packet.ttl)), records.collect()),
             };
-            let rewrite = delivery.rewrite;
-            let packet = sent.packet;
             Ok((to, rewrite.src.unwrap_or(packet.src), rewrite.dst.unwrap_or(packet.dst), packet.ttl - rewrite.ttl_decrement))
         }
     };
@@ -191,7 +192,7 @@ fn judge_and_trace(tables: &Tables, network: &Network, start: Start, packet: Pac
                 internet = true;
                 None
             }
-            ResourceId::Instance(_) => None,
+            ResourceId::Instance(_) | ResourceId::Service(_) => None,
         });
     }
     (judge(tables, start, packet), vpcs.into_iter().filter_map(|vpc| tables.vpc_index(vpc)).collect(), internet)
@@ -220,6 +221,7 @@ fn judge(tables: &Tables, start: Start, packet: openvpc_pipeline::PacketHeader) 
             let to = match delivery.to {
                 Egress::Internet => None,
                 Egress::Eni(index) => name(index),
+                Egress::Services => return format!("services {:?} {legs:?}", delivery.rewrite.dst),
             };
             format!("{to:?} {:?} {} {legs:?}", delivery.rewrite, delivery.mtu)
         }

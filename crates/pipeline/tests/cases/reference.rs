@@ -64,10 +64,15 @@ impl<'a> Reference<'a> {
         if !self.network.carries_packets(eni) {
             return Err(Code::InstanceNotRunning);
         }
-        if eni.source_dest_check && !eni.owns(src) {
+        let resolver = IpAddr::V4((u32::from(vpc.primary_block().network()) + 2).into());
+        let asks = matches!(self.packet.protocol, 6 | 17) && (dst == resolver || Service::at(dst).is_some());
+        if (eni.source_dest_check || asks) && !eni.owns(src) {
             return Err(Code::EniSourceDestCheckRestriction);
         }
-        let resolver = IpAddr::V4((u32::from(vpc.primary_block().network()) + 2).into());
+        if asks {
+            self.size(9001)?;
+            return Ok((None, src, dst, self.packet.ttl));
+        }
         if subnet.is_reserved(dst) || dst == resolver || unforwardable(dst) || unforwardable(src) {
             return Err(Code::AddressNotForwarded);
         }

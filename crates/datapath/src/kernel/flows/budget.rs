@@ -11,10 +11,11 @@ impl FastPath {
         // What was taken is what can be taken only when there was more all the time.
         let was_behind = std::mem::replace(&mut self.is_behind, lost > 0);
         let is_behind = was_behind && lost > 0;
-        if lost == 0 && self.ports.values().all(|port| port.miss_cost == MISS_COST) {
+        if lost == 0 && self.ports.values().all(|port| port.miss_cost <= MISS_COST) {
             return;
         }
-        let mut links: Vec<_> = self.ports.keys().map(|link| (*link, self.maps.port(*link))).collect();
+        let limited = self.ports.iter().filter(|(_, port)| port.miss_cost != NO_LIMIT);
+        let mut links: Vec<_> = limited.map(|(link, _)| (*link, self.maps.port(*link))).collect();
         let mut asked = |link: &u32, budget: &PortBudget| {
             let port = self.ports.get_mut(link)?;
             let before = std::mem::replace(&mut port.misses, budget.misses);
