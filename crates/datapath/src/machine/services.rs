@@ -60,12 +60,7 @@ impl ServicesLink {
     }
 }
 
-fn connect(
-    namespace: &NetNs,
-    backend: &dyn Backend,
-    fabric: &NetNs,
-    netlink: &mut Netlink,
-) -> Result<HostLink, DatapathError> {
+fn connect(namespace: &NetNs, backend: &dyn Backend, fabric: &NetNs, netlink: &mut Netlink) -> Result<HostLink, DatapathError> {
     let link = HostLink::make(netlink, WIRE, namespace, &setup())?;
     if let Err(error) = backend.attach_services(uplink(), fabric, link.wire) {
         links::remove(netlink, link.wire)?;
