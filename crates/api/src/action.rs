@@ -1,8 +1,9 @@
 //! An action: a function from a typed request to a typed response, and what it runs with.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use openvpc_control::{Caller, Control, ControlError, Missing, Tx};
+use openvpc_control::{Caller, Control, ControlError, Missing, Pending, Tx};
 use openvpc_model::{Id, Network, Owner};
 use serde::Serialize;
 
@@ -129,6 +130,8 @@ pub struct Ctx<'a> {
     /// The id that the answer carries.
     pub request_id: String,
     pub(crate) control: &'a Control,
+    /// What the answer has to wait for.
+    pub(crate) pending: RefCell<Vec<Pending<'a>>>,
     pub(crate) host: &'a dyn Host,
 }
 
@@ -143,7 +146,13 @@ impl Ctx<'_> {
     /// # Errors
     /// When the region had to be set up and that failed.
     pub fn network(&self) -> Result<Arc<Network>, ApiError> {
-        Ok(self.control.view(&self.caller)?)
+        if self.pending.borrow().is_empty() {
+            return Ok(self.control.view(&self.caller)?);
+        }
+        // With what the request changed in it.
+        let (network, pending) = self.control.newest();
+        self.pending.borrow_mut().push(pending);
+        Ok(network)
     }
 
     /// Changes the state; rehearses it only, when the request says DryRun.
@@ -151,8 +160,11 @@ impl Ctx<'_> {
     /// # Errors
     /// The change's own error.
     pub fn mutate<T>(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<T, ControlError>) -> Result<T, ApiError> {
-        let outcome =
-            if self.dry_run { self.control.rehearse(&self.caller, change) } else { self.control.transact(&self.caller, change) };
+        if self.dry_run {
+            return Ok(self.control.rehearse(&self.caller, change)?);
+        }
+        let (outcome, pending) = self.control.submit(&self.caller, change);
+        self.pending.borrow_mut().push(pending);
         Ok(outcome?)
     }
 

@@ -1,12 +1,12 @@
 //! From request to answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use openvpc_control::Control;
+use openvpc_control::{Control, ControlError, Pending};
 
 use crate::action::{Action, Ctx, JsonAction};
 use crate::actions;
@@ -78,74 +78,108 @@ impl Api {
         self.usage.snapshot()
     }
 
-    /// Answers a request, or gives none when it is for S3.
+    /// Answers a request, or gives none when it is for S3. While what it wrote becomes durable, it holds no thread.
+    pub async fn serve(&self, request: &Request) -> Option<Response> {
+        let mut ran = self.begin(request)?;
+        for pending in std::mem::take(&mut ran.pending) {
+            ran.fail_with(pending.await);
+        }
+        Some(self.finish(request, ran))
+    }
+
+    /// As [`Self::serve`], with this thread to the end.
     pub fn answer(&self, request: &Request) -> Option<Response> {
-        let begun = Instant::now();
-        let request_id = request_id();
-        let mut binary = None;
-        let (status, content_type, body) = match recipient(request) {
+        let mut ran = self.begin(request)?;
+        for pending in std::mem::take(&mut ran.pending) {
+            ran.fail_with(pending.wait());
+        }
+        Some(self.finish(request, ran))
+    }
+
+    fn begin(&self, request: &Request) -> Option<Ran<'_>> {
+        let (begun, request_id) = (Instant::now(), request_id());
+        let recipient = recipient(request);
+        let mut ran =
+            Ran { begun, request_id, service: None, operation: usage::UNKNOWN, outcome: Ok(String::new()), pending: Vec::new() };
+        match recipient {
             Recipient::S3 => return None,
             Recipient::Other(name) => {
-                self.usage.count(usage::UNKNOWN, usage::UNKNOWN, "NotServed", begun.elapsed());
                 let message = format!(
                     "this request is for {name}, which openvpc doesn't serve; with --fallback-endpoint URL it passes such requests on"
                 );
-                match request.header("x-amz-target") {
-                    Some(_) => (400, JSON, json::error(&ApiError::new("UnknownOperationException", message))),
-                    None => (400, XML, xml::query_error("", &ApiError::new("InvalidAction", message), &request_id)),
-                }
+                ran.outcome = Err(ApiError::new("NotServed", message));
             }
             Recipient::Service(service) => {
+                let (operation, mut pending) = (Cell::new(usage::UNKNOWN), Vec::new());
                 // A panic in an action is a fault of ours; it costs the one request and not the daemon.
-                let operation = Cell::new(usage::UNKNOWN);
-                let outcome = catch_unwind(AssertUnwindSafe(|| self.run(request, service, &request_id, &operation)))
-                    .unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
-                let model = service.model;
-                let code = outcome.as_ref().err().map_or(usage::OK, |error| &*error.code);
-                self.usage.count(model.name, operation.get(), code, begun.elapsed());
-                match (outcome, model.protocol) {
-                    (outcome, Protocol::Json) if cbor::target(request).is_some() => {
-                        let (status, body) = in_cbor(request, service, outcome);
-                        binary = Some(body);
-                        (status, cbor::CONTENT_TYPE, String::new())
-                    }
-                    (Ok(body), Protocol::Json) => (200, JSON, body),
-                    (Ok(body), _) => (200, XML, body),
-                    (Err(error), Protocol::Json) => (error.status, JSON, json::error(&error)),
-                    (Err(error), Protocol::Ec2) => (error.status, XML, xml::ec2_error(&error, &request_id)),
-                    (Err(error), Protocol::Query) => (error.status, XML, xml::query_error(model.namespace, &error, &request_id)),
-                }
+                let run = AssertUnwindSafe(|| self.run(request, service, &ran.request_id, &operation, &mut pending));
+                let outcome = catch_unwind(run);
+                ran.outcome =
+                    outcome.unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
+                (ran.service, ran.operation, ran.pending) = (Some(service), operation.get(), pending);
             }
-        };
-        Some(Response { status, content_type, request_id, body, binary })
+        }
+        Some(ran)
     }
 
-    /// Runs the operation that a request is for, and notes which one that is.
-    fn run(
-        &self,
+    fn finish(&self, request: &Request, ran: Ran<'_>) -> Response {
+        let Ran { begun, request_id, service, operation, outcome, .. } = ran;
+        let code = outcome.as_ref().err().map_or(usage::OK, |error| &*error.code);
+        self.usage.count(service.map_or(usage::UNKNOWN, |service| service.model.name), operation, code, begun.elapsed());
+        let mut binary = None;
+        let (status, content_type, body) = match (outcome, service.map(|service| (service, service.model.protocol))) {
+            (Ok(body), None) => (200, XML, body),
+            (Err(error), None) => match request.header("x-amz-target") {
+                Some(_) => (400, JSON, json::error(&ApiError::new("UnknownOperationException", error.message))),
+                None => (400, XML, xml::query_error("", &ApiError::new("InvalidAction", error.message), &request_id)),
+            },
+            (outcome, Some((service, Protocol::Json))) if cbor::target(request).is_some() => {
+                let (status, body) = in_cbor(request, service, outcome);
+                binary = Some(body);
+                (status, cbor::CONTENT_TYPE, String::new())
+            }
+            (Ok(body), Some((_, Protocol::Json))) => (200, JSON, body),
+            (Ok(body), Some(_)) => (200, XML, body),
+            (Err(error), Some((_, Protocol::Json))) => (error.status, JSON, json::error(&error)),
+            (Err(error), Some((_, Protocol::Ec2))) => (error.status, XML, xml::ec2_error(&error, &request_id)),
+            (Err(error), Some((service, Protocol::Query))) => {
+                (error.status, XML, xml::query_error(service.model.namespace, &error, &request_id))
+            }
+        };
+        Response { status, content_type, request_id, body, binary }
+    }
+
+    /// Runs the operation that a request is for, and notes which one that is, and what its answer has to wait for.
+    fn run<'a>(
+        &'a self,
         request: &Request,
         service: &Service,
         request_id: &str,
         operation: &Cell<&'static str>,
+        pending: &mut Vec<Pending<'a>>,
     ) -> Result<String, ApiError> {
         let mut parameters = Node::parse(request.query.as_bytes())?;
         let Admitted { caller, access_key } = self.gate.admit(&self.control, request, service.model.protocol)?;
-        let ctx = |dry_run| Ctx {
+        let mut ctx = Ctx {
             caller,
             access_key,
-            dry_run,
+            dry_run: false,
             request_id: request_id.to_owned(),
             control: &self.control,
+            pending: RefCell::default(),
             host: &*self.host,
         };
         if service.model.protocol == Protocol::Json {
             let (action, validation_error) = (json_action(request, service)?, service.validation_error);
             operation.set(action.name);
-            if cbor::target(request).is_none() {
-                return (action.run)(&ctx(false), &request.body, validation_error);
-            }
-            let body = cbor::decode(&request.body).map_err(|reason| ApiError::new("SerializationException", reason))?;
-            return (action.run)(&ctx(false), body.to_string().as_bytes(), validation_error);
+            let outcome = if cbor::target(request).is_none() {
+                (action.run)(&ctx, &request.body, validation_error)
+            } else {
+                let body = cbor::decode(&request.body).map_err(|reason| ApiError::new("SerializationException", reason))?;
+                (action.run)(&ctx, body.to_string().as_bytes(), validation_error)
+            };
+            *pending = ctx.pending.take();
+            return outcome;
         }
         if request.has_form() {
             parameters.add(&request.body)?;
@@ -158,12 +192,34 @@ impl Api {
         let version = parameters.take_value("Version").ok_or_else(|| ApiError::missing("Version"))?;
         let action = query_action(service, &name, &version)?;
         operation.set(action.name);
-        let dry_run = parameters.value("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let response = (action.run)(&ctx(dry_run), parameters)?;
+        ctx.dry_run = parameters.value("DryRun").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let outcome = (action.run)(&ctx, parameters);
+        *pending = ctx.pending.take();
+        let response = outcome?;
         Ok(match service.model.protocol {
             Protocol::Ec2 => xml::ec2_response(&name, &version, request_id, &*response),
             _ => xml::query_response(service.model.namespace, &name, request_id, &*response),
         })
+    }
+}
+
+/// A request that was run, and waits until what it wrote is durable.
+struct Ran<'a> {
+    begun: Instant,
+    request_id: String,
+    /// None for one that isn't served.
+    service: Option<&'static Service>,
+    operation: &'static str,
+    outcome: Result<String, ApiError>,
+    pending: Vec<Pending<'a>>,
+}
+
+impl Ran<'_> {
+    /// Notes how the writing ended.
+    fn fail_with(&mut self, settled: Result<(), ControlError>) {
+        if let Err(error) = settled {
+            self.outcome = Err(error.into());
+        }
     }
 }
 

@@ -28,14 +28,6 @@ impl Request {
                 .header("content-type")
                 .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
     }
-
-    /// Whether the request is for an action that looks at the state in memory and at nothing else, so that its answer waits
-    /// for no disk. May be wrong only in saying no.
-    pub fn only_reads(&self) -> bool {
-        let starts =
-            |parameters: &[u8]| parameters.starts_with(b"Action=Describe") && !parameters.starts_with(b"Action=DescribeF");
-        self.has_form() && self.query.is_empty() && starts(&self.body)
-    }
 }
 
 /// An answer.

@@ -1,6 +1,7 @@
 //! Tests of actions through the whole wire, over a network in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,7 +56,15 @@ pub(crate) fn owner(account: &str) -> Owner {
 /// What an action of that account runs with.
 pub(crate) fn ctx<'a>(control: &'a Control, account: &str, dry_run: bool) -> Ctx<'a> {
     let caller = Caller { owner: owner(account) };
-    Ctx { caller, access_key: account.to_owned(), dry_run, request_id: "r".into(), control, host: &NoInstances }
+    Ctx {
+        caller,
+        access_key: account.to_owned(),
+        dry_run,
+        request_id: "r".into(),
+        control,
+        pending: RefCell::default(),
+        host: &NoInstances,
+    }
 }
 
 impl Api {

@@ -43,7 +43,7 @@ pub fn create(
         }
         match_paths.iter().chain(&exclude_paths).try_for_each(check)?;
         let limit = tx.quotas().access_scopes;
-        if tx.owned::<AccessScope>().count() >= limit {
+        if tx.count::<AccessScope>() >= limit {
             let message = format!("The maximum number of Network Access Scopes has been reached ({limit}).");
             return Err(ControlError::new("NetworkInsightsAccessScopeLimitExceeded", message));
         }

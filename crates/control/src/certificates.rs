@@ -60,7 +60,7 @@ pub fn import(tx: &mut Tx, request: ImportCertificate) -> Result<String, Control
         return Ok(arn);
     }
     let limit = tx.quotas().certificates;
-    if tx.owned::<Certificate>().count() >= limit {
+    if tx.count::<Certificate>() >= limit {
         return Err(ControlError::new("LimitExceededException", format!("You have imported {limit} certificates, the most.")));
     }
     check_tags(&request.tags)?;

@@ -4,10 +4,10 @@
 //! the **newest** (what the next transaction starts from, under the lock), the one **being committed**, and the **current**
 //! one (durable; what readers see). Each is the next one's past: current, being committed, newest.
 //!
-//! A transaction that ran leaves what it wrote in the open group and then waits. One of those that wait, the leader, takes
-//! the whole group, makes it durable with one commit, publishes it, puts it in force, and wakes the others; meanwhile new
-//! transactions run and fill the next group. There is at most one leader at a time, so groups become durable in the order
-//! in which they ran.
+//! A transaction that ran leaves what it wrote in the open group and then waits, with its thread or without ([`Pending`]).
+//! One of those that wait, the leader, takes the whole group, makes it durable with one commit, publishes it, puts it in
+//! force, and wakes the others; meanwhile new transactions run and fill the next group. There is at most one leader at a
+//! time, so groups become durable in the order in which they ran.
 //!
 //! Two rules make this safe. *An answer goes out only when the state that it was made from is durable*: a transaction waits
 //! for the group that is open when it has run, or else for the one being committed, also when it failed or wrote nothing,
@@ -15,8 +15,10 @@
 //! becomes the current one again, and the open group fails with the one that failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwap;
 use openvpc_model::{Network, Owner, UnixMillis};
@@ -55,9 +57,22 @@ struct Group {
 /// What the transactions of a group wait for.
 #[derive(Default)]
 struct Ticket {
-    outcome: OnceLock<Result<(), ControlError>>,
+    outcome: OnceLock<Settled>,
     /// Goes with the writer's lock. Told to all when the group is settled, and to one when the open group needs a leader.
     turn: Condvar,
+    /// Those who wait without a thread; told the same. Only who holds the writer's lock looks at it.
+    wakers: Mutex<Vec<Waker>>,
+}
+
+/// What an answer waits for before it goes out: that the state it was made from is durable and in force.
+///
+/// To wait is also to commit, when nobody else does; so what is dropped is waited for as well, or else what was written
+/// might stay undone until somebody comes along.
+#[must_use = "an answer may only go out when this is done"]
+pub struct Pending<'a> {
+    control: &'a Control,
+    /// None when there is nothing to wait for any more.
+    ticket: Option<Arc<Ticket>>,
 }
 
 /// What only a leader touches.
@@ -131,6 +146,18 @@ impl Control {
         caller: &Caller,
         action: impl FnOnce(&mut Tx) -> Result<T, ControlError>,
     ) -> Result<T, ControlError> {
+        let (outcome, pending) = self.submit(caller, action);
+        pending.wait()?;
+        outcome
+    }
+
+    /// Runs an action, and leaves it to the caller to wait until what it wrote is durable and in force. Its error speaks of
+    /// the newest state, and has to wait as well.
+    pub fn submit<T>(
+        &self,
+        caller: &Caller,
+        action: impl FnOnce(&mut Tx) -> Result<T, ControlError>,
+    ) -> (Result<T, ControlError>, Pending<'_>) {
         let mut writer = self.lock();
         let mut tx = Tx::new(&writer.newest, caller, &*self.environment, &self.quotas);
         let outcome = regions::ensure(&mut tx).and_then(|()| action(&mut tx));
@@ -138,8 +165,13 @@ impl Control {
             let (network, touched) = tx.finish();
             writer.write(network, touched);
         }
-        self.settle(writer)?;
-        outcome
+        (outcome, self.pending(&writer))
+    }
+
+    /// The newest state, for who wrote a part of it: an answer made from it has to wait.
+    pub fn newest(&self) -> (Arc<Network>, Pending<'_>) {
+        let writer = self.lock();
+        (Arc::new(writer.newest.clone()), self.pending(&writer))
     }
 
     /// Runs an action and forgets what it wrote: what `DryRun` asks for, and every other what-if.
@@ -206,7 +238,9 @@ impl Control {
         let mut writer = self.lock();
         let touched = Touched::everything(&[&writer.newest, &network]);
         writer.write(network, touched);
-        self.settle(writer)
+        let pending = self.pending(&writer);
+        drop(writer);
+        pending.wait()
     }
 
     /// Lets the store put itself in order, for a quick start next time.
@@ -217,19 +251,22 @@ impl Control {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner).store.checkpoint()
     }
 
-    /// Waits until everything that was written so far is durable and in force; commits it, if nobody else does.
-    fn settle<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) -> Result<(), ControlError> {
-        let Some(ticket) = writer.last_ticket() else { return Ok(()) };
+    fn pending(&self, writer: &Writer) -> Pending<'_> {
+        Pending { control: self, ticket: writer.last_ticket() }
+    }
+
+    /// What became of a group; none while another one is being committed, so that there is no way but to wait. Commits the
+    /// group, if nobody else does.
+    fn settled<'a>(&'a self, ticket: &Ticket, mut writer: MutexGuard<'a, Writer>) -> Result<Settled, MutexGuard<'a, Writer>> {
         loop {
             if let Some(outcome) = ticket.outcome.get() {
-                return outcome.clone();
+                return Ok(outcome.clone());
             }
             if writer.committing.is_some() {
-                writer = ticket.turn.wait(writer).unwrap_or_else(PoisonError::into_inner);
-            } else {
-                // The ticket isn't settled and its group isn't being committed, so that it is the open one.
-                writer = self.lead(writer);
+                return Err(writer);
             }
+            // The ticket isn't settled and its group isn't being committed, so that it is the open one.
+            writer = self.lead(writer);
         }
     }
 
@@ -262,7 +299,7 @@ impl Control {
         ticket.settle(outcome);
         if let Some(next) = &writer.open {
             // Either one of its transactions waits, and leads now; or all are still to ask for the lock, and find no leader.
-            next.ticket.turn.notify_one();
+            next.ticket.call_leader();
         }
         writer
     }
@@ -324,12 +361,79 @@ impl Writer {
     }
 }
 
+/// What became of a group.
+type Settled = Result<(), ControlError>;
+
 impl Ticket {
     /// Says what became of the group. The writer's lock is held, so that nobody misses it.
-    fn settle(&self, outcome: Result<(), ControlError>) {
+    fn settle(&self, outcome: Settled) {
         // A group is settled once: by its leader, or with the group that it was built on, and then it never has a leader.
         let _ = self.outcome.set(outcome);
         self.turn.notify_all();
+        self.wakers().drain(..).for_each(Waker::wake);
+    }
+
+    /// Lets one of those who wait lead.
+    fn call_leader(&self) {
+        match self.wakers().pop() {
+            Some(waker) => waker.wake(),
+            None => self.turn.notify_one(),
+        }
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        // A push or a pop leaves the list whole.
+        self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending<'_> {
+    /// Waits with this thread.
+    ///
+    /// # Errors
+    /// `InternalError` when the store or the datapath failed.
+    pub fn wait(mut self) -> Result<(), ControlError> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), ControlError> {
+        let Some(ticket) = self.ticket.take() else { return Ok(()) };
+        let mut writer = self.control.lock();
+        loop {
+            match self.control.settled(&ticket, writer) {
+                Ok(outcome) => return outcome,
+                Err(locked) => writer = ticket.turn.wait(locked).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+/// Waits without a thread, except to commit, which takes as long as the disk takes.
+impl Future for Pending<'_> {
+    type Output = Result<(), ControlError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(ticket) = self.ticket.clone() else { return Poll::Ready(Ok(())) };
+        match self.control.settled(&ticket, self.control.lock()) {
+            Ok(outcome) => {
+                self.ticket = None;
+                Poll::Ready(outcome)
+            }
+            Err(_locked) => {
+                let mut wakers = ticket.wakers();
+                if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+                    wakers.push(context.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        // Who drops it doesn't want to know.
+        let _ = self.finish();
     }
 }
 

@@ -17,7 +17,7 @@ pub fn create(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<EgressOnlyGatewayId
         return Err(ControlError::invalid_value(message));
     }
     let limit = tx.quotas().egress_only_gateways;
-    if tx.owned::<EgressOnlyGateway>().count() >= limit {
+    if tx.count::<EgressOnlyGateway>() >= limit {
         let message = format!("The maximum number of egress-only internet gateways has been reached ({limit}).");
         return Err(ControlError::new("EgressOnlyInternetGatewayLimitExceeded", message));
     }

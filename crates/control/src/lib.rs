@@ -54,7 +54,7 @@ pub mod vpcs;
 pub mod vpn_connections;
 pub mod vpn_gateways;
 
-pub use control::{Caller, Control, Enforcer, Environment, OpenError};
+pub use control::{Caller, Control, Enforcer, Environment, OpenError, Pending};
 pub use error::{ControlError, Missing};
 pub use quotas::Quotas;
 pub use tx::Tx;

@@ -3,7 +3,7 @@
 mod entries;
 
 use openvpc_model::nacl::NaclAssociation;
-use openvpc_model::{NaclAssociationId, NaclId, NetworkAcl, Tags, Vpc, VpcId};
+use openvpc_model::{Anchor, NaclAssociationId, NaclId, NetworkAcl, Subnet, Tags, Vpc, VpcId};
 
 use crate::{ControlError, Tx};
 
@@ -16,7 +16,7 @@ pub use entries::{EntrySpec, create_entry, delete_entry, parse_ports, parse_prot
 pub fn create(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<NaclId, ControlError> {
     let vpc = tx.find::<Vpc>(&vpc)?.id;
     let limit = tx.quotas().nacls_per_vpc;
-    if tx.owned::<NetworkAcl>().filter(|nacl| nacl.vpc == vpc).count() >= limit {
+    if tx.network().nacls.count_by(Anchor::Vpc(vpc)) >= limit {
         return Err(ControlError::new(
             "NetworkAclLimitExceeded",
             format!("The maximum number of network ACLs has been reached for {vpc}: {limit}"),
@@ -24,7 +24,7 @@ pub fn create(tx: &mut Tx, vpc: VpcId, tags: Tags) -> Result<NaclId, ControlErro
     }
     let id = tx.new_id();
     let owner = tx.owner().clone();
-    tx.put(NetworkAcl { id, owner, vpc, is_default: false, entries: Vec::new(), associations: Vec::new(), tags });
+    tx.put(NetworkAcl { id, owner, vpc, is_default: false, entries: Vec::new(), tags });
     Ok(id)
 }
 
@@ -40,10 +40,10 @@ pub fn delete(tx: &mut Tx, id: NaclId) -> Result<(), ControlError> {
             nacl.vpc
         )));
     }
-    if let Some(association) = nacl.associations.first() {
+    if let Some(subnet) = tx.network().users_of(id).next() {
         return Err(ControlError::dependency(format!(
             "The networkAcl '{id}' has dependencies and cannot be deleted: subnet {} uses it",
-            association.subnet
+            subnet.id
         )));
     }
     tx.remove::<NetworkAcl>(&id);
@@ -55,9 +55,8 @@ pub fn delete(tx: &mut Tx, id: NaclId) -> Result<(), ControlError> {
 /// # Errors
 /// `InvalidAssociationID.NotFound`, `InvalidNetworkAclID.NotFound`, or `InvalidParameterValue` across VPCs.
 pub fn replace_association(tx: &mut Tx, association: NaclAssociationId, nacl: NaclId) -> Result<NaclAssociationId, ControlError> {
-    let uses = |nacl: &NetworkAcl| nacl.associations.iter().find(|a| a.id == association).map(|a| a.subnet);
-    let found = tx.owned::<NetworkAcl>().find_map(|nacl| Some((nacl.id, nacl.vpc, uses(nacl)?)));
-    let (old, vpc, subnet) = found.ok_or_else(|| {
+    let found = tx.owned::<Subnet>().find(|subnet| subnet.nacl.id == association);
+    let (subnet, vpc) = found.map(|subnet| (subnet.id, subnet.vpc)).ok_or_else(|| {
         ControlError::new("InvalidAssociationID.NotFound", format!("The association ID '{association}' does not exist"))
     })?;
     let new = tx.find::<NetworkAcl>(&nacl)?;
@@ -65,7 +64,6 @@ pub fn replace_association(tx: &mut Tx, association: NaclAssociationId, nacl: Na
         return Err(ControlError::invalid_value(format!("network ACL {nacl} and subnet {subnet} belong to different networks")));
     }
     let id = tx.new_id();
-    tx.update::<NetworkAcl, _>(&old, |nacl| nacl.associations.retain(|a| a.id != association))?;
-    tx.update::<NetworkAcl, _>(&nacl, |nacl| nacl.associations.push(NaclAssociation { id, subnet }))?;
+    tx.update::<Subnet, _>(&subnet, |subnet| subnet.nacl = NaclAssociation { id, nacl })?;
     Ok(id)
 }

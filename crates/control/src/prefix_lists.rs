@@ -107,7 +107,7 @@ pub fn create(tx: &mut Tx, request: CreatePrefixList) -> Result<PrefixListId, Co
     }
     check_count(entries.len(), max_entries)?;
     let limit = tx.quotas().prefix_lists;
-    if tx.owned::<PrefixList>().count() >= limit {
+    if tx.count::<PrefixList>() >= limit {
         let message = format!("The maximum number of prefix lists has been reached ({limit}).");
         return Err(ControlError::new("PrefixListLimitExceeded", message));
     }

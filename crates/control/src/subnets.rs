@@ -9,8 +9,8 @@ use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::{
-    Anchor, FlowLogTarget, Network, NetworkAcl, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags,
-    Vpc, VpcId, Zone,
+    Anchor, FlowLogTarget, Network, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc, VpcId,
+    Zone,
 };
 
 use crate::{ControlError, Tx, cidr_reservations, flow_logs, public_access};
@@ -42,7 +42,7 @@ pub struct CreateSubnet {
 pub fn create(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, ControlError> {
     let vpc = tx.find::<Vpc>(&request.vpc)?;
     let limit = tx.quotas().subnets_per_vpc;
-    if tx.network().subnets_of(vpc.id).count() >= limit {
+    if tx.network().subnets.count_by(Anchor::Vpc(vpc.id)) >= limit {
         return Err(ControlError::new("SubnetLimitExceeded", format!("The VPC '{}' has its limit of {limit} subnets", vpc.id)));
     }
     make(tx, request)
@@ -72,6 +72,7 @@ pub(crate) fn make(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, Contr
         owner: tx.owner().clone(),
         vpc: vpc.id,
         zone: request.zone.unwrap_or(Zone::ALL[0]),
+        nacl: NaclAssociation { id: tx.new_id(), nacl: vpc.default_nacl },
         ipv4_block,
         ipv6_blocks,
         default_for_zone: false,
@@ -86,8 +87,6 @@ pub(crate) fn make(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, Contr
         tags: request.tags,
     };
     let id = subnet.id;
-    let association = NaclAssociation { id: tx.new_id(), subnet: id };
-    tx.update::<NetworkAcl, _>(&vpc.default_nacl, |nacl| nacl.associations.push(association))?;
     tx.put(subnet);
     Ok(id)
 }
@@ -97,16 +96,12 @@ pub(crate) fn make(tx: &mut Tx, request: CreateSubnet) -> Result<SubnetId, Contr
 /// # Errors
 /// `InvalidSubnetID.NotFound`, `DependencyViolation`.
 pub fn delete(tx: &mut Tx, id: SubnetId) -> Result<(), ControlError> {
-    let subnet = tx.find::<Subnet>(&id)?;
+    tx.find::<Subnet>(&id)?;
     if let Some(eni) = tx.network().enis_in(id).next() {
         return Err(ControlError::dependency(format!(
             "The subnet '{id}' has dependencies and cannot be deleted: delete the network interface {} first.",
             eni.id
         )));
-    }
-    let nacls: Vec<_> = tx.network().nacl_of(&subnet).map(|nacl| nacl.id).into_iter().collect();
-    for nacl in nacls {
-        tx.update::<NetworkAcl, _>(&nacl, |nacl| nacl.associations.retain(|a| a.subnet != id))?;
     }
     let uses = |table: &RouteTable| table.associations.iter().any(|a| a.user == TableUser::Subnet(id));
     let tables = tx.network().by::<RouteTable>(Anchor::Subnet(id)).filter(|table| uses(table));

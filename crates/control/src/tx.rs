@@ -82,6 +82,11 @@ impl<'a> Tx<'a> {
         self.network.owned::<R>(&self.caller.owner)
     }
 
+    /// How many resources of a kind the caller has.
+    pub fn count<R: Resource>(&self) -> usize {
+        R::table(&self.network).count_of(&self.caller.owner)
+    }
+
     /// The state as this transaction sees it.
     pub fn network(&self) -> &Network {
         &self.network

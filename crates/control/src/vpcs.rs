@@ -36,7 +36,7 @@ pub struct CreateVpc {
 /// `InvalidVpc.Range`, `VpcLimitExceeded`, `InvalidParameterValue` for the tenancy.
 pub fn create(tx: &mut Tx, request: CreateVpc) -> Result<VpcId, ControlError> {
     let limit = tx.quotas().vpcs;
-    if tx.owned::<Vpc>().count() >= limit {
+    if tx.count::<Vpc>() >= limit {
         return Err(ControlError::new("VpcLimitExceeded", format!("The maximum number of VPCs has been reached ({limit}).")));
     }
     make(tx, request)

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Wake};
 use std::time::Duration;
 
 use openvpc_control::{Caller, Control, ControlError, Enforcer, Environment, Quotas, Tx};
@@ -125,6 +127,35 @@ fn open(fault: impl FnMut() -> Fault + Send + 'static) -> (Arc<Control>, Slow) {
     (Arc::new(Control::open(Box::new(slow.clone()), watch, environment, Quotas::default()).unwrap()), slow)
 }
 
+/// Makes a gateway, and waits with the thread or without, by turns; now and then nobody waits.
+fn make_somehow(control: &Control, turn: usize) -> Option<Result<InternetGatewayId, ControlError>> {
+    let (made, pending) = control.submit(&caller(), make);
+    let settled = match turn % 5 {
+        0 => return None,
+        1 | 2 => pending.wait(),
+        _ => block_on(pending),
+    };
+    Some(settled.and(made))
+}
+
+/// Polls a future whenever it asks for it.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
 /// Faults in a fixed random order, one commit in `one_in`.
 fn faults(seed: u64, one_in: u64) -> impl FnMut() -> Fault + Send + 'static {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -146,7 +177,7 @@ fn transactions_of_many_threads_share_commits_and_all_of_them_are_kept() {
     let before = disk.0.lock().unwrap().commits;
     std::thread::scope(|scope| {
         for _ in 0..16 {
-            scope.spawn(|| (0..50).for_each(|_| assert!(control.transact(&caller(), make).is_ok())));
+            scope.spawn(|| (0..50).for_each(|turn| assert!(make_somehow(&control, turn).is_none_or(|made| made.is_ok()))));
         }
     });
     let commits = disk.0.lock().unwrap().commits - before;
@@ -180,7 +211,7 @@ fn with_a_disk_that_fails_what_was_acknowledged_is_kept_and_nobody_sees_what_isn
                                     || control.transact(&caller(), |_| -> Result<(), _> { panic!("an action panics") });
                                 assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
                             }
-                            if let Ok(id) = control.transact(&caller(), make) {
+                            if let Some(Ok(id)) = make_somehow(control, number + step) {
                                 assert!(control.snapshot().internet_gateways.contains_key(&id), "its own write is not seen");
                                 acknowledged.lock().unwrap().insert(id);
                             }
@@ -197,6 +228,18 @@ fn with_a_disk_that_fails_what_was_acknowledged_is_kept_and_nobody_sees_what_isn
         assert!(acknowledged.len() > 50, "only {} succeeded", acknowledged.len());
         assert!(acknowledged.is_subset(&stored), "seed {seed}: something acknowledged is lost");
     }
+}
+
+#[test]
+fn what_was_written_for_somebody_who_left_is_durable_all_the_same() {
+    let (control, disk) = open(|| Fault::None);
+    control.view(&caller()).unwrap();
+    let (made, pending) = control.submit(&caller(), make);
+    assert!(!control.snapshot().internet_gateways.contains_key(&made.clone().unwrap()), "not before somebody waits");
+    assert!(control.newest().0.internet_gateways.contains_key(&made.clone().unwrap()));
+    drop(pending);
+    assert!(control.snapshot().internet_gateways.contains_key(&made.clone().unwrap()));
+    assert!(ids(&disk.clone().load().unwrap().0).contains(&made.unwrap()));
 }
 
 /// A transaction that reads what another wrote must not be answered before that is durable: here it isn't, ever.

@@ -36,7 +36,7 @@ fn a_region_starts_with_a_vpc_that_reaches_the_internet() {
     assert_eq!(network.route_state(vpc.id, main.routes[0].target), RouteState::Active);
 
     let nacl = network.get::<NetworkAcl>(&vpc.default_nacl).unwrap();
-    assert!(nacl.is_default && nacl.associations.len() == 3);
+    assert!(nacl.is_default && network.users_of(nacl.id).count() == 3);
     let entries: Vec<_> = nacl.entries.iter().map(|e| (e.direction, e.number, e.action)).collect();
     assert_eq!(entries, [(Direction::Ingress, 100, NaclAction::Allow), (Direction::Egress, 100, NaclAction::Allow)]);
 

@@ -237,7 +237,7 @@ fn act(tx: &mut Tx, step: &Step) -> Result<(), ControlError> {
             network_acls::create(tx, id, Tags::new()).map(drop)
         }
         Step::ReplaceNacl { association, nacl } => {
-            let ids = tx.owned::<NetworkAcl>().flat_map(|nacl| nacl.associations.iter().map(|a| a.id)).collect();
+            let ids = tx.owned::<Subnet>().map(|subnet| subnet.nacl.id).collect();
             let (association, nacl) = (one_of(ids, association)?, pick::<NetworkAcl>(tx, nacl)?.id);
             network_acls::replace_association(tx, association, nacl).map(drop)
         }
@@ -267,14 +267,12 @@ fn agree(network: &Network) -> Result<(), String> {
         let inside = |block: IpNet| vpc.contains(block.network()) && vpc.contains(block.broadcast());
         check(blocks_of(subnet).all(inside), || format!("{} lies outside its VPC", subnet.id))?;
         check(blocks_of(subnet).next().is_some(), || format!("{} has no addresses", subnet.id))?;
-        let nacls = network.all::<NetworkAcl>().flat_map(|nacl| nacl.associations.iter().map(move |a| (nacl.vpc, a.subnet)));
-        let nacls: Vec<_> = nacls.filter(|(_, user)| *user == subnet.id).collect();
-        check(nacls == [(subnet.vpc, subnet.id)], || format!("{} has the ACLs {nacls:?}", subnet.id))?;
+        let nacl = network.nacl_of(subnet).map(|nacl| nacl.vpc);
+        check(nacl == Some(subnet.vpc), || format!("{} has an ACL of {nacl:?}", subnet.id))?;
+        check(network.users_of(subnet.nacl.nacl).any(|user| user.id == subnet.id), || format!("{} isn't found", subnet.id))?;
     }
     for nacl in network.all::<NetworkAcl>() {
         check(network.vpcs.contains_key(&nacl.vpc), || format!("{} outlived its VPC", nacl.id))?;
-        let known = nacl.associations.iter().all(|a| network.subnets.contains_key(&a.subnet));
-        check(known, || format!("{} is used by subnets that are gone", nacl.id))?;
     }
     for eni in network.all::<NetworkInterface>() {
         let subnet = network.get::<Subnet>(&eni.subnet).ok_or_else(|| format!("{} outlived its subnet", eni.id))?;

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{NaclAssociationId, NaclId, Owner, Protocol, RulePorts, SubnetId, Tags, VpcId};
+use crate::{NaclAssociationId, NaclId, Owner, Protocol, RulePorts, Tags, VpcId};
 
 /// A stateless, ordered filter at the boundary of subnets. See "Network ACLs" in the VPC User Guide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,6 @@ pub struct NetworkAcl {
     pub is_default: bool,
     /// The user's entries, sorted by direction and number. The fixed denies at the end are implied.
     pub entries: Vec<NaclEntry>,
-    /// The subnets that use it.
-    pub associations: Vec<NaclAssociation>,
     /// Tags.
     pub tags: Tags,
 }
@@ -48,13 +46,13 @@ pub struct NaclEntry {
     pub ports: RulePorts,
 }
 
-/// The use of a network ACL by a subnet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The use of a network ACL by a subnet, which always uses one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NaclAssociation {
     /// The association's id.
     pub id: NaclAssociationId,
-    /// The subnet.
-    pub subnet: SubnetId,
+    /// The ACL.
+    pub nacl: NaclId,
 }
 
 /// What an entry of a network ACL decides.

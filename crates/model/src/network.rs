@@ -351,7 +351,12 @@ impl Network {
 
     /// The network ACL that a subnet uses.
     pub fn nacl_of(&self, subnet: &Subnet) -> Option<&Arc<NetworkAcl>> {
-        self.nacls.by(Anchor::Subnet(subnet.id)).next()
+        self.nacls.get(&subnet.nacl.nacl)
+    }
+
+    /// The subnets that use a network ACL.
+    pub fn users_of(&self, nacl: NaclId) -> impl Iterator<Item = &Arc<Subnet>> {
+        self.subnets.by(Anchor::NetworkAcl(nacl))
     }
 
     /// The internet gateway attached to a VPC.

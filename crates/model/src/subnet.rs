@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::nacl::NaclAssociation;
 use crate::{Owner, SubnetCidrAssociationId, SubnetId, Tags, VpcId, Zone};
 
 /// A subnet. See "Subnets for your VPC" in the VPC User Guide.
@@ -18,6 +19,8 @@ pub struct Subnet {
     pub vpc: VpcId,
     /// The zone it lies in.
     pub zone: Zone,
+    /// The network ACL it uses.
+    pub nacl: NaclAssociation,
     /// The IPv4 block; none for an IPv6-only subnet.
     pub ipv4_block: Option<Ipv4Net>,
     /// The IPv6 blocks, each a /64.

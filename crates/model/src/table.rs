@@ -12,7 +12,7 @@ use rpds::{ListSync, RedBlackTreeMapSync};
 
 use crate::interface::MacAddress;
 use crate::network::Resource;
-use crate::{InstanceId, PrefixListId, SecurityGroupId, SubnetId, VpcId};
+use crate::{InstanceId, NaclId, Owner, PrefixListId, SecurityGroupId, SubnetId, VpcId};
 
 /// A persistent map from key to shared resource, ordered by key; read it as the map that it derefs to.
 ///
@@ -22,7 +22,9 @@ use crate::{InstanceId, PrefixListId, SecurityGroupId, SubnetId, VpcId};
 pub struct Table<R: Resource> {
     rows: RedBlackTreeMapSync<R::Key, Arc<R>>,
     /// What names an anchor. None sorts before every key, so that a range that starts with it holds all links of an anchor.
-    links: RedBlackTreeMapSync<(Anchor, Option<R::Key>), Arc<R>>,
+    links: RedBlackTreeMapSync<(Anchor, Option<R::Key>), ()>,
+    /// How many resources each owner has.
+    counts: RedBlackTreeMapSync<Owner, usize>,
     version: u64,
     /// The last writes, newest first. When there are [`MEMORY`], they become the earlier ones and these are forgotten.
     recent: ListSync<Write<R::Key>>,
@@ -44,8 +46,10 @@ const MEMORY: usize = 1024;
 pub enum Anchor {
     /// Resources in a VPC, or attached to it.
     Vpc(VpcId),
-    /// Interfaces in a subnet; the route tables and network ACLs associated with it.
+    /// Interfaces in a subnet; the route tables associated with it.
     Subnet(SubnetId),
+    /// The subnets that use a network ACL.
+    NetworkAcl(NaclId),
     /// Interfaces with a security group; the security groups whose rules name it.
     SecurityGroup(SecurityGroupId),
     /// Interfaces in an instance.
@@ -68,7 +72,17 @@ static VERSIONS: AtomicU64 = AtomicU64::new(1);
 impl<R: Resource> Table<R> {
     /// The resources that name an anchor, in the order of their keys.
     pub fn by(&self, anchor: Anchor) -> impl Iterator<Item = &Arc<R>> {
-        self.links_behind(anchor, None).map(|(_, resource)| resource)
+        self.named(self.links_behind(anchor, None))
+    }
+
+    /// How many resources name an anchor.
+    pub fn count_by(&self, anchor: Anchor) -> usize {
+        self.links_behind(anchor, None).count()
+    }
+
+    /// How many resources an owner has.
+    pub fn count_of(&self, owner: &Owner) -> usize {
+        self.counts.get(owner).copied().unwrap_or(0)
     }
 
     /// All resources, or those behind a key, in the order of their keys.
@@ -79,22 +93,22 @@ impl<R: Resource> Table<R> {
     /// The resources that name one or more of some anchors, all or those behind a key, in the order of their keys.
     pub fn by_any<'a>(&'a self, anchors: &[Anchor], key: Option<&R::Key>) -> Box<dyn Iterator<Item = &'a Arc<R>> + 'a> {
         if let [anchor] = anchors {
-            return Box::new(self.links_behind(*anchor, key).map(|(_, resource)| resource));
+            return Box::new(self.named(self.links_behind(*anchor, key)));
         }
-        let mut links: Vec<_> = anchors.iter().flat_map(|anchor| self.links_behind(*anchor, key)).collect();
-        links.sort_by_key(|(key, _)| *key);
-        links.dedup_by_key(|(key, _)| *key);
-        Box::new(links.into_iter().map(|(_, resource)| resource))
+        let mut keys: Vec<_> = anchors.iter().flat_map(|anchor| self.links_behind(*anchor, key)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Box::new(self.named(keys.into_iter()))
     }
 
-    fn links_behind<'a>(
-        &'a self,
-        anchor: Anchor,
-        key: Option<&R::Key>,
-    ) -> impl Iterator<Item = (&'a R::Key, &'a Arc<R>)> + use<'a, R> {
+    fn named<'a>(&'a self, keys: impl Iterator<Item = &'a R::Key>) -> impl Iterator<Item = &'a Arc<R>> {
+        keys.filter_map(|key| self.rows.get(key))
+    }
+
+    fn links_behind<'a>(&'a self, anchor: Anchor, key: Option<&R::Key>) -> impl Iterator<Item = &'a R::Key> + use<'a, R> {
         let links = self.links.range((Bound::Excluded((anchor, key.cloned())), Bound::Unbounded));
         let links = links.take_while(move |((found, _), _)| *found == anchor);
-        links.filter_map(|((_, key), resource)| Some((key.as_ref()?, resource)))
+        links.filter_map(|((_, key), ())| key.as_ref())
     }
 
     /// Whether two tables are known to hold the same: one is a clone of the other, and neither was changed since.
@@ -145,30 +159,41 @@ impl<R: Resource> Table<R> {
 
     pub(crate) fn insert(&mut self, resource: R) {
         let key = resource.key();
-        let new = anchors(&resource);
-        if let Some(old) = self.rows.get(&key) {
-            for anchor in anchors(&**old) {
-                if new.binary_search(&anchor).is_err() {
-                    self.links.remove_mut(&(anchor, Some(key.clone())));
-                }
+        let now = anchors(&resource);
+        let old = self.rows.get(&key).map(Arc::clone);
+        let before = old.as_ref().map_or_else(Vec::new, |old| anchors(&**old));
+        for anchor in before.iter().filter(|anchor| now.binary_search(anchor).is_err()) {
+            self.links.remove_mut(&(*anchor, Some(key.clone())));
+        }
+        for anchor in now.iter().filter(|anchor| before.binary_search(anchor).is_err()) {
+            self.links.insert_mut((*anchor, Some(key.clone())), ());
+        }
+        if old.as_ref().is_none_or(|old| old.owner() != resource.owner()) {
+            if let Some(old) = old {
+                self.uncount(old.owner());
             }
+            self.counts.insert_mut(resource.owner().clone(), self.count_of(resource.owner()) + 1);
         }
-        let resource = Arc::new(resource);
-        for anchor in new {
-            self.links.insert_mut((anchor, Some(key.clone())), Arc::clone(&resource));
-        }
-        self.rows.insert_mut(key.clone(), resource);
+        self.rows.insert_mut(key.clone(), Arc::new(resource));
         self.note(key);
     }
 
     pub(crate) fn remove(&mut self, key: &R::Key) -> bool {
-        let Some(old) = self.rows.get(key) else { return false };
-        for anchor in anchors(&**old) {
+        let Some(old) = self.rows.get(key).map(Arc::clone) else { return false };
+        for anchor in anchors(&*old) {
             self.links.remove_mut(&(anchor, Some(key.clone())));
         }
+        self.uncount(old.owner());
         self.rows.remove_mut(key);
         self.note(key.clone());
         true
+    }
+
+    fn uncount(&mut self, owner: &Owner) {
+        match self.count_of(owner) {
+            0 | 1 => drop(self.counts.remove_mut(owner)),
+            more => self.counts.insert_mut(owner.clone(), more - 1),
+        }
     }
 
     fn note(&mut self, key: R::Key) {
@@ -225,6 +250,7 @@ pub(crate) mod anchors_of {
 
     pub(crate) fn subnet(subnet: &Subnet, visit: Visit<'_>) {
         visit(Anchor::Vpc(subnet.vpc));
+        visit(Anchor::NetworkAcl(subnet.nacl.nacl));
     }
 
     pub(crate) fn route_table(table: &RouteTable, visit: Visit<'_>) {
@@ -243,7 +269,6 @@ pub(crate) mod anchors_of {
 
     pub(crate) fn nacl(nacl: &NetworkAcl, visit: Visit<'_>) {
         visit(Anchor::Vpc(nacl.vpc));
-        nacl.associations.iter().for_each(|association| visit(Anchor::Subnet(association.subnet)));
     }
 
     pub(crate) fn security_group(group: &SecurityGroup, visit: Visit<'_>) {
@@ -279,6 +304,7 @@ impl<R: Resource> Default for Table<R> {
         Self {
             rows: RedBlackTreeMapSync::default(),
             links: RedBlackTreeMapSync::default(),
+            counts: RedBlackTreeMapSync::default(),
             version: 0,
             recent: ListSync::default(),
             earlier: ListSync::default(),
@@ -291,6 +317,7 @@ impl<R: Resource> Clone for Table<R> {
         Self {
             rows: self.rows.clone(),
             links: self.links.clone(),
+            counts: self.counts.clone(),
             version: self.version,
             recent: self.recent.clone(),
             earlier: self.earlier.clone(),

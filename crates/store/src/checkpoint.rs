@@ -9,7 +9,7 @@ use openvpc_model::Network;
 use redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
 
 use crate::durable_store::Disks;
-use crate::format::{self, FORMAT};
+use crate::format::{self, FORMAT, LOGS};
 use crate::{Revision, StoreError};
 
 /// A serial number to a resource: `KIND/KEY` and its JSON. Ids are random, so that ordered by them every checkpoint would
@@ -28,6 +28,8 @@ pub(crate) struct Checkpoint {
     /// None after a write failed, as on a full disk: the database takes no more until it is opened anew.
     database: Option<Database>,
     revision: Revision,
+    /// The form that it has.
+    format: u64,
     /// The number of this database, among all there are.
     pub(crate) identity: u64,
     /// Where each resource is; none until the state was read.
@@ -42,15 +44,40 @@ struct Serials {
     next: u64,
 }
 
+impl Serials {
+    /// Notes where a resource is. Numbers come in their order.
+    fn note(&mut self, serial: u64, place: &str) {
+        self.by_place.insert(place.into(), serial);
+        self.next = serial + 1;
+    }
+}
+
 impl Checkpoint {
-    /// Opens the database, or makes it. One of an older format is upgraded, all or nothing.
+    /// Opens the database, or makes it. One that is too old to have logs is upgraded, all or nothing.
     ///
     /// # Errors
     /// When it can't be opened, is in use by another process, or has a newer format.
     pub(crate) fn open(disks: Arc<Disks>) -> Result<Self, StoreError> {
-        let mut checkpoint = Self { database: None, revision: Revision::default(), identity: 0, serials: None, disks };
+        let mut checkpoint = Self { database: None, revision: Revision::default(), format: 0, identity: 0, serials: None, disks };
         checkpoint.reopen()?;
         Ok(checkpoint)
+    }
+
+    /// Whether it has an older form than the present one; then nothing else can be asked of it but [`Checkpoint::upgrade`].
+    pub(crate) fn is_old(&self) -> bool {
+        self.format < FORMAT
+    }
+
+    /// Takes what the logs have, which is of the same older form, and gives all of it the present form.
+    ///
+    /// # Errors
+    /// When the disk fails; then the next attempt goes on from there.
+    pub(crate) fn upgrade(&mut self, revision: Revision, latest: &Latest) -> Result<(), StoreError> {
+        self.fold(revision, latest)?;
+        let upgraded = self.opened().and_then(|database| format::upgrade(database, self.format, FORMAT));
+        upgraded.map_err(|error| self.error(error))?;
+        self.format = FORMAT;
+        Ok(())
     }
 
     /// The newest revision that is in it.
@@ -68,9 +95,10 @@ impl Checkpoint {
         if found > FORMAT {
             return Err(StoreError::Format { path: self.disks.name().to_owned(), found, known: FORMAT });
         }
-        if found < FORMAT {
-            format::upgrade(&database, found).map_err(|error| self.error(error))?;
+        if found < LOGS {
+            format::upgrade(&database, found, LOGS).map_err(|error| self.error(error))?;
         }
+        self.format = found.max(LOGS);
         let revision = Revision(meta(&database, "revision").map_err(|error| self.error(error))?.unwrap_or(0));
         if revision != self.revision {
             self.serials = None;
@@ -92,7 +120,7 @@ impl Checkpoint {
         }
         let mut serials = match self.serials.take() {
             Some(serials) => serials,
-            None => self.read(&Latest::new())?.1,
+            None => self.serials()?,
         };
         match self.write(revision, latest, &serials) {
             Ok(new) => {
@@ -154,23 +182,38 @@ impl Checkpoint {
         Ok(network)
     }
 
+    /// Reads where everything is.
+    fn serials(&self) -> Result<Serials, StoreError> {
+        let mut serials = Serials::default();
+        self.each(|serial, place, _| {
+            serials.note(serial, place);
+            Ok(())
+        })?;
+        Ok(serials)
+    }
+
     /// Reads everything but what `newer` has, and where everything is.
     fn read(&self, newer: &Latest) -> Result<(Network, Serials), StoreError> {
+        let (mut network, mut serials) = (Network::default(), Serials::default());
+        self.each(|serial, place, json| {
+            serials.note(serial, place);
+            if newer.contains_key(place) { Ok(()) } else { self.add(&mut network, place, json) }
+        })?;
+        Ok((network, serials))
+    }
+
+    /// Shows every resource with its serial number and its place.
+    fn each(&self, mut show: impl FnMut(u64, &str, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
         let read = || -> Result<_, redb::Error> {
             let read = self.opened()?.begin_read()?;
             Ok(read.open_table(STATE)?)
         };
-        let (mut network, mut serials) = (Network::default(), Serials::default());
         for entry in read().and_then(|table| Ok(table.range::<u64>(..)?)).map_err(|error| self.error(error))? {
             let (serial, value) = entry.map_err(|error| self.error(error))?;
             let (place, json) = value.value();
-            if !newer.contains_key(place) {
-                self.add(&mut network, place, json)?;
-            }
-            serials.by_place.insert(place.into(), serial.value());
-            serials.next = serial.value() + 1;
+            show(serial.value(), place, json)?;
         }
-        Ok((network, serials))
+        Ok(())
     }
 
     fn add(&self, network: &mut Network, place: &str, json: &[u8]) -> Result<(), StoreError> {
@@ -194,7 +237,7 @@ pub(crate) fn make(path: &Path) -> Result<(), redb::Error> {
     // Of a process that had the same number, and died here.
     let _ = std::fs::remove_file(&unnamed);
     let made = builder().create(&unnamed)?;
-    format::upgrade(&made, 0)?;
+    format::upgrade(&made, 0, FORMAT)?;
     drop(made);
     // Unlike a rename this takes no other process's file away, which was given the name in between.
     let named = match std::fs::hard_link(&unnamed, path) {

@@ -112,7 +112,7 @@ impl DurableStore {
 
     fn open_disks(disks: Disks, folding: Folding) -> Result<Self, StoreError> {
         let disks = Arc::new(disks);
-        let checkpoint = Checkpoint::open(Arc::clone(&disks))?;
+        let mut checkpoint = Checkpoint::open(Arc::clone(&disks))?;
         let open = |number| Log::open((disks.log)(number)?, checkpoint.identity);
         let mut logs = [open(0).map_err(|error| disks.error(error))?, open(1).map_err(|error| disks.error(error))?];
         logs.sort_by_key(Log::last);
@@ -128,6 +128,13 @@ impl DurableStore {
         }
         logs.sort_by_key(Log::last);
         let [other, log] = logs;
+        if checkpoint.is_old() {
+            let mut latest = Latest::new();
+            let after = checkpoint.revision();
+            let replayed = other.replay(after, note(&mut latest)).and_then(|()| log.replay(after, note(&mut latest)));
+            replayed.map_err(|error| disks.error(error))?;
+            checkpoint.upgrade(revision, &latest)?;
+        }
         let rest = Arc::new(Mutex::new(Rest { checkpoint, other }));
         Ok(Self { log, revision, turn_at: folding.after_bytes, rest, thread: None, folding, disks })
     }

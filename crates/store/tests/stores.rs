@@ -119,7 +119,41 @@ fn what_an_older_version_wrote_is_read_whole_and_upgraded() {
         let rules = network.security_groups.values().find(|group| group.name == "web").unwrap().rules.len();
         assert_eq!(rules, 4, "two that were made, and all traffic out over IPv4 and IPv6");
     }
+    assert_eq!(format_of(&path), 4);
+}
+
+#[test]
+fn what_an_older_version_left_in_its_log_is_upgraded_with_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let files: [(&str, &[u8]); 3] = [
+        ("state.redb", include_bytes!("fixtures/format-3.redb.gz")),
+        ("state.log0", include_bytes!("fixtures/format-3.log0.gz")),
+        ("state.log1", include_bytes!("fixtures/format-3.log1.gz")),
+    ];
+    for (name, packed) in files {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut bytes).unwrap();
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    let path = directory.path().join("state.redb");
     assert_eq!(format_of(&path), 3);
+    // A subnet of the file and one of the log, each given another ACL than its VPC's default one.
+    let expected = [
+        ("subnet-0e0f56304b2112fc6", "aclassoc-0df30a9921630d4de", "acl-0f57e529bfa3e244a"),
+        ("subnet-0e23e6a62c64bd109", "aclassoc-077caa03752c9b80c", "acl-0cdc809abe9d8dacc"),
+    ];
+    for _ in 0..2 {
+        let (network, _) = DurableStore::open(&path).unwrap().load().unwrap();
+        assert_eq!((network.subnets.size(), network.nacls.size(), network.vpcs.size()), (9, 5, 3));
+        for (subnet, association, nacl) in expected {
+            let used = network.subnets.get(&subnet.parse().unwrap()).unwrap().nacl;
+            assert_eq!((used.id.to_string(), used.nacl.to_string()), (association.to_owned(), nacl.to_owned()));
+        }
+        let default = |subnet: &openvpc_model::Subnet| network.vpcs.get(&subnet.vpc).unwrap().default_nacl;
+        let others = network.subnets.values().filter(|subnet| subnet.nacl.nacl == default(subnet)).count();
+        assert_eq!(others, 7);
+        assert_eq!(format_of(&path), 4);
+    }
 }
 
 #[test]
@@ -128,12 +162,12 @@ fn what_a_newer_version_wrote_is_refused_and_left_as_it_is() {
     let path = format_1(directory.path());
     let database = redb::Database::open(&path).unwrap();
     let write = database.begin_write().unwrap();
-    write.open_table(META).unwrap().insert("format", 4).unwrap();
+    write.open_table(META).unwrap().insert("format", 5).unwrap();
     write.commit().unwrap();
     drop(database);
     let refused = DurableStore::open(&path).unwrap_err().to_string();
-    assert!(refused.contains("has format 4, newer than format 3 of this version"), "{refused}");
-    assert_eq!(format_of(&path), 4);
+    assert!(refused.contains("has format 5, newer than format 4 of this version"), "{refused}");
+    assert_eq!(format_of(&path), 5);
 }
 
 #[test]

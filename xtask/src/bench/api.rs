@@ -23,8 +23,8 @@ const SUBNETS_OF_INTERFACES: usize = 32;
 /// What is missed, in words; collected so that one run shows everything.
 type Missed = Vec<String>;
 
-/// Measures. `--without-moto` leaves the comparison out, `--interfaces N` takes another number, `--only PART` one part of
-/// start, calls, interfaces.
+/// Measures. `--without-moto` leaves the comparison out, `--interfaces N` takes another number, `--clients N` one number of
+/// clients instead of three, `--only PART` one part of start, reads, writes, interfaces.
 pub fn run(arguments: &[String]) -> Outcome {
     let options = Options::parse(arguments)?;
     let binary = servers::build()?;
@@ -32,7 +32,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     if options.has("start") {
         start(&binary, &mut missed)?;
     }
-    if options.has("calls") {
+    if options.has("reads") || options.has("writes") {
         calls(&binary, &options, &mut missed)?;
     }
     if options.has("interfaces") {
@@ -44,12 +44,13 @@ pub fn run(arguments: &[String]) -> Outcome {
 struct Options {
     moto: bool,
     interfaces: usize,
+    clients: Vec<usize>,
     only: Option<String>,
 }
 
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self { moto: true, interfaces: INTERFACES, only: None };
+        let mut options = Self { moto: true, interfaces: INTERFACES, clients: vec![1, 8, 64], only: None };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -58,10 +59,14 @@ impl Options {
                     let number = arguments.next().and_then(|number| number.parse().ok());
                     options.interfaces = number.ok_or("--interfaces takes a number")?;
                 }
+                "--clients" => {
+                    let number = arguments.next().and_then(|number| number.parse().ok());
+                    options.clients = vec![number.ok_or("--clients takes a number")?];
+                }
                 "--only" => options.only = arguments.next().cloned(),
                 other => {
                     return Err(format!(
-                        "usage: cargo xtask bench api [--without-moto] [--interfaces N] [--only PART], not {other}"
+                        "usage: cargo xtask bench api [--without-moto] [--interfaces N] [--clients N] [--only PART], not {other}"
                     ));
                 }
             }
@@ -164,16 +169,13 @@ fn calls(binary: &Path, options: &Options, missed: &mut Missed) -> Outcome {
     let mut rows = Vec::new();
     let servers: Vec<&Server> = [Some(&ours), theirs.as_ref()].into_iter().flatten().collect();
 
-    let prepared: Vec<String> = servers.iter().map(|server| prepare(server)).collect::<Result<_, _>>()?;
-    for clients in [1, 8, 64] {
-        let by_id = |vpc: &String| format!("Action=DescribeVpcs&Version=2016-11-15&VpcId.1={vpc}");
-        rows.push(read("DescribeVpcs by id", clients, &servers, &prepared.iter().map(by_id).collect::<Vec<_>>()));
-        let groups = vec!["Action=DescribeSecurityGroups&Version=2016-11-15".to_owned(); servers.len()];
-        rows.push(read(&format!("DescribeSecurityGroups ({GROUPS})"), clients, &servers, &groups));
+    if options.has("reads") {
+        rows.extend(reads(&options.clients, &servers)?);
     }
-    drop(prepared);
-    for clients in [1, 8, 64] {
-        rows.extend(writes(clients, &servers)?);
+    if options.has("writes") {
+        for clients in &options.clients {
+            rows.extend(writes(*clients, &servers)?);
+        }
     }
     print(&rows, missed);
     println!(
@@ -182,6 +184,18 @@ fn calls(binary: &Path, options: &Options, missed: &mut Missed) -> Outcome {
         theirs.map_or(String::new(), |server| { format!(", moto_server {:.0} MiB", mebibytes(server.resident())) })
     );
     Ok(())
+}
+
+fn reads(clients: &[usize], servers: &[&Server]) -> Result<Vec<Row>, String> {
+    let prepared: Vec<String> = servers.iter().map(|server| prepare(server)).collect::<Result<_, _>>()?;
+    let mut rows = Vec::new();
+    for clients in clients.iter().copied() {
+        let by_id = |vpc: &String| format!("Action=DescribeVpcs&Version=2016-11-15&VpcId.1={vpc}");
+        rows.push(read("DescribeVpcs by id", clients, servers, &prepared.iter().map(by_id).collect::<Vec<_>>()));
+        let groups = vec!["Action=DescribeSecurityGroups&Version=2016-11-15".to_owned(); servers.len()];
+        rows.push(read(&format!("DescribeSecurityGroups ({GROUPS})"), clients, servers, &groups));
+    }
+    Ok(rows)
 }
 
 /// A VPC with a thousand security groups; gives its id.
@@ -205,7 +219,7 @@ fn read(name: &str, clients: usize, servers: &[&Server], bodies: &[String]) -> R
     for _ in 0..TURNS {
         for ((server, body), figures) in servers.iter().zip(bodies).zip(&mut figures) {
             let workers = (0..clients).map(|_| Repeat(body.clone(), None)).collect();
-            figures.add(drive(server.address, workers, TURN).0);
+            figures.add(measure(server, workers).0);
         }
     }
     row(name, clients, 60.0, figures)
@@ -223,14 +237,14 @@ fn writes(clients: usize, servers: &[&Server]) -> Result<Vec<Row>, String> {
             let mut note = |operation: usize, measured: Figures| figures[operation][index].add(measured);
             let vpc = "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0%2F16".to_owned();
             let workers = (0..clients).map(|_| List::new(vec![vpc.clone(); 100_000], "vpcId")).collect();
-            let (measured, workers) = drive(server.address, workers, TURN);
+            let (measured, workers) = measure(server, workers);
             note(0, measured);
             let vpcs: Vec<Vec<String>> = workers.into_iter().map(|worker| worker.made).collect();
 
             let subnets = |vpc: &String| (0..SUBNETS_PER_VPC).map(move |n| subnet_body(vpc, n)).collect::<Vec<_>>();
             let workers =
                 vpcs.iter().map(|own| List::new(own.iter().flat_map(subnets).take(100_000).collect(), "subnetId")).collect();
-            let (measured, workers) = drive(server.address, workers, TURN);
+            let (measured, workers) = measure(server, workers);
             note(1, measured);
 
             let delete = |action: &'static str, id: &'static str| {
@@ -240,16 +254,23 @@ fn writes(clients: usize, servers: &[&Server]) -> Result<Vec<Row>, String> {
                 lists.iter().map(|own| List::new(own.iter().map(body).collect(), "return")).collect()
             };
             let made = workers.into_iter().map(|worker| worker.made).collect();
-            let (measured, left) = drive(server.address, all(made, &delete("DeleteSubnet", "SubnetId")), TURN);
+            let (measured, left) = measure(server, all(made, &delete("DeleteSubnet", "SubnetId")));
             note(2, measured);
             drive(server.address, left, Duration::from_secs(600));
-            let (measured, left) = drive(server.address, all(vpcs, &delete("DeleteVpc", "VpcId")), TURN);
+            let (measured, left) = measure(server, all(vpcs, &delete("DeleteVpc", "VpcId")));
             note(3, measured);
             drive(server.address, left, Duration::from_secs(600));
         }
     }
     let names = ["CreateVpc", "CreateSubnet", "DeleteSubnet", "DeleteVpc"];
     Ok(names.iter().zip(figures).map(|(name, figures)| row(name, clients, bar, figures)).collect())
+}
+
+/// Drives a server for a turn, and notes its processor time.
+fn measure<W: Work>(server: &Server, workers: Vec<W>) -> (Figures, Vec<W>) {
+    let before = server.busy();
+    let (figures, workers) = drive(server.address, workers, TURN);
+    (Figures { busy: server.busy().saturating_sub(before), ..figures }, workers)
 }
 
 fn subnet_body(vpc: &str, number: usize) -> String {
@@ -264,14 +285,15 @@ fn row(name: &str, clients: usize, bar: f64, figures: Vec<Figures>) -> Row {
 
 fn print(rows: &[Row], missed: &mut Missed) {
     println!(
-        "\n{:<30} {:>7} | {:>9} {:>8} {:>8} {:>4} | moto {MOTO}: {:>5} {:>8} {:>8} {:>4} | {:>6} {:>4}",
-        "", "clients", "openvpc/s", "p50", "p99", "err", "/s", "p50", "p99", "err", "ratio", "bar"
+        "\n{:<30} {:>7} | {:>9} {:>8} {:>8} {:>8} {:>4} | moto {MOTO}: {:>5} {:>8} {:>8} {:>4} | {:>6} {:>4}",
+        "", "clients", "openvpc/s", "CPU", "p50", "p99", "err", "/s", "p50", "p99", "err", "ratio", "bar"
     );
     for Row { name, clients, bar, ours, theirs } in rows {
         let bar = if *clients == 64 && *bar > 0.0 { 0.0 } else { *bar };
         print!(
-            "{name:<30} {clients:>7} | {:>9.0} {:>8} {:>8} {:>4} | ",
+            "{name:<30} {clients:>7} | {:>9.0} {:>8} {:>8} {:>8} {:>4} | ",
             ours.rate(),
+            show(ours.cost()),
             show(ours.percentile(50)),
             show(ours.percentile(99)),
             ours.errors

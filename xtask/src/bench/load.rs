@@ -108,6 +108,8 @@ pub struct Figures {
     pub first_error: Option<String>,
     /// The time of the whole run.
     pub elapsed: Duration,
+    /// The processor time that the server took meanwhile, where that was measured.
+    pub busy: Duration,
 }
 
 impl Figures {
@@ -123,12 +125,18 @@ impl Figures {
         sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
     }
 
+    /// The processor time that the server took for a request.
+    pub fn cost(&self) -> Duration {
+        self.busy / u32::try_from(self.latencies.len()).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Adds another run of the same.
     pub fn add(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         self.errors += other.errors;
         self.first_error = self.first_error.take().or(other.first_error);
         self.elapsed += other.elapsed;
+        self.busy += other.busy;
     }
 }
 

@@ -1,8 +1,12 @@
 //! Network ACLs: lifetime, entries, and which subnet uses which.
 
+use std::sync::Arc;
+
 use openvpc_control::idempotency;
 use openvpc_control::network_acls::{self, EntrySpec};
-use openvpc_model::{Direction, NaclAction, NaclAssociationId, NaclEntry, NaclId, NetworkAcl, Protocol, RulePorts, Vpc, VpcId};
+use openvpc_model::{
+    Direction, NaclAction, NaclAssociationId, NaclEntry, NaclId, NetworkAcl, Protocol, RulePorts, Subnet, Vpc, VpcId,
+};
 
 use super::prelude::*;
 
@@ -163,10 +167,10 @@ fn nacl_shape(network: &Network, nacl: &NetworkAcl) -> shapes::NetworkAcl {
             entries.push(fixed_deny(direction, NetworkAcl::DENY_IPV6));
         }
     }
-    let association = |association: &openvpc_model::nacl::NaclAssociation| shapes::NetworkAclAssociation {
-        network_acl_association_id: Some(association.id.to_string()),
+    let association = |subnet: &Arc<Subnet>| shapes::NetworkAclAssociation {
+        network_acl_association_id: Some(subnet.nacl.id.to_string()),
         network_acl_id: Some(nacl.id.to_string()),
-        subnet_id: Some(association.subnet.to_string()),
+        subnet_id: Some(subnet.id.to_string()),
     };
     shapes::NetworkAcl {
         network_acl_id: Some(nacl.id.to_string()),
@@ -174,7 +178,7 @@ fn nacl_shape(network: &Network, nacl: &NetworkAcl) -> shapes::NetworkAcl {
         owner_id: Some(nacl.owner.account.to_string()),
         is_default: Some(nacl.is_default),
         entries,
-        associations: nacl.associations.iter().map(association).collect(),
+        associations: network.users_of(nacl.id).map(association).collect(),
         tags: tagging::shapes(&nacl.tags),
     }
 }

@@ -88,7 +88,7 @@ pub fn create(tx: &mut Tx, request: &CreateTargetGroup) -> Result<String, Contro
         return Err(ControlError::new("DuplicateTargetGroupName", message));
     }
     let limit = tx.quotas().target_groups;
-    if tx.owned::<TargetGroup>().count() >= limit {
+    if tx.count::<TargetGroup>() >= limit {
         let message = format!("The maximum number of target groups has been reached ({limit})");
         return Err(ControlError::new("TooManyTargetGroups", message));
     }

@@ -32,7 +32,6 @@ pub(super) fn create(tx: &mut Tx, vpc: &Vpc) {
         vpc: vpc.id,
         is_default: true,
         entries,
-        associations: Vec::new(),
         tags: Tags::new(),
     });
     let itself = Peer::Group { account: vpc.owner.account, group: vpc.default_security_group };

@@ -87,13 +87,7 @@ async fn aws(State(services): Shared, request: Request) -> Response {
         return (StatusCode::PAYLOAD_TOO_LARGE, format!("a request has at most {LARGEST_REQUEST} bytes")).into_response();
     };
     let request = http::Request { body: body.to_vec(), ..head };
-    let answer = if request.only_reads() {
-        services.api.answer(&request)
-    } else {
-        // It waits for the disk. To go on in this thread, while another takes over the rest, saves two hand-overs a request.
-        tokio::task::block_in_place(|| services.api.answer(&request))
-    };
-    match answer {
+    match services.api.serve(&request).await {
         Some(answer) => aws_response(answer),
         None => objects(&services, again(&request)).await,
     }

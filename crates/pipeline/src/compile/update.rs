@@ -142,8 +142,7 @@ impl<'a> Update<'a> {
     fn subnet(&self, subnet: &Arc<Subnet>, kept: Option<&SubnetTable>) -> Option<SubnetTable> {
         let vpc = self.network.vpcs.get(&subnet.vpc)?;
         let vpc_index = self.tables.vpcs.index(&vpc.id)?;
-        let nacl = self.network.nacl_of(subnet).map_or(vpc.default_nacl, |nacl| nacl.id);
-        let nacl = self.tables.nacls.get(&nacl).cloned().unwrap_or_else(|| Arc::new(Nacl::closed(nacl)));
+        let nacl = self.tables.nacls.get(&subnet.nacl.nacl).cloned().unwrap_or_else(|| Arc::new(Nacl::closed(subnet.nacl.nacl)));
         let routes = self.network.route_table_of(subnet).and_then(|table| self.tables.routes.get(&table.id)).cloned();
         let routes = routes.unwrap_or_else(|| Arc::new(Routes::none(vpc.main_route_table)));
         let fresh = || SubnetTable::new(subnet, vpc_index, Arc::clone(&nacl), Arc::clone(&routes));

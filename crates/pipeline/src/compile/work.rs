@@ -73,7 +73,7 @@ impl Work {
         work.add_what_is_in_vpcs(both);
         work.add_what_is_in_subnets(both);
         work.add_users_of_tables(both);
-        work.add_users_of_nacls(both);
+        work.add_users_of_nacls(network);
         work
     }
 
@@ -89,7 +89,7 @@ impl Work {
                 self.enis.extend(network.enis.by(Anchor::Vpc(*id)).map(|eni| eni.id));
                 self.blocks.insert(*id);
             }
-            let [before, now] = vpcs.map(|vpc| vpc.map(|vpc| (vpc.main_route_table, vpc.default_nacl)));
+            let [before, now] = vpcs.map(|vpc| vpc.map(|vpc| vpc.main_route_table));
             if before != now {
                 self.subnets.extend(network.subnets_of(*id).map(|subnet| subnet.id));
             }
@@ -132,15 +132,9 @@ impl Work {
         }
     }
 
-    fn add_users_of_nacls(&mut self, both: [&Network; 2]) {
-        let [_, network] = both;
+    fn add_users_of_nacls(&mut self, network: &Network) {
         for id in &self.nacls {
-            let nacls: Vec<_> = both.iter().filter_map(|network| network.nacls.get(id)).collect();
-            self.subnets.extend(nacls.iter().flat_map(|nacl| nacl.associations.iter().map(|association| association.subnet)));
-            let vpc = nacls.first().map(|nacl| nacl.vpc).and_then(|vpc| network.vpcs.get(&vpc));
-            if let Some(vpc) = vpc.filter(|vpc| vpc.default_nacl == *id) {
-                self.subnets.extend(network.subnets_of(vpc.id).map(|subnet| subnet.id));
-            }
+            self.subnets.extend(network.users_of(*id).map(|subnet| subnet.id));
         }
     }
 }

@@ -69,7 +69,6 @@ impl World {
             vpc: id,
             is_default: true,
             entries: everything.map(nacl_entry).to_vec(),
-            associations: Vec::new(),
             tags: Tags::new(),
         });
         let association = TableAssociation { id: self.id(), user: TableUser::Main };
@@ -114,6 +113,7 @@ impl World {
     /// A subnet; the blocks are of either family, as in `"10.0.1.0/24 2001:db8:0:1::/64"`.
     pub fn subnet(&mut self, vpc: VpcId, blocks: &str) -> SubnetId {
         let id = self.id::<SubnetId>();
+        let nacl = NaclAssociation { id: self.id(), nacl: self.network.vpcs.get(&vpc).unwrap().default_nacl };
         let mut ipv4_block = None;
         let mut ipv6_blocks = Vec::new();
         for block in blocks.split_whitespace() {
@@ -127,6 +127,7 @@ impl World {
             owner: owner(),
             vpc,
             zone: Zone::ALL[0],
+            nacl,
             ipv4_block,
             ipv6_blocks,
             default_for_zone: false,
@@ -139,8 +140,6 @@ impl World {
             lni_at_device_index: None,
             tags: Tags::new(),
         });
-        let nacl = self.network.vpcs.get(&vpc).unwrap().default_nacl;
-        self.associate(nacl, id);
         id
     }
 
@@ -179,17 +178,10 @@ impl World {
     pub fn nacl(&mut self, subnet: SubnetId, entries: &[&str]) -> NaclId {
         let id = self.id();
         let vpc = self.network.subnets.get(&subnet).unwrap().vpc;
-        self.add(NetworkAcl {
-            id,
-            owner: owner(),
-            vpc,
-            is_default: false,
-            entries: Vec::new(),
-            associations: Vec::new(),
-            tags: Tags::new(),
-        });
+        self.add(NetworkAcl { id, owner: owner(), vpc, is_default: false, entries: Vec::new(), tags: Tags::new() });
         self.entries(id, entries);
-        self.associate(id, subnet);
+        let association = NaclAssociation { id: self.id(), nacl: id };
+        self.edit::<Subnet>(subnet, |subnet| subnet.nacl = association);
         id
     }
 
@@ -423,15 +415,6 @@ impl World {
         });
         self.rules(id, rules);
         id
-    }
-
-    fn associate(&mut self, nacl: NaclId, subnet: SubnetId) {
-        let id = self.id();
-        let nacls: Vec<NaclId> = self.network.nacls.keys().copied().collect();
-        for nacl in nacls {
-            self.edit::<NetworkAcl>(nacl, |nacl| nacl.associations.retain(|association| association.subnet != subnet));
-        }
-        self.edit::<NetworkAcl>(nacl, |nacl| nacl.associations.push(NaclAssociation { id, subnet }));
     }
 }
 
