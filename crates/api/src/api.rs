@@ -18,7 +18,7 @@ use crate::query::Node;
 use crate::services::{SERVICES, Service};
 use crate::table::Protocol;
 use crate::usage::{self, OperationUsage, Usage};
-use crate::{cbor, json, xml};
+use crate::{cbor, json, rest, xml};
 
 /// The endpoints of all services but S3.
 pub struct Api {
@@ -100,7 +100,7 @@ impl Api {
         let (begun, request_id) = (Instant::now(), request_id());
         let recipient = recipient(request);
         let mut ran =
-            Ran { begun, request_id, service: None, operation: usage::UNKNOWN, outcome: Ok(String::new()), pending: Vec::new() };
+            Ran { begun, request_id, service: None, operation: usage::UNKNOWN, outcome: Ok(Answer::plain(String::new())), pending: Vec::new() };
         match recipient {
             Recipient::S3 => return None,
             Recipient::Other(name) => {
@@ -112,7 +112,10 @@ impl Api {
             Recipient::Service(service) => {
                 let (operation, mut pending) = (Cell::new(usage::UNKNOWN), Vec::new());
                 // A panic in an action is a fault of ours; it costs the one request and not the daemon.
-                let run = AssertUnwindSafe(|| self.run(request, service, &ran.request_id, &operation, &mut pending));
+                let run = AssertUnwindSafe(|| match service.model.protocol {
+                    Protocol::RestXml => self.run_rest(request, service, &ran.request_id, &operation, &mut pending),
+                    _ => self.run(request, service, &ran.request_id, &operation, &mut pending).map(Answer::plain),
+                });
                 let outcome = catch_unwind(run);
                 ran.outcome =
                     outcome.unwrap_or_else(|_| Err(ApiError::internal("the action panicked; the daemon's log says where")));
@@ -126,7 +129,11 @@ impl Api {
         let Ran { begun, request_id, service, operation, outcome, .. } = ran;
         let code = outcome.as_ref().err().map_or(usage::OK, |error| &*error.code);
         self.usage.count(service.map_or(usage::UNKNOWN, |service| service.model.name), operation, code, begun.elapsed());
-        let mut binary = None;
+        let (mut binary, mut location, mut success) = (None, None, 200);
+        let outcome = outcome.map(|answer| {
+            (success, location) = (answer.status, answer.location);
+            answer.body
+        });
         let (status, content_type, body) = match (outcome, service.map(|service| (service, service.model.protocol))) {
             (Ok(body), None) => (200, XML, body),
             (Err(error), None) => match request.header("x-amz-target") {
@@ -139,14 +146,46 @@ impl Api {
                 (status, cbor::CONTENT_TYPE, String::new())
             }
             (Ok(body), Some((_, Protocol::Json))) => (200, JSON, body),
-            (Ok(body), Some(_)) => (200, XML, body),
+            (Ok(body), Some(_)) => (success, XML, body),
             (Err(error), Some((_, Protocol::Json))) => (error.status, JSON, json::error(&error)),
             (Err(error), Some((_, Protocol::Ec2))) => (error.status, XML, xml::ec2_error(&error, &request_id)),
-            (Err(error), Some((service, Protocol::Query))) => {
+            (Err(error), Some((service, Protocol::Query | Protocol::RestXml))) => {
                 (error.status, XML, xml::query_error(service.model.namespace, &error, &request_id))
             }
         };
-        Response { status, content_type, request_id, body, binary }
+        Response { status, content_type, request_id, body, binary, location }
+    }
+
+    /// As [`Self::run`], for a REST service.
+    fn run_rest<'a>(
+        &'a self,
+        request: &Request,
+        service: &Service,
+        request_id: &str,
+        operation: &Cell<&'static str>,
+        pending: &mut Vec<Pending<'a>>,
+    ) -> Result<Answer, ApiError> {
+        let model = service.model;
+        let (route, labels) = rest::route(model, request)?;
+        let action = service.query_action(route.operation);
+        let action = action.ok_or_else(|| ApiError::new("UnknownOperationException", "openvpc doesn't serve this operation"))?;
+        operation.set(action.name);
+        let Admitted { caller, access_key } = self.gate.admit(&self.control, request, model.protocol)?;
+        let parameters = rest::read(model, route, labels, request).map_err(rest::in_rest_words)?;
+        let ctx = Ctx {
+            caller,
+            access_key,
+            dry_run: false,
+            request_id: request_id.to_owned(),
+            control: &self.control,
+            pending: RefCell::default(),
+            host: &*self.host,
+        };
+        let outcome = (action.run)(&ctx, parameters);
+        *pending = ctx.pending.take();
+        let response = outcome.map_err(rest::in_rest_words)?;
+        let body = xml::rest_response(model.namespace, action.name, &*response);
+        Ok(Answer { status: route.status, body, location: response.location().map(str::to_owned) })
     }
 
     /// Runs the operation that a request is for, and notes which one that is, and what its answer has to wait for.
@@ -210,7 +249,7 @@ struct Ran<'a> {
     /// None for one that isn't served.
     service: Option<&'static Service>,
     operation: &'static str,
-    outcome: Result<String, ApiError>,
+    outcome: Result<Answer, ApiError>,
     pending: Vec<Pending<'a>>,
 }
 
@@ -220,6 +259,19 @@ impl Ran<'_> {
         if let Err(error) = settled {
             self.outcome = Err(error.into());
         }
+    }
+}
+
+/// What a call that succeeded answers with.
+struct Answer {
+    status: u16,
+    body: String,
+    location: Option<String>,
+}
+
+impl Answer {
+    fn plain(body: String) -> Self {
+        Self { status: 200, body, location: None }
     }
 }
 
@@ -245,9 +297,9 @@ pub fn recipient(request: &Request) -> Recipient {
     let form = if request.has_form() { Node::parse(&request.body).unwrap_or_default() } else { Node::default() };
     let value = |name: &str| query.value(name).or(form.value(name));
     let Some(action) = value("Action") else { return Recipient::S3 };
-    let versioned = SERVICES
-        .iter()
-        .find(|service| service.model.protocol != Protocol::Json && value("Version") == Some(service.model.version));
+    let versioned = SERVICES.iter().find(|service| {
+        matches!(service.model.protocol, Protocol::Ec2 | Protocol::Query) && value("Version") == Some(service.model.version)
+    });
     let fallback = if STS_OPERATIONS.contains(&action) { "sts" } else { "ec2" };
     versioned.or_else(|| Service::named(fallback)).map_or(Recipient::S3, Recipient::Service)
 }

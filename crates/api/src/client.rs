@@ -84,7 +84,7 @@ fn find(operation: &str) -> Result<(&'static Model, &'static Operation), ClientE
         None => (&["ec2", "sts"], operation),
     };
     let models = services.iter().filter_map(|service| Service::named(service)).map(|service| service.model);
-    let mut models = models.filter(|model| model.protocol != Protocol::Json);
+    let mut models = models.filter(|model| matches!(model.protocol, Protocol::Ec2 | Protocol::Query));
     let found = models.find_map(|model| Some((model, model.operation(name)?)));
     found.ok_or_else(|| ClientError::Operation(operation.into()))
 }
@@ -169,19 +169,25 @@ fn to_json(model: &Model, shape: &Shape, element: &Element) -> Value {
 
 /// An element and what is in it.
 #[derive(Debug, Default)]
-struct Element {
-    name: String,
-    text: String,
-    children: Vec<Element>,
+pub(crate) struct Element {
+    pub name: String,
+    pub text: String,
+    pub children: Vec<Element>,
 }
 
+/// How deep elements may lie in each other.
+const DEPTH: usize = 64;
+
 impl Element {
-    fn parse(text: &str) -> Result<Self, ClientError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ClientError> {
         let wrong = |e: &dyn std::fmt::Display| ClientError::Answer(e.to_string());
         let mut reader = Reader::from_str(text);
         let mut open = vec![Self::default()];
         loop {
             match reader.read_event().map_err(|e| wrong(&e))? {
+                Event::Start(_) if open.len() > DEPTH => {
+                    return Err(ClientError::Answer(format!("elements lie in each other more than {DEPTH} deep")));
+                }
                 Event::Start(tag) => open.push(Self::named(tag.local_name().as_ref())),
                 Event::Empty(tag) => {
                     let element = Self::named(tag.local_name().as_ref());

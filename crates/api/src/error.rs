@@ -82,8 +82,21 @@ fn status_of(code: &str) -> u16 {
         | "InvalidClientTokenId"
         | "ExpiredToken"
         | "AccessDenied" => 403,
-        "NoSuchEntity" => 404,
-        "DeleteConflict" | "EntityAlreadyExists" => 409,
+        "NotAuthorizedException" => 401,
+        "NoSuchEntity"
+        | "NoSuchChange"
+        | "NoSuchCloudWatchLogsLogGroup"
+        | "NoSuchHealthCheck"
+        | "NoSuchHostedZone"
+        | "NoSuchQueryLoggingConfig"
+        | "VPCAssociationAuthorizationNotFound"
+        | "VPCAssociationNotFound" => 404,
+        "DeleteConflict"
+        | "EntityAlreadyExists"
+        | "HealthCheckAlreadyExists"
+        | "HealthCheckVersionMismatch"
+        | "HostedZoneAlreadyExists"
+        | "QueryLoggingConfigAlreadyExists" => 409,
         "DryRunOperation" => 412,
         "RequestEntityTooLarge" => 413,
         "InternalError" | "InternalFailure" => 500,

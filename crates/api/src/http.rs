@@ -43,6 +43,8 @@ pub struct Response {
     pub body: String,
     /// The body of a protocol that isn't text, in the place of the other.
     pub binary: Option<Vec<u8>>,
+    /// The `Location` header.
+    pub location: Option<String>,
 }
 
 impl Response {

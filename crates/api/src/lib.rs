@@ -28,6 +28,7 @@ pub mod page;
 pub mod query;
 #[cfg(test)]
 mod reference_model;
+pub mod rest;
 #[cfg(test)]
 mod round_trip;
 pub mod services;

@@ -74,6 +74,25 @@ impl Node {
         Ok(())
     }
 
+    /// A node with a value.
+    pub(crate) fn leaf(path: &str, value: String) -> Self {
+        Self { path: path.to_owned(), value: Some(value), children: BTreeMap::new() }
+    }
+
+    /// A node with children, whose names are what their paths end with.
+    pub(crate) fn tree(path: &str, children: Vec<Self>) -> Result<Self, ApiError> {
+        let mut node = Self { path: path.to_owned(), ..Self::default() };
+        // What is there but empty is told from what isn't there: a list is made of numbers, and has none.
+        node.value = children.is_empty().then(String::new);
+        for child in children {
+            let name = child.path.rsplit('.').next().unwrap_or_default().to_owned();
+            if let Some(twice) = node.children.insert(name, child) {
+                return Err(ApiError::malformed_query(format!("{} is given more than once.", twice.path)));
+            }
+        }
+        Ok(node)
+    }
+
     /// Takes a top-level parameter's value out of the tree.
     pub fn take_value(&mut self, name: &str) -> Option<String> {
         let node = self.children.get_mut(name)?;

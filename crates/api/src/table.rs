@@ -19,6 +19,8 @@ pub struct Model {
     pub shapes: &'static [Shape],
     /// Operations, in the order of their names.
     pub operations: &'static [Operation],
+    /// Where the operations live, in protocols of REST; in the order of their names.
+    pub routes: &'static [Route],
 }
 
 /// A wire protocol of AWS.
@@ -30,6 +32,25 @@ pub enum Protocol {
     Query,
     /// JSON 1.1.
     Json,
+    /// Methods and paths, with XML in both directions.
+    RestXml,
+}
+
+/// The method and path of an operation, and its members that aren't in the body.
+#[derive(Debug)]
+pub struct Route {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// `GET`, `POST`, …
+    pub method: &'static str,
+    /// The path, with labels such as `{Id}`.
+    pub path: &'static str,
+    /// The status of an answer.
+    pub status: u16,
+    /// Labels of the path, and the members that they are.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// Parameters of the query string, and the members that they are.
+    pub query: &'static [(&'static str, &'static str)],
 }
 
 /// An operation and the numbers of its shapes in [`Model::shapes`].

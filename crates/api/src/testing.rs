@@ -107,6 +107,31 @@ impl Api {
         Err(ApiError { code: text("__type").into(), message: text("message"), status: response.status })
     }
 
+    /// The status and text of the answer to a request to a REST service, made by an account.
+    pub(crate) fn rest(&self, account: &str, service: &str, (method, target): (&str, &str), body: &str) -> (u16, String) {
+        let mut request = signed(account, "us-east-1", service, body);
+        request.method = method.into();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        (request.path, request.query) = (path.into(), query.into());
+        let response = self.answer(&request).unwrap();
+        (response.status, response.body)
+    }
+
+    /// Calls an operation of a REST service with a letter for every part of its path, and nothing else.
+    pub(crate) fn rest_without_parameters(&self, service: &str, operation: &str) -> Result<Value, ApiError> {
+        let model = Service::named(service).expect("a service").model;
+        let route = model.routes.iter().find(|route| route.operation == operation).expect("a route");
+        let parts: Vec<&str> = route.path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect();
+        let (status, body) = self.rest("test", model.signing_name, (route.method, &parts.join("/")), "");
+        if status < 300 {
+            return Ok(Value::Null);
+        }
+        match client::decode("ec2:DeleteVpc", &body) {
+            Err(ClientError::Refused { code, message }) => Err(ApiError { code: code.into(), message, status }),
+            other => panic!("{operation}: {other:?}"),
+        }
+    }
+
     /// [`Self::call`] by an account (`111111111111`) in a region (`us-east-1`).
     pub(crate) fn call_as(
         &self,

@@ -14,6 +14,11 @@ use crate::error::ApiError;
 pub trait WriteXml {
     /// Writes what stands between the element's tags.
     fn write_xml(&self, w: &mut XmlWriter);
+
+    /// What the `Location` header of an answer says, in protocols of REST.
+    fn location(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Builds the text of an answer.
@@ -41,6 +46,13 @@ impl XmlWriter {
             self.element(item, value);
         }
         let _ = write!(self.out, "</{name}>");
+    }
+
+    /// A list that may be absent: nothing is written for an empty one.
+    pub fn filled_list<T: WriteXml>(&mut self, name: &str, item: &str, values: &[T]) {
+        if !values.is_empty() {
+            self.list(name, item, values);
+        }
     }
 
     /// A map: always written, as a list of entries.
@@ -124,6 +136,15 @@ pub fn query_response(namespace: &str, action: &str, request_id: &str, response:
     let _ = write!(w.out, "</{action}Result><ResponseMetadata>");
     w.element("RequestId", request_id);
     let _ = write!(w.out, "</ResponseMetadata></{action}Response>");
+    w.out
+}
+
+/// The answer of a REST service to a call that succeeded.
+pub fn rest_response(namespace: &str, action: &str, response: &dyn WriteXml) -> String {
+    let mut w = XmlWriter::document();
+    let _ = write!(w.out, "<{action}Response xmlns=\"{namespace}\">");
+    response.write_xml(&mut w);
+    let _ = write!(w.out, "</{action}Response>");
     w.out
 }
 

@@ -23,6 +23,7 @@ PROTOCOLS = {
     "elbv2": "query",
     "iam": "query",
     "logs": "json",
+    "route53": "rest-xml",
     "ssm": "json",
     "sts": "query",
 }
@@ -48,16 +49,27 @@ def full(shape):
     return SCALARS[shape.type_name]
 
 
-def empty(shape):
+def empty(shape, protocol):
     kinds = {"list": [], "map": {}}
-    return {name: kinds[member.type_name] for name, member in shape.members.items() if member.type_name in kinds}
+    written = shape.required_members if protocol == "rest-xml" else shape.members
+    return {name: kinds[shape.members[name].type_name] for name in written if shape.members[name].type_name in kinds}
+
+
+def as_text(request, protocol):
+    body = request["body"]
+    body = body.decode() if isinstance(body, bytes) else urlencode(body)
+    if protocol != "rest-xml":
+        return body
+    query = urlencode(request["query_string"])
+    return json.dumps({"method": request["method"], "path": request["url_path"], "query": query, "body": body})
 
 
 def load(service):
     model = json.loads((MODELS / f"{service}.json").read_text())
     model["metadata"].update(protocol=PROTOCOLS[service], signatureVersion="v4", jsonVersion="1.1")
     for name, operation in model["operations"].items():
-        operation.update(name=name, http={"method": "POST", "requestUri": "/"})
+        operation.setdefault("http", {"method": "POST", "requestUri": "/"})
+        operation.update(name=name)
     return ServiceModel(model, service)
 
 
@@ -68,8 +80,9 @@ def main():
         case = json.loads(line)
         operation = models[case["service"]].operation_model(case["operation"])
         protocol = PROTOCOLS[case["service"]]
-        for kind, expected in (("full", full), ("empty", empty)):
-            response = {"body": case[kind].encode(), "headers": {}, "status_code": 200}
+        for kind, expected in (("full", full), ("empty", lambda shape: empty(shape, protocol))):
+            headers = {"Location": SCALARS["string"]} if kind == "full" else {}
+            response = {"body": case[kind].encode(), "headers": headers, "status_code": 200}
             parsed = create_parser(protocol).parse(response, operation.output_shape)
             parsed.pop("ResponseMetadata", None)
             wanted = expected(operation.output_shape) if operation.output_shape else {}
@@ -78,9 +91,7 @@ def main():
                 print(f"{operation.name}, {kind}: expected {wanted}\n  got {parsed}", file=sys.stderr)
         parameters = full(operation.input_shape) if operation.input_shape else {}
         request = create_serializer(protocol, include_validation=False).serialize_to_request(parameters, operation)
-        body = request["body"]
-        text = body.decode() if isinstance(body, bytes) else urlencode(body)
-        requests[f"{case['service']}:{operation.name}"] = text
+        requests[f"{case['service']}:{operation.name}"] = as_text(request, protocol)
     json.dump(requests, sys.stdout)
     sys.exit(1 if failures else 0)
 

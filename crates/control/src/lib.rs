@@ -43,6 +43,7 @@ pub mod public_access;
 mod quotas;
 pub mod regions;
 pub mod retention;
+pub mod route53;
 pub mod routes;
 pub mod security_groups;
 pub mod sessions;

@@ -149,6 +149,16 @@ quotas! {
     parameters = "parameters", 10_000;
     /// Network Access Scopes per region.
     access_scopes = "network-access-scopes", 1000;
+    /// Hosted zones per account.
+    hosted_zones = "hosted-zones", 500;
+    /// VPCs per private hosted zone.
+    vpcs_per_hosted_zone = "vpcs-per-hosted-zone", 300;
+    /// Record sets per hosted zone.
+    records_per_hosted_zone = "records-per-hosted-zone", 10_000;
+    /// Health checks of Route 53 per account.
+    health_checks = "health-checks", 200;
+    /// Reusable delegation sets per account.
+    delegation_sets = "reusable-delegation-sets", 100;
     /// Roles per account.
     roles = "roles", 1000;
     /// Customer managed policies per account.

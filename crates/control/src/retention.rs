@@ -3,7 +3,8 @@
 use openvpc_model::UnixMillis;
 
 use crate::{
-    Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, public_access, transit_gateways,
+    Tx, access_keys, client_vpn, endpoints, idempotency, instances, nat_gateways, peerings, public_access, route53,
+    transit_gateways,
 };
 use crate::{customer_gateways, direct_connect, vpn_connections, vpn_gateways};
 
@@ -17,6 +18,7 @@ pub fn prune(tx: &mut Tx) {
     nat_gateways::prune(tx);
     peerings::prune(tx);
     public_access::prune(tx);
+    route53::prune(tx);
     transit_gateways::prune(tx);
     customer_gateways::prune(tx);
     direct_connect::prune(tx);

@@ -14,9 +14,11 @@ pub mod cidr_reservation;
 pub mod client_vpn;
 pub mod direct_connect;
 pub mod dns;
+pub mod domain_name;
 pub mod endpoint;
 pub mod flow_log;
 pub mod gateway;
+pub mod hosted_zone;
 pub mod iam;
 pub mod idempotency;
 pub mod ids;
@@ -37,6 +39,7 @@ pub mod parameter;
 pub mod peering;
 pub mod prefix_list;
 pub mod public_access;
+pub mod record_data;
 pub mod route;
 pub mod rules;
 pub mod secret;
@@ -66,12 +69,16 @@ pub use direct_connect::{
     DirectConnectAssociation, DirectConnectConnection, DirectConnectGateway, DirectConnectProposal, FailoverTest, Lag,
     VirtualInterface,
 };
+pub use domain_name::DomainName;
 pub use endpoint::{
     Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointInterface, EndpointPermission, EndpointService,
     EndpointType, NotificationSubject, ServicePrivateDns, ServiceReference, VpcEndpoint,
 };
 pub use flow_log::{FileFormat, FlowLog, FlowLogDestination, FlowLogTarget, TrafficType};
 pub use gateway::{CarrierGateway, EgressOnlyGateway, InternetGateway};
+pub use hosted_zone::{
+    DelegationSet, DnsChange, DnsHealthCheck, HostedZone, QueryLoggingConfig, RecordKey, RecordSet, RecordType,
+};
 pub use iam::{IamName, InstanceProfile, ManagedPolicy, PolicyVersion, Role};
 pub use idempotency::{ClientToken, ClientTokenKey};
 pub use ids::*;
@@ -91,6 +98,7 @@ pub use owner::{AccountId, Owner, Region};
 pub use parameter::Parameter;
 pub use peering::{Peering, PeeringSide, PeeringState};
 pub use prefix_list::{AddressFamily, AwsPrefixList, PrefixList, PrefixListEntry, PrefixListState, PrefixListVersion};
+pub use record_data::RecordData;
 pub use route::{Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget, TableAssociation};
 pub use rules::{IcmpMatch, PortRange, Protocol, RulePorts};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};

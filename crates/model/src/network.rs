@@ -25,6 +25,7 @@ use crate::{
     EndpointServiceId, Listener, LoadBalancer, TargetGroup, VpcEndpoint, VpcEndpointId,
 };
 use crate::{CustomerGateway, CustomerGatewayId, VpnConnection, VpnConnectionId, VpnGateway, VpnGatewayId};
+use crate::{DelegationSet, DnsChange, DnsHealthCheck, HostedZone, QueryLoggingConfig, RecordKey, RecordSet};
 use crate::{
     DhcpOptions, DhcpOptionsId, EniId, FlowLog, FlowLogId, InsightsAnalysis, InsightsAnalysisId, InsightsPath, InsightsPathId,
     Instance, InstanceId, InternetGateway, InternetGatewayId, NaclId, NetworkAcl, NetworkInterface, Owner, PrefixList,
@@ -279,6 +280,18 @@ network! {
         "direct-connect-proposal", |r| r.id, r.owner, |k| k.to_string();
     /// Failover tests of virtual interfaces.
     failover_tests: FailoverTest[FailoverTestId] = "direct-connect-failover-test", |r| r.id, r.owner, |k| k.to_string();
+    /// Hosted zones of Route 53.
+    hosted_zones: HostedZone[String] = "hosted-zone", |r| r.id.clone(), r.owner, |k| k.clone(), crate::hosted_zone::anchors;
+    /// Records of hosted zones.
+    record_sets: RecordSet[RecordKey] = "hosted-zone-record-set", |r| r.key(), r.owner, |k| k.to_string();
+    /// Health checks of Route 53.
+    dns_health_checks: DnsHealthCheck[String] = "dns-health-check", |r| r.id.clone(), r.owner, |k| k.clone();
+    /// Reusable delegation sets.
+    delegation_sets: DelegationSet[String] = "delegation-set", |r| r.id.clone(), r.owner, |k| k.clone();
+    /// Changes of Route 53 of the last days.
+    dns_changes: DnsChange[String] = "dns-change", |r| r.id.clone(), r.owner, |k| k.clone();
+    /// Which public zones' questions are to be logged.
+    query_logging_configs: QueryLoggingConfig[String] = "query-logging-config", |r| r.id.clone(), r.owner, |k| k.clone();
     /// Roles of IAM.
     roles: Role[IamName] = "role", |r| IamName::new(r.owner.account, &r.name), r.owner, |k| k.to_string();
     /// Managed policies of IAM.

@@ -64,6 +64,8 @@ pub enum Anchor {
     Prefix(IpNet),
     /// The route tables with a route, and the security groups with a rule, for that prefix list.
     PrefixList(PrefixListId),
+    /// Hosted zones whose name has that [hash](crate::DomainName::hash64).
+    Domain(u64),
 }
 
 /// Numbers the states of all tables of the process; 0 is for the empty ones.

@@ -37,7 +37,7 @@ pub fn shapes(service: &Service) -> Result<String, String> {
     let mut out = String::from(HEADER);
     out.push_str(match protocol {
         Protocol::Json => JSON_USES,
-        Protocol::Ec2 | Protocol::Query => QUERY_USES,
+        Protocol::Ec2 | Protocol::Query | Protocol::RestXml => QUERY_USES,
     });
     for (name, shape) in service.shapes.iter().filter(|(_, shape)| shape.is_structure()) {
         refuse_cycle(service, name, &mut Vec::new())?;
@@ -48,12 +48,15 @@ pub fn shapes(service: &Service) -> Result<String, String> {
             }
             continue;
         }
+        let rest = protocol == Protocol::RestXml;
         if requests.contains(name) {
-            from_query(&mut out, name, shape);
-            paged(&mut out, service, name, shape)?;
+            from_query(&mut out, name, shape, rest);
+            if !rest {
+                paged(&mut out, service, name, shape)?;
+            }
         }
         if responses.contains(name) {
-            write_xml(&mut out, service, name, shape)?;
+            write_xml(&mut out, service, name, shape, rest)?;
         }
     }
     Ok(out)
@@ -66,7 +69,7 @@ const JSON_USES: &str = "#[allow(unused_imports, reason = \"not every service ha
 pub fn operations(service: &Service) -> Result<String, String> {
     let (no_request, no_response) = match service.protocol()? {
         Protocol::Ec2 => ("crate::query::Empty", "crate::xml::Done"),
-        Protocol::Query => ("crate::query::Empty", "crate::xml::Nothing"),
+        Protocol::Query | Protocol::RestXml => ("crate::query::Empty", "crate::xml::Nothing"),
         Protocol::Json => ("crate::json::Empty", "crate::json::Empty"),
     };
     let mut out = String::from(HEADER);
@@ -86,6 +89,7 @@ pub fn operations(service: &Service) -> Result<String, String> {
 pub fn samples(service_name: &str, service: &Service) -> Result<String, String> {
     let make = match service.protocol()? {
         Protocol::Json => "json",
+        Protocol::RestXml => "rest",
         Protocol::Ec2 | Protocol::Query => "of",
     };
     let mut out = String::from(HEADER);
@@ -134,7 +138,8 @@ fn json_request(out: &mut String, name: &str, shape: &Shape) {
     );
 }
 
-fn from_query(out: &mut String, name: &str, shape: &Shape) {
+/// In a REST protocol the tree is made of the members' own names, wherever they were found.
+fn from_query(out: &mut String, name: &str, shape: &Shape, rest: bool) {
     let _ = write!(
         out,
         "\nimpl FromQuery for {name} {{\n    fn from_query(node: Node) -> Result<Self, ApiError> {{\n        let {}members = node.members()?;\n        let shape = Self {{",
@@ -142,16 +147,21 @@ fn from_query(out: &mut String, name: &str, shape: &Shape) {
     );
     for (member, reference) in &shape.members.0 {
         let take = if shape.required.contains(member) { "take_required" } else { "take" };
-        let _ = write!(out, "\n            {}: members.{take}(\"{}\")?,", field_name(member), query_name(member, reference));
+        let on_the_wire = if rest { member.clone() } else { query_name(member, reference) };
+        let _ = write!(out, "\n            {}: members.{take}(\"{on_the_wire}\")?,", field_name(member));
     }
     out.push_str(if shape.members.0.is_empty() { "};\n" } else { "\n        };\n" });
     out.push_str("        members.finish(shape)\n    }\n}\n");
 }
 
-fn write_xml(out: &mut String, service: &Service, name: &str, shape: &Shape) -> Result<(), String> {
-    let writer = if shape.members.0.is_empty() { "_w" } else { "w" };
+/// Lists that Route 53 writes also when they may be left out and are empty.
+const WRITTEN_EMPTY: [(&str, &str); 1] = [("ResourceTagSet", "Tags")];
+
+fn write_xml(out: &mut String, service: &Service, name: &str, shape: &Shape, rest: bool) -> Result<(), String> {
+    let in_body = |reference: &Reference| reference.location.is_none();
+    let writer = if shape.members.0.iter().any(|(_, reference)| in_body(reference)) { "w" } else { "_w" };
     let _ = write!(out, "\nimpl WriteXml for {name} {{\n    fn write_xml(&self, {writer}: &mut XmlWriter) {{");
-    for (member, reference) in &shape.members.0 {
+    for (member, reference) in shape.members.0.iter().filter(|(_, reference)| in_body(reference)) {
         let (element, field) = (xml_name(member, reference), field_name(member));
         let target = service.shape(&reference.shape)?;
         if target.flattened == Some(true) || reference.flattened == Some(true) {
@@ -161,12 +171,22 @@ fn write_xml(out: &mut String, service: &Service, name: &str, shape: &Shape) -> 
             _ if target.kind == "map" => write!(out, "\n        w.map(\"{element}\", &self.{field});"),
             Some(item) => {
                 let item = item.location_name.as_deref().unwrap_or("member");
-                write!(out, "\n        w.list(\"{element}\", \"{item}\", &self.{field});")
+                let optional = rest && !shape.required.contains(member) && !WRITTEN_EMPTY.contains(&(name, member));
+                let write = if optional { "filled_list" } else { "list" };
+                write!(out, "\n        w.{write}(\"{element}\", \"{item}\", &self.{field});")
             }
             None => write!(out, "\n        w.member(\"{element}\", &self.{field});"),
         };
     }
-    out.push_str(if shape.members.0.is_empty() { "}\n}\n" } else { "\n    }\n}\n" });
+    out.push_str(if writer == "_w" { "}\n" } else { "\n    }\n" });
+    for (member, reference) in shape.members.0.iter().filter(|(_, reference)| !in_body(reference)) {
+        if reference.location_name.as_deref() != Some("Location") {
+            return Err(format!("{name}.{member}: of the headers of an answer only Location is known"));
+        }
+        let field = field_name(member);
+        let _ = write!(out, "\n    fn location(&self) -> Option<&str> {{\n        self.{field}.as_deref()\n    }}\n");
+    }
+    out.push_str("}\n");
     Ok(())
 }
 

@@ -24,6 +24,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("elbv2", "Elastic Load Balancing v2"),
     ("iam", "IAM"),
     ("logs", "CloudWatch Logs"),
+    ("route53", "Route 53"),
     ("ssm", "SSM"),
     ("sts", "STS"),
 ];

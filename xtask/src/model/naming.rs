@@ -23,7 +23,7 @@ pub fn xml_name(member: &str, reference: &Reference) -> String {
 /// `Ipv6CidrBlockAssociationSet` as `ipv6_cidr_block_association_set`; a run of capitals is one word.
 pub fn field_name(member: &str) -> String {
     // Units are one word, though written in mixed case.
-    let letters: Vec<char> = member.replace("MiB", "Mib").replace("GiB", "Gib").chars().collect();
+    let letters: Vec<char> = member.replace("MiB", "Mib").replace("GiB", "Gib").replace("VPCs", "Vpcs").chars().collect();
     let mut name = String::new();
     for (i, letter) in letters.iter().enumerate() {
         let after_lower = i > 0 && !letters[i - 1].is_uppercase();

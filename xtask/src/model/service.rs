@@ -36,10 +36,29 @@ pub struct Metadata {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
+    /// Where it lives, in protocols that say so by method and path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Reference>,
+}
+
+/// The method and path of an operation, and the status of its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Http {
+    pub method: String,
+    pub request_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_code: Option<u16>,
+}
+
+/// A namespace of XML.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Namespace {
+    pub uri: String,
 }
 
 /// A use of a shape, with the names it goes by on the wire.
@@ -55,6 +74,11 @@ pub struct Reference {
     pub flattened: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_wrapper: Option<String>,
+    /// `uri`, `querystring` or `header`, for what isn't in the body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xml_namespace: Option<Namespace>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,6 +114,7 @@ pub enum Protocol {
     Ec2,
     Query,
     Json,
+    RestXml,
 }
 
 impl Service {
@@ -100,11 +125,13 @@ impl Service {
 
     /// Only the listed operations and the shapes they reach.
     pub fn trimmed(&self, names: &[String]) -> Result<Self, String> {
+        let by_path = self.protocol()? == Protocol::RestXml;
         let mut operations = BTreeMap::new();
         for name in names {
             let operation =
                 self.operations.get(name).ok_or_else(|| format!("{} has no operation {name}", self.metadata.service_id))?;
-            operations.insert(name.clone(), operation.clone());
+            let http = operation.http.clone().filter(|_| by_path);
+            operations.insert(name.clone(), Operation { http, ..operation.clone() });
         }
         let mut reached = BTreeSet::new();
         for operation in operations.values() {
@@ -138,7 +165,8 @@ impl Service {
             () if speaks("ec2") => Ok(Protocol::Ec2),
             () if speaks("query") => Ok(Protocol::Query),
             () if speaks("json") => Ok(Protocol::Json),
-            () => Err(format!("{} speaks none of ec2, query and json", self.metadata.service_id)),
+            () if speaks("rest-xml") => Ok(Protocol::RestXml),
+            () => Err(format!("{} speaks none of ec2, query, json and rest-xml", self.metadata.service_id)),
         }
     }
 

@@ -140,7 +140,7 @@ fn refuse(protocol: Protocol, refusal: Refusal) -> ApiError {
     };
     let code = match protocol {
         Protocol::Ec2 => ec2,
-        Protocol::Query => query,
+        Protocol::Query | Protocol::RestXml => query,
         Protocol::Json => json,
     };
     ApiError::new(code, message)

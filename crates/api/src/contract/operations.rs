@@ -87,6 +87,7 @@ fn an_operation_without_parameters_answers_or_says_what_is_missing() {
         let api = api();
         let outcome = match Service::named(service).unwrap().model.protocol {
             Protocol::Json => api.json(service, name, &json!({})),
+            Protocol::RestXml => api.rest_without_parameters(service, name),
             Protocol::Ec2 | Protocol::Query => api.call(line, &[]),
         };
         if let Err(error) = outcome {

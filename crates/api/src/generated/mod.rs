@@ -8,5 +8,6 @@ pub mod ec2;
 pub mod elbv2;
 pub mod iam;
 pub mod logs;
+pub mod route53;
 pub mod ssm;
 pub mod sts;

@@ -11,6 +11,7 @@ mod elbv2;
 mod iam;
 mod list;
 mod logs;
+mod route53;
 mod ssm;
 mod sts;
 
@@ -85,6 +86,12 @@ pub static SERVICES: &[Service] = &[
         oldest_version: "2014-03-28",
         validation_error: "InvalidParameterException",
         actions: Actions::Json(logs::ACTIONS),
+    },
+    Service {
+        model: &generated::route53::table::MODEL,
+        oldest_version: "2013-04-01",
+        validation_error: "InvalidInput",
+        actions: Actions::Query(&[route53::ACTIONS]),
     },
     Service {
         model: &generated::ssm::table::MODEL,

@@ -166,11 +166,15 @@ fn aws_response(answer: http::Response) -> Response {
         ("x-amz-request-id", request_id),
         ("server", HeaderValue::from_static("openvpc")),
     ];
+    let location = answer.location.as_deref().and_then(|location| HeaderValue::from_str(location).ok());
     let in_cbor = answer.content_type == cbor::CONTENT_TYPE;
     let mut response = (status, headers, answer.into_bytes()).into_response();
     if in_cbor {
         // Smithy's clients take an answer for broken without it.
         response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    }
+    if let Some(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }

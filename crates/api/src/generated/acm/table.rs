@@ -10,6 +10,7 @@ pub static MODEL: Model = Model {
     target_prefix: "CertificateManager",
     shapes: SHAPES,
     operations: OPERATIONS,
+    routes: &[],
 };
 
 static SHAPES: &[Shape] = &[

@@ -10,6 +10,7 @@ pub static MODEL: Model = Model {
     target_prefix: "Logs_20140328",
     shapes: SHAPES,
     operations: OPERATIONS,
+    routes: &[],
 };
 
 static SHAPES: &[Shape] = &[

@@ -10,6 +10,7 @@ pub static MODEL: Model = Model {
     target_prefix: "AmazonSSM",
     shapes: SHAPES,
     operations: OPERATIONS,
+    routes: &[],
 };
 
 static SHAPES: &[Shape] = &[
