@@ -108,6 +108,7 @@ pub fn create(tx: &mut Tx, request: &CreateHostedZone) -> Result<(Arc<HostedZone
         authorized: Vec::new(),
         delegation_set: request.delegation_set.clone(),
         name_servers,
+        created_at: tx.now(),
         tags: Tags::new(),
     };
     for set in first_records(&zone) {

@@ -28,6 +28,8 @@ pub struct HostedZone {
     pub delegation_set: Option<String>,
     /// Its four name servers, without the dot at the end.
     pub name_servers: Vec<String>,
+    /// When it was made.
+    pub created_at: UnixMillis,
     /// Tags.
     pub tags: Tags,
 }
