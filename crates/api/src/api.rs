@@ -99,8 +99,14 @@ impl Api {
     fn begin(&self, request: &Request) -> Option<Ran<'_>> {
         let (begun, request_id) = (Instant::now(), request_id());
         let recipient = recipient(request);
-        let mut ran =
-            Ran { begun, request_id, service: None, operation: usage::UNKNOWN, outcome: Ok(Answer::plain(String::new())), pending: Vec::new() };
+        let mut ran = Ran {
+            begun,
+            request_id,
+            service: None,
+            operation: usage::UNKNOWN,
+            outcome: Ok(Answer::plain(String::new())),
+            pending: Vec::new(),
+        };
         match recipient {
             Recipient::S3 => return None,
             Recipient::Other(name) => {
