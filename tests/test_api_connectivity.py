@@ -226,8 +226,9 @@ def test_status_names_what_is_kept_without_packets(start):
     daemon = start("--datapath", "none")
     ec2 = daemon.client()
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)["Vpc"]["VpcId"]
+    ec2.create_egress_only_internet_gateway(VpcId=vpc)
     assert json.loads(daemon.run("status", "--json").stdout)["not_forwarded"] == []
-    gateway = ec2.create_egress_only_internet_gateway(VpcId=vpc)["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
+    gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
     [kind] = json.loads(daemon.run("status", "--json").stdout)["not_forwarded"]
-    assert kind == {"kind": "egress-only internet gateways", "ids": [gateway]}
-    assert f"no packets yet: egress-only internet gateways {gateway}" in daemon.run("status").stdout
+    assert kind == {"kind": "transit gateways", "ids": [gateway]}
+    assert f"no packets yet: transit gateways {gateway}" in daemon.run("status").stdout

@@ -284,10 +284,19 @@ INLINE int translate(struct __sk_buff *skb, struct slot *slot, struct packet *pa
 	return 1;
 }
 
+/* A port of TCP or UDP, or the identifier of an echo, which stands for one. */
 INLINE int translate_port(struct __sk_buff *skb, struct packet *packet, __u32 offset, __be16 new)
 {
-	__u32 at = packet->upper + (packet->protocol == IPPROTO_TCP ? 16 : 6);
-	__u64 flags = packet->protocol == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+	__u32 at = packet->upper + 6;
+	__u64 flags = 0;
+	if (packet->protocol == IPPROTO_TCP) {
+		at = packet->upper + 16;
+	} else if (packet->protocol == IPPROTO_UDP) {
+		flags = BPF_F_MARK_MANGLED_0;
+	} else {
+		at = packet->upper + 2;
+		offset = 4;
+	}
 	__be16 *place = (void *)(long)skb->data + ETH_HLEN + sizeof(struct iphdr) + offset;
 	if ((void *)(place + 1) > (void *)(long)skb->data_end)
 		return 0;

@@ -4,7 +4,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT 2
+#define LAYOUT 3
 
 /* A flow in one direction, as it enters. Zero where a protocol has no ports; type and identifier for ICMP. */
 struct flow4 {
@@ -74,7 +74,8 @@ struct connection {
 	__u8 ends[2];    /* END_... of originator and responder */
 	__u8 asking;     /* UDP: the last packet was the originator's */
 	__u8 exchanges;  /* UDP: answers that followed a request; 2 stands for more */
-	__u8 tracked_at; /* where the first direction leaves an interface 1, where it comes to one 2; for the next daemon */
+	__u8 tracked_at; /* where the first direction leaves an interface 1, where it comes to one 2, at a gateway 4;
+	                    for the next daemon */
 	__u32 finished[2]; /* the number that acknowledges an end's FIN */
 };
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use openvpc_model::{AccountId, Direction, EniId, InstanceId, NetworkInterface, Region, SubnetId, TrafficType, VpcId};
 
+use openvpc_pipeline::verdict::RejectReason;
+
 use crate::field::Field;
 use crate::format::Format;
 use crate::service_prefixes::ServicePrefixes;
@@ -51,6 +53,8 @@ pub struct Flow {
     pub destination_port: u16,
     /// IANA protocol number.
     pub protocol: u8,
+    /// Who refused it, where that isn't a security group or network ACL.
+    pub reason: Option<RejectReason>,
 }
 
 /// The sums of a flow over an interval.
@@ -85,6 +89,8 @@ pub struct Interface {
     pub instance: Option<InstanceId>,
     /// The address that stands for the interface in `srcaddr` and `dstaddr`.
     pub primary_ipv4: Option<Ipv4Addr>,
+    /// What a service made it for, as the field `interface-type` says it.
+    pub kind: Option<&'static str>,
 }
 
 impl Record {
@@ -136,7 +142,12 @@ impl Record {
             Field::Dstport => Value::Number(flow.destination_port.into()),
             Field::Protocol => Value::Number(flow.protocol.into()),
             Field::Packets => Value::Number(totals.packets),
+            // AWS counts no bytes of what Block Public Access refuses.
+            Field::Bytes if flow.reason == Some(RejectReason::BlockPublicAccess) => return None,
             Field::Bytes => Value::Number(totals.bytes),
+            Field::RejectReason => match flow.reason? {
+                RejectReason::BlockPublicAccess => Value::Text("BPA"),
+            },
             Field::Action => Value::Text(if flow.accepted { "ACCEPT" } else { "REJECT" }),
             Field::TcpFlags => Value::Number(totals.tcp_flags.into()),
             Field::Type => Value::Text(if flow.source.is_ipv4() { "IPv4" } else { "IPv6" }),
@@ -176,6 +187,7 @@ impl Interface {
             subnet: eni.subnet,
             instance: eni.attachment.as_ref().filter(|_| !eni.requester_managed).map(|a| a.instance),
             primary_ipv4: eni.primary_ipv4(),
+            kind: (eni.interface_type == "natGateway").then_some("nat_gateway"),
         }
     }
 
@@ -188,6 +200,7 @@ impl Interface {
             Field::InstanceId => Value::Instance(self.instance?),
             Field::Region => Value::Text(self.region.as_str()),
             Field::AzId => Value::Text(&self.zone_id),
+            Field::InterfaceType => Value::Text(self.kind?),
             _ => return None,
         };
         Some(value)

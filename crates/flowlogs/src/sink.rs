@@ -22,6 +22,7 @@ impl FlowSink for FlowLogs {
             source_port,
             destination_port,
             protocol: leg.protocol,
+            reason: leg.reason,
         };
         let totals = Totals {
             packets: counts.packets,

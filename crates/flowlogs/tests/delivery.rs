@@ -44,6 +44,7 @@ impl Lab {
             source_port: 40_000,
             destination_port: port,
             protocol: 6,
+            reason: None,
         };
         let counts = Totals { packets: 1, bytes, ..Totals::default() };
         self.flow_logs.count(0, || Some(id(WEB)), flow, counts, self.now);

@@ -115,6 +115,7 @@ impl Given {
                 source_port: 1,
                 destination_port: 1,
                 protocol: 6,
+                reason: None,
             };
         }
         let address = |packet: &str, plain: &str| self.0.get(packet).unwrap_or(&self.0[plain]).parse().unwrap();
@@ -132,6 +133,7 @@ impl Given {
             source_port: self.number("srcport") as u16,
             destination_port: self.number("dstport") as u16,
             protocol: self.number("protocol") as u8,
+            reason: None,
         }
     }
 }

@@ -61,6 +61,7 @@ fn flow(port: u16, accepted: bool) -> Flow {
         source_port: 40_000,
         destination_port: port,
         protocol: 6,
+        reason: None,
     }
 }
 

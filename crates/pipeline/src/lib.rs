@@ -11,6 +11,7 @@ pub mod client_vpn;
 mod compile;
 mod flow;
 pub mod matching;
+mod restore;
 mod stages;
 mod step;
 #[cfg(any(test, feature = "testing"))]
@@ -21,8 +22,12 @@ pub mod verdict;
 mod walk;
 pub mod wire;
 
-pub use compile::{EniEntry, EniIndex, MTU, NextHop, Tables, compile};
-pub use flow::{ALLOWANCE, Connection, End, Exchanges, FlowKey, FlowState, Phase, Progress, Tracking};
+pub use compile::{EniEntry, EniIndex, GatewayIndex, MTU, NextHop, Tables, compile};
+pub use flow::{
+    ALLOWANCE, CONNECTIONS, Connection, End, Exchanges, FlowKey, FlowState, GatewayCounters, MappingKey, NAT_IDLE, Passed, Phase, Progress,
+    Tracking,
+};
+pub use restore::restore_mapping;
 pub use stages::internet_gateway::MTU as INTERNET_GATEWAY_MTU;
 pub use stages::services::{RESOLVER_IN_VPC, SERVICE_ALLOWANCE, masked, unmasked};
 pub use step::{Ingress, preview, step};

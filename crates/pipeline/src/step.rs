@@ -4,7 +4,7 @@ use crate::compile::{EniIndex, NextHop, Tables};
 use crate::flow::{DatagramKey, FlowState};
 use crate::time::Nanos;
 use crate::trace::{NoTrace, Tracer};
-use crate::verdict::Verdict;
+use crate::verdict::{Drop, Outcome, ResourceId, Verdict};
 use crate::walk::Walk;
 use crate::wire::PacketHeader;
 
@@ -28,6 +28,27 @@ pub enum Ingress {
 ///
 /// An appliance ends the walk: the packet is delivered to it, and what it sends on is another packet.
 pub fn step<T: Tracer>(
+    tables: &Tables,
+    state: &mut FlowState,
+    ingress: Ingress,
+    packet: &PacketHeader,
+    now: Nanos,
+    tracer: &mut T,
+) -> Verdict {
+    let verdict = judge(tables, state, ingress, packet, now, tracer);
+    if let Some(through) = &verdict.basis.through {
+        let delivered = matches!(verdict.outcome, Outcome::Deliver(_));
+        state.count_through(through, packet.size.segments.into(), packet.size.wire_bytes, delivered);
+    }
+    if let Outcome::Drop(Drop { resource: resource @ ResourceId::NatGateway(_), .. }) = verdict.outcome
+        && let Some(gateway) = tables.gateway_index(resource)
+    {
+        state.count_dropped(gateway, packet.size.segments.into());
+    }
+    verdict
+}
+
+fn judge<T: Tracer>(
     tables: &Tables,
     state: &mut FlowState,
     ingress: Ingress,

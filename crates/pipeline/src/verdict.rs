@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use openvpc_model::nacl::Direction;
 use openvpc_model::{
-    EniId, InstanceId, InternetGatewayId, NaclId, RouteDestination, RouteTableId, SecurityGroupId, SecurityGroupRuleId, Service,
-    SubnetId, UnixMillis, VpcId,
+    EgressOnlyGatewayId, EniId, InstanceId, InternetGatewayId, NaclId, NatGatewayId, RouteDestination, RouteTableId,
+    SecurityGroupId, SecurityGroupRuleId, Service, SubnetId, UnixMillis, VpcId,
 };
 
 use crate::compile::{EniIndex, Tables};
-use crate::flow::FlowKey;
+use crate::flow::{FlowKey, MappingKey};
 use crate::wire::{Rewrite, Transport};
 
 /// The answer for one packet.
@@ -42,6 +42,17 @@ pub struct Basis {
     pub vpcs: [Option<u32>; 2],
     /// Whether it was asked who has a public address.
     pub internet: bool,
+    /// The gateway on the way that remembers the packet's flow.
+    pub through: Option<Through>,
+}
+
+/// A packet's way through a gateway that remembers flows: a NAT gateway or an egress-only internet gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// The gateway and the flow.
+    pub mapping: MappingKey,
+    /// Egress from the inside outwards, ingress for what comes back.
+    pub direction: Direction,
 }
 
 /// Deliver or drop.
@@ -87,8 +98,17 @@ pub struct Drop {
     pub code: Code,
     /// Towards the interface or away from it, where that has a meaning.
     pub direction: Option<Direction>,
-    /// The ICMP error that goes back to the sender, if any.
-    pub reply: Option<IcmpError>,
+    /// What goes back to the sender, if anything.
+    pub reply: Option<Reply>,
+}
+
+/// What goes back to the sender of a packet that was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// An ICMP error.
+    Icmp(IcmpError),
+    /// A TCP segment that breaks the connection off, as if the other end had sent it.
+    TcpReset,
 }
 
 /// An ICMP error that the router or a gateway sends back to where the packet came from.
@@ -116,11 +136,13 @@ pub enum IcmpErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum ResourceId {
+    EgressOnlyGateway(EgressOnlyGatewayId),
     Eni(EniId),
     Instance(InstanceId),
     Internet,
     InternetGateway(InternetGatewayId),
     Nacl(NaclId),
+    NatGateway(NatGatewayId),
     RouteTable(RouteTableId),
     SecurityGroup(SecurityGroupId),
     Service(Service),
@@ -132,11 +154,13 @@ impl ResourceId {
     /// The kind in plain words, as shown to people: `security group`, `network ACL`, …
     pub fn component(self) -> &'static str {
         match self {
+            Self::EgressOnlyGateway(_) => "egress-only internet gateway",
             Self::Eni(_) => "network interface",
             Self::Instance(_) => "instance",
             Self::Internet => "internet",
             Self::InternetGateway(_) => "internet gateway",
             Self::Nacl(_) => "network ACL",
+            Self::NatGateway(_) => "NAT gateway",
             Self::RouteTable(_) => "route table",
             Self::SecurityGroup(_) => "security group",
             Self::Service(_) => "link-local service",
@@ -149,11 +173,13 @@ impl ResourceId {
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::EgressOnlyGateway(id) => id.fmt(f),
             Self::Eni(id) => id.fmt(f),
             Self::Instance(id) => id.fmt(f),
             Self::Internet => f.write_str("internet"),
             Self::InternetGateway(id) => id.fmt(f),
             Self::Nacl(id) => id.fmt(f),
+            Self::NatGateway(id) => id.fmt(f),
             Self::RouteTable(id) => id.fmt(f),
             Self::SecurityGroup(id) => id.fmt(f),
             Self::Service(service) => service.fmt(f),
@@ -172,7 +198,7 @@ pub enum RuleId {
     Route(RouteDestination),
     /// A rule of a security group.
     SecurityGroupRule(SecurityGroupRuleId),
-    /// No rule: the packet belongs to a connection that a security group tracks.
+    /// No rule: the packet belongs to a connection that a security group, or a gateway, tracks.
     TrackedConnection,
 }
 
@@ -240,8 +266,12 @@ codes! {
     IgwSourceAddressNotInRfc6598Ingress = "IGW_SOURCE_ADDRESS_NOT_IN_RFC6598_INGRESS";
     /// Ingress through a gateway route table to a middlebox without public address.
     IngressRtbNoPublicIp = "INGRESS_RTB_NO_PUBLIC_IP";
+    /// A NAT gateway takes packets from inside its VPC alone.
+    NgwRequiresSourceInVpc = "NGW_REQUIRES_SOURCE_IN_VPC";
     /// The route table has no route for the destination.
     NoRouteToDestination = "NO_ROUTE_TO_DESTINATION";
+    /// The component takes other protocols only.
+    ProtocolRestriction = "PROTOCOL_RESTRICTION";
     /// The groups have no rule in that direction at all.
     SgHasNoRules = "SG_HAS_NO_RULES";
     /// A security group rule names a group whose identity was lost on the way.
@@ -250,6 +280,8 @@ codes! {
     SubnetAclRestriction = "SUBNET_ACL_RESTRICTION";
     /// Nothing is at the address.
     UnknownDestination = "UNKNOWN_DESTINATION";
+    /// Block Public Access keeps the packet from the internet, or from the VPC.
+    VpcBlockPublicAccessEnabled = "VPC_BLOCK_PUBLIC_ACCESS_ENABLED";
     /// The local route was taken for an address outside the VPC.
     VpcLocalRouteCidrRestriction = "VPC_LOCAL_ROUTE_CIDR_RESTRICTION";
     /// A broadcast, multicast or reserved address.
@@ -260,6 +292,8 @@ codes! {
     ConntrackFull = "OPENVPC_CONNTRACK_ALLOWANCE_EXCEEDED";
     /// The VPC's attribute enableDnsSupport is false.
     DnsSupportDisabled = "OPENVPC_DNS_SUPPORT_DISABLED";
+    /// Comes in through an egress-only internet gateway, and nothing asked for it.
+    EgressOnly = "OPENVPC_EGRESS_ONLY";
     /// The hop limit is used up.
     HopLimitExceeded = "OPENVPC_HOP_LIMIT_EXCEEDED";
     /// The instance isn't running.
@@ -271,6 +305,14 @@ codes! {
     LinkLocalAllowanceExceeded = "OPENVPC_LINKLOCAL_ALLOWANCE_EXCEEDED";
     /// The datagram is larger than the path takes and must not be fragmented.
     MtuExceeded = "OPENVPC_MTU_EXCEEDED";
+    /// A NAT gateway translates no fragments but those of UDP.
+    NatFragment = "OPENVPC_NAT_FRAGMENT";
+    /// A TCP segment of a connection that a NAT gateway doesn't know any more.
+    NatIdleTimeout = "OPENVPC_NAT_IDLE_TIMEOUT";
+    /// Comes in to a NAT gateway, and nothing asked for it.
+    NatNoConnection = "OPENVPC_NAT_NO_CONNECTION";
+    /// All ports of a NAT gateway for one destination are taken.
+    NatPortsExhausted = "OPENVPC_NAT_PORTS_EXHAUSTED";
     /// The route's target is a kind of gateway that this version keeps and describes, but doesn't forward through.
     NotForwarded = "OPENVPC_NOT_FORWARDED";
     /// The packet went round between middleboxes.
@@ -302,6 +344,15 @@ pub struct Leg {
     pub transport: Transport,
     /// The way out of the VPC's router; egress only.
     pub path: Option<TrafficPath>,
+    /// Who refused it, where that isn't a security group or network ACL.
+    pub reason: Option<RejectReason>,
+}
+
+/// The flow log field `reject-reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// Block Public Access.
+    BlockPublicAccess,
 }
 
 /// ACCEPT or REJECT.
@@ -347,7 +398,7 @@ pub struct Legs {
 }
 
 impl Legs {
-    /// More than a packet can have: source and destination, and both sides of two middleboxes.
+    /// More than a packet can have: source and destination, and both sides of a NAT gateway at either end.
     pub const MAX: usize = 8;
 
     /// No legs.
@@ -363,6 +414,11 @@ impl Legs {
             }
             None => false,
         }
+    }
+
+    /// The last leg.
+    pub fn last_mut(&mut self) -> Option<&mut Leg> {
+        self.legs[..usize::from(self.len)].last_mut()?.as_mut()
     }
 
     /// The legs in the order the packet met them.

@@ -5,8 +5,11 @@
 //! | out of an interface | running? source check, addresses that are never forwarded, security groups out |
 //! | … to the same subnet | (nothing between) |
 //! | … to another subnet | network ACL out, route table |
-//! | … to the internet | network ACL out, route table, internet gateway: checks, hop limit, MTU, translation |
-//! | in from the internet | internet gateway: checks, translation, hop limit, MTU; gateway route table if there is one |
+//! | … to the internet | network ACL out, route table, internet gateway: Block Public Access, checks, hop limit, MTU, translation |
+//! | … to a NAT gateway | network ACL out, route table, network ACL in, hop limit, MTU, translation; on as out of a subnet |
+//! | … to an egress-only internet gateway | network ACL out, route table, gateway: Block Public Access, checks, hop limit, MTU |
+//! | in from the internet | internet gateway: checks, translation, hop limit, MTU; gateway route table if there is one; Block Public Access |
+//! | … to a NAT gateway | network ACL in, hop limit, MTU, translation by the port map; on as out of a subnet |
 //! | in at an interface | running? network ACL in (unless from the same subnet), destination check, security groups in |
 //!
 //! Between public addresses the way out of one gateway continues with the way in of the other. The route is looked up before
@@ -17,12 +20,15 @@
 
 mod services;
 
+mod gateways;
+
 use std::net::IpAddr;
 
 use openvpc_model::Direction;
+use openvpc_model::public_access::PublicAccessMode;
 use openvpc_model::internet::is_given_out;
 
-use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, SecurityGroups, SubnetTable, Tables, VpcTable};
+use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, PublicHolder, SecurityGroups, SubnetTable, Tables, VpcTable};
 use crate::flow::FlowState;
 use crate::stages::route::{Choice, Way};
 use crate::stages::{address, internet_gateway, nacl, route, security_group, source_check};
@@ -30,7 +36,7 @@ use crate::step::Ingress;
 use crate::time::Nanos;
 use crate::trace::{HeaderView, Hop, HopAction, Tracer};
 use crate::verdict::{
-    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, ResourceId, RuleId, TrafficPath,
+    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, Reply, ResourceId, RuleId, TrafficPath,
     Verdict,
 };
 use crate::wire::{InnerHeader, PacketHeader, Rewrite};
@@ -59,6 +65,12 @@ pub(crate) struct Walk<'a, T> {
     basis: Basis,
     /// Whether flows take no notice of the packet.
     is_preview: bool,
+    /// Whether security groups track the flow whatever their rules are.
+    tracks_always: bool,
+    /// The source and destination port that NAT gateways put in place of others.
+    ports: [Option<u16>; 2],
+    /// How often the packet went through a NAT gateway.
+    nats: u8,
 }
 
 /// The walk is over; [`Walk::drop`] says why.
@@ -94,6 +106,9 @@ impl<'a, T: Tracer> Walk<'a, T> {
             drop: None,
             basis: Basis { lasts: packet.fragment.is_none(), ..Basis::default() },
             is_preview: false,
+            tracks_always: false,
+            ports: [None; 2],
+            nats: 0,
         }
     }
 
@@ -134,11 +149,13 @@ impl<'a, T: Tracer> Walk<'a, T> {
         };
         let target = match choice.way {
             Ok(Way::Eni(target)) => Seat::of(self.tables, target),
+            Ok(Way::Gateway(gateway)) => self.nat_seat(gateway),
             Ok(Way::InternetGateway) | Err(_) => None,
         };
+        self.tracks_always = matches!(choice.way, Ok(Way::Gateway(_)));
         let crosses = match (choice.way, target) {
             (_, Some(target)) => target.eni.subnet_index != from.eni.subnet_index,
-            (Ok(Way::InternetGateway), None) => true,
+            (Ok(Way::Gateway(_) | Way::InternetGateway), None) => true,
             (_, None) => !from.subnet.subnet.contains(self.view.destination),
         };
         let path = if next_hop == NextHop::Router { choice.traffic_path() } else { Some(TrafficPath::SameVpc) };
@@ -147,7 +164,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
             self.take_route(from, &choice)?;
         }
         match (choice.way, target) {
-            (Ok(Way::InternetGateway), _) => self.leave_vpc(from),
+            (Ok(Way::InternetGateway), _) => self.leave_vpc(from.vpc, from.subnet.public_access, false),
+            (Ok(Way::Gateway(gateway)), _) => self.leave_by(from, gateway, crosses),
             (Ok(Way::Eni(_)), Some(to)) if next_hop == NextHop::Router || !crosses => {
                 self.fit(ResourceId::Subnet(from.subnet.subnet.id), crate::compile::MTU)?;
                 self.arrive(to, crosses)
@@ -209,12 +227,15 @@ impl<'a, T: Tracer> Walk<'a, T> {
         }
     }
 
-    /// Out through the internet gateway of the sender's VPC, and in again where another gateway has the destination.
-    fn leave_vpc(&mut self, from: Seat<'_>) -> Result<Egress, Stop> {
+    /// Out through the internet gateway of a VPC, from where Block Public Access says that. The source may be public already.
+    fn leave_vpc(&mut self, vpc: &'a VpcTable, access: PublicAccessMode, is_public: bool) -> Result<Egress, Stop> {
         let HeaderView { source, destination, .. } = self.view;
         let egress = Some(Direction::Egress);
-        let gateway = from.vpc.gateway.map_or(ResourceId::Vpc(from.eni.vpc), ResourceId::InternetGateway);
-        let public = match internet_gateway::outbound(from.vpc, source, destination) {
+        let gateway = vpc.gateway.map_or(ResourceId::Vpc(vpc.vpc.id), ResourceId::InternetGateway);
+        if access == PublicAccessMode::BlockBidirectional {
+            self.block_public_access(gateway, Direction::Egress)?;
+        }
+        let public = match internet_gateway::outbound(vpc, source, destination, is_public) {
             Ok(public) => public,
             Err(code) => return Err(self.halt(gateway, None, code, egress)),
         };
@@ -227,9 +248,17 @@ impl<'a, T: Tracer> Walk<'a, T> {
         }
         self.is_from_owner = false;
         self.pass_gateway(gateway, egress, before);
+        self.cross_internet()
+    }
+
+    /// To the internet's hosts, or in again where another gateway has the destination.
+    fn cross_internet(&mut self) -> Result<Egress, Stop> {
+        let egress = Some(Direction::Egress);
         match self.answering_vpc() {
             Some((vpc_index, public)) => self.enter_vpc(vpc_index, public),
-            None if is_given_out(destination) => Err(self.halt(ResourceId::Internet, None, Code::InternetUnreachable, egress)),
+            None if is_given_out(self.view.destination) => {
+                Err(self.halt(ResourceId::Internet, None, Code::InternetUnreachable, egress))
+            }
             None => {
                 self.report(ResourceId::Internet, None, HopAction::Deliver, None, self.view);
                 Ok(Egress::Internet)
@@ -264,19 +293,30 @@ impl<'a, T: Tracer> Walk<'a, T> {
     fn enter_vpc(&mut self, vpc_index: u32, public: Option<PublicAddress>) -> Result<Egress, Stop> {
         let ingress = Some(Direction::Ingress);
         self.basis.vpcs[1] = Some(vpc_index);
-        let Some(vpc) = self.tables.vpc(vpc_index) else {
+        let tables = self.tables;
+        let Some(vpc) = tables.vpc(vpc_index) else {
             return Err(self.halt(ResourceId::Internet, None, Code::InternetUnreachable, ingress));
         };
+        if let Some(egress_only) = self.egress_only_for(vpc) {
+            return self.enter_by_egress_only(vpc, egress_only);
+        }
         let gateway = vpc.gateway.map_or(ResourceId::Vpc(vpc.vpc.id), ResourceId::InternetGateway);
         if let Err(code) = internet_gateway::inbound(self.view.source) {
             self.deny(gateway, None, code, ingress)?;
         }
         let before = self.view;
-        if let Some(public) = public {
-            if self.tables.eni(public.eni).is_none_or(|entry| entry.instance.is_none()) {
-                return Err(self.halt(gateway, None, Code::IgwPrivateIpAssociationForIngress, ingress));
+        let mut regional = None;
+        match public.map(|public| public.holder) {
+            Some(PublicHolder::Eni { eni, private }) => {
+                // An interface that nothing carries counts as none.
+                let is_carried = |entry: &EniEntry| entry.instance.is_some() || entry.running || entry.nat.is_some();
+                if !self.tables.eni(eni).is_some_and(is_carried) {
+                    return Err(self.halt(gateway, None, Code::IgwPrivateIpAssociationForIngress, ingress));
+                }
+                self.view.destination = IpAddr::V4(private);
             }
-            self.view.destination = IpAddr::V4(public.private);
+            Some(PublicHolder::Gateway(gateway)) => regional = Some(gateway),
+            None => {}
         }
         if let Some(inner) = self.inner.as_mut().filter(|inner| inner.src == before.destination) {
             inner.src = self.view.destination;
@@ -284,9 +324,26 @@ impl<'a, T: Tracer> Walk<'a, T> {
         self.count_hop(gateway)?;
         self.fit(gateway, internet_gateway::MTU)?;
         self.pass_gateway(gateway, ingress, before);
+        if let Some(regional) = regional {
+            if vpc.public_access == PublicAccessMode::BlockBidirectional {
+                self.deny(gateway, None, Code::VpcBlockPublicAccessEnabled, ingress)?;
+            }
+            return self.come_back(None, regional, true);
+        }
         let target = self.behind_gateway(vpc, gateway)?;
         match Seat::of(self.tables, target) {
-            Some(to) => self.arrive(to, true),
+            Some(to) => {
+                let is_open = match to.subnet.public_access {
+                    PublicAccessMode::Off => true,
+                    PublicAccessMode::BlockBidirectional => false,
+                    // What comes to a NAT gateway are answers.
+                    PublicAccessMode::BlockIngress => to.eni.nat.is_some(),
+                };
+                if !is_open {
+                    self.refuse_entry(to, gateway)?;
+                }
+                self.arrive(to, true)
+            }
             None => Err(self.halt(gateway, None, Code::UnknownDestination, ingress)),
         }
     }
@@ -321,15 +378,18 @@ impl<'a, T: Tracer> Walk<'a, T> {
                 Ok(to)
             }
             // A gateway's own table can't send a packet back out.
-            Ok(Way::InternetGateway) => Err(self.halt(table, rule, Code::BadStateRoute, ingress)),
+            Ok(Way::Gateway(_) | Way::InternetGateway) => Err(self.halt(table, rule, Code::BadStateRoute, ingress)),
             Err(code) => Err(self.halt(table, rule, code, ingress)),
         }
     }
 
     /// The last stretch: network ACL if a subnet boundary was crossed, destination check, security groups.
-    fn arrive(&mut self, to: Seat<'_>, crosses: bool) -> Result<Egress, Stop> {
+    fn arrive(&mut self, to: Seat<'a>, crosses: bool) -> Result<Egress, Stop> {
         let (eni, ingress) = (ResourceId::Eni(to.eni.eni.id), Some(Direction::Ingress));
         self.basis.vpcs[1] = Some(to.eni.vpc_index);
+        if let Some(gateway) = to.eni.nat {
+            return self.come_back(Some(to), gateway, crosses);
+        }
         if !to.eni.running {
             self.deny(eni, None, Code::InstanceNotRunning, ingress)?;
         }
@@ -370,7 +430,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
             inner: self.inner.as_ref(),
             peer_classes: classes,
             now: self.now,
-            commit: self.drop.is_none() && !self.is_preview,
+            tracks_always: self.tracks_always,
+            commit: self.commits(),
         };
         let answer = security_group::judge(self.flows, &question);
         self.basis.lasts &= answer.lasts;
@@ -405,7 +466,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     fn count_hop(&mut self, router: ResourceId) -> Result<(), Stop> {
         if self.packet.ttl.saturating_sub(self.hops) <= 1 {
             self.basis.lasts = false;
-            let reply = self.error(IcmpErrorKind::TimeExceeded);
+            let reply = self.error(IcmpErrorKind::TimeExceeded).map(Reply::Icmp);
             return self.deny_with(Drop { reply, ..denial(router, None, Code::HopLimitExceeded, None) });
         }
         self.hops += 1;
@@ -416,7 +477,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     fn fit(&mut self, resource: ResourceId, mtu: u16) -> Result<(), Stop> {
         if self.packet.size.max_segment > u32::from(mtu) && self.packet.dont_fragment {
             self.basis.lasts = false;
-            let reply = self.error(IcmpErrorKind::PacketTooBig { mtu });
+            let reply = self.error(IcmpErrorKind::PacketTooBig { mtu }).map(Reply::Icmp);
             return self.deny_with(Drop { reply, ..denial(resource, None, Code::MtuExceeded, None) });
         }
         self.mtu = self.mtu.min(mtu);
@@ -438,6 +499,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
         Rewrite {
             src: changed(self.packet.src, self.view.source),
             dst: changed(self.packet.dst, self.view.destination),
+            src_port: self.ports[0],
+            dst_port: self.ports[1],
             ttl_decrement: self.hops,
             ..Rewrite::default()
         }
@@ -448,7 +511,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         let action = if self.drop.is_some() { Action::Reject } else { Action::Accept };
         let HeaderView { source, destination, protocol, transport } = self.view;
         // A walk has one interface that it leaves and one that it arrives at; the list holds more.
-        self.legs.push(Leg { eni: at.index, direction, action, source, destination, protocol, transport, path });
+        self.legs.push(Leg { eni: at.index, direction, action, source, destination, protocol, transport, path, reason: None });
     }
 
     fn pass_gateway(&mut self, gateway: ResourceId, direction: Option<Direction>, before: HeaderView) {

@@ -8,6 +8,8 @@ use openvpc_pipeline::{
     Tracer, Transport, step,
 };
 
+use openvpc_pipeline::wire::{ICMP, ICMPV6};
+
 use crate::explanation::{Blocker, Explanation, HopView, Way};
 use crate::question::{Question, QuestionError, Start};
 use crate::words;
@@ -24,13 +26,8 @@ const MOST_MIDDLEBOXES: usize = 8;
 pub fn explain(network: &Network, tables: &Tables, question: &Question) -> Result<Explanation, QuestionError> {
     let (from, to) = question.addresses(network)?;
     let mut state = FlowState::new(4);
-    let request = Probe {
-        source: from,
-        destination: to,
-        protocol: question.protocol,
-        answer: false,
-        ports: (question.source_port, question.port),
-    };
+    let ports = if Protocol::Number(question.protocol).has_ports() { (question.source_port, question.port) } else { (1, 1) };
+    let request = Probe { source: from, destination: to, protocol: question.protocol, answer: false, ports };
     let ingress = match question.start {
         Start::Internet(_) => Ingress::Internet,
         Start::Eni(id) => {
@@ -89,6 +86,7 @@ struct Probe {
     destination: IpAddr,
     protocol: u8,
     answer: bool,
+    /// Source and destination port; of an echo the identifier, at the end that asks.
     ports: (u16, u16),
 }
 
@@ -137,7 +135,9 @@ impl Probe {
             Outcome::Deliver(delivery) => {
                 let source = delivery.rewrite.src.unwrap_or(self.source);
                 let destination = delivery.rewrite.dst.unwrap_or(self.destination);
-                Some((delivery.to, Self { source, destination, ..self }))
+                let ports = (delivery.rewrite.src_port.unwrap_or(self.ports.0), delivery.rewrite.dst_port.unwrap_or(self.ports.1));
+                let protocol = if source.is_ipv4() == self.source.is_ipv4() { self.protocol } else { other_family(self.protocol) };
+                Some((delivery.to, Self { source, destination, ports, protocol, ..self }))
             }
             Outcome::Drop(drop) => {
                 if way.blockers.is_empty() {
@@ -162,11 +162,21 @@ impl Probe {
             _ => None,
         };
         let transport = match kinds {
-            Some(kind) => Transport::Icmp { kind, code: 0, id: 1 },
+            // The end that asks has an identifier for a port.
+            Some(kind) => Transport::Icmp { kind, code: 0, id: if self.answer { self.ports.1 } else { self.ports.0 } },
             None if Protocol::Number(self.protocol).has_ports() => Transport::Ports { src: self.ports.0, dst: self.ports.1 },
             None => Transport::Opaque,
         };
         PacketHeader::probe(self.source, self.destination, self.protocol, transport, self.answer)
+    }
+}
+
+/// What stands for a protocol when a NAT gateway makes IPv4 of IPv6, or the other way round.
+fn other_family(protocol: u8) -> u8 {
+    match Protocol::Number(protocol) {
+        Protocol::ICMP => ICMPV6,
+        Protocol::ICMPV6 => ICMP,
+        _ => protocol,
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
             _ => format!("{dst} isn't an address of {resource}, whose source/destination check is on"),
         },
         Code::GatewayRejectsSpoofedTraffic => format!("{resource} doesn't take packets from {src}"),
+        Code::EgressOnly => format!("{resource} lets answers in alone, and nothing in the VPC asked {src} for this"),
         Code::HopLimitExceeded => format!("the packet's hop limit is used up at {resource}"),
         Code::IgwDestinationAddressInVpcCidrs => format!("{dst} isn't an address of the VPC of {resource}"),
         Code::IgwDestinationAddressNotInRfc1918Egress => {
@@ -56,10 +57,20 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
             format!("the network interface sent more packets to {resource} and its like within a second than it may")
         }
         Code::MtuExceeded => format!("the packet is larger than {resource} takes and must not be fragmented"),
+        Code::NatFragment => format!("{resource} translates no fragments but those of UDP"),
+        Code::NatIdleTimeout => {
+            format!("{resource} doesn't know the connection: it was idle for 350 seconds, or its first packet didn't pass here")
+        }
+        Code::NatNoConnection => format!("{resource} lets answers in alone, and nothing behind it asked {src} for this"),
+        Code::NatPortsExhausted => {
+            format!("{resource} has no port left for {dst}: each of its addresses takes 55,000 connections to one address and port")
+        }
+        Code::NgwRequiresSourceInVpc => format!("{src} isn't in the VPC of {resource}, which serves its own VPC alone"),
         Code::NoRouteToDestination => format!("{resource} has no route for {dst}"),
         Code::NotForwarded => {
             format!("the route {} of {resource} names a gateway that this version keeps but moves no packets through", rule(drop))
         }
+        Code::ProtocolRestriction => format!("{resource} translates TCP, UDP and ICMP alone, not {what}"),
         Code::RoutingLoop => "the packet went round between middleboxes".to_owned(),
         Code::SgHasNoRules => match drop.direction {
             Some(Direction::Egress) => format!("{} has no outbound rules at all", groups(network, resource)),
@@ -75,6 +86,9 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
                 format!("inbound rule {} denies {what} from {src}", rule(drop))
             };
             format!("{way} in {resource}")
+        }
+        Code::VpcBlockPublicAccessEnabled => {
+            format!("Block Public Access keeps {resource} from passing it; exclude the VPC or subnet, or change the mode")
         }
         Code::UnknownDestination => format!("no interface has the address {dst}"),
         Code::VpcLocalRouteCidrRestriction => format!("{dst} isn't in the VPC, so its local route can't take it"),

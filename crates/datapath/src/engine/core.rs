@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use openvpc_model::UnixMillis;
 use openvpc_model::interface::MacAddress;
-use openvpc_pipeline::verdict::{Delivery, Egress, FlowSink, IcmpError, IcmpErrorKind, LegCounts, Outcome};
+use openvpc_pipeline::verdict::{Delivery, Egress, FlowSink, IcmpError, IcmpErrorKind, LegCounts, Outcome, Reply};
 use openvpc_pipeline::wire::build::{self, ErrorMessage};
 use openvpc_pipeline::wire::link::{ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
 use openvpc_pipeline::wire::{PacketHeader, Transport};
@@ -171,7 +171,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Whether flows are tracked, which [`Self::sweep`] is to look at from time to time.
     pub fn has_flows(&self) -> bool {
-        self.fast.is_some() || !self.flows.is_empty()
+        self.fast.is_some() || !self.flows.is_empty() || self.flows.mappings() > 0
     }
 
     /// Forgets idle flows, a part of them at each call.
@@ -231,6 +231,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(stations);
         self.overruns += ports.filter_map(|connected| connected.port.as_mut()).map(P::take_overruns).sum::<u64>();
         let enis = self.enis.iter().enumerate();
+        let gateways = self.tables.flow_gateways().map(|(index, gateway)| (gateway, self.flows.gateway_counters(index)));
         EngineCounters {
             enis: enis.filter_map(|(index, place)| Some((EniIndex(index as u32), place.as_ref()?.counters.clone()))).collect(),
             uplink: self.stations.internet.as_ref().map(|(_, connected)| connected.counters.clone()),
@@ -238,6 +239,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             departed: self.departed.clone(),
             connected: self.enis.iter().flatten().filter(|connected| connected.port.is_some()).count() as u64,
             tracked_flows: self.flows.len() as u64,
+            mappings: self.flows.mappings() as u64,
+            gateways: gateways.collect(),
             overruns: self.overruns,
             unusable: self.unusable,
         }
@@ -313,8 +316,10 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             }
             Outcome::Drop(drop) => {
                 self.count_drop(from, drop.code, counts.packets);
-                if let Some(error) = drop.reply {
-                    self.report_error(from, error, &frame[..length]);
+                match drop.reply {
+                    Some(Reply::Icmp(error)) => self.report_error(from, error, &frame[..length]),
+                    Some(Reply::TcpReset) => self.reset(from, &frame[..length]),
+                    None => {}
                 }
                 Ok(Fate::End)
             }
@@ -371,6 +376,20 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Sends an ICMP error about the packet in `frame` back to where it came from.
     fn report_error(&mut self, to: PortId, error: IcmpError, frame: &[u8]) {
+        let message = match error.kind {
+            IcmpErrorKind::PacketTooBig { mtu } => ErrorMessage::PacketTooBig(mtu),
+            IcmpErrorKind::TimeExceeded => ErrorMessage::TimeExceeded,
+        };
+        self.answer_packet(to, frame, |packet, out| build::icmp_error(packet, error.from, message, out));
+    }
+
+    /// Breaks off the connection of the TCP segment in `frame`, towards where it came from.
+    fn reset(&mut self, to: PortId, frame: &[u8]) {
+        self.answer_packet(to, frame, build::tcp_reset);
+    }
+
+    /// Sends the router's answer to the packet in `frame` back to where that came from.
+    fn answer_packet(&mut self, to: PortId, frame: &[u8], write: impl FnOnce(&[u8], &mut [u8]) -> Option<usize>) {
         let Some(about) = Ethernet::parse(frame) else { return };
         let source = match (to, self.stations.uplink(to)) {
             (PortId::Eni(eni), _) => self.tables.router_mac(eni),
@@ -378,13 +397,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             (_, None) => return,
         };
         let mut answer = std::mem::take(&mut self.scratch);
-        let message = match error.kind {
-            IcmpErrorKind::PacketTooBig { mtu } => ErrorMessage::PacketTooBig(mtu),
-            IcmpErrorKind::TimeExceeded => ErrorMessage::TimeExceeded,
-        };
         Ethernet { destination: about.source, source, ..about }.emit(&mut answer);
-        let length = build::icmp_error(&frame[ETHERNET_LEN..], error.from, message, &mut answer[ETHERNET_LEN..]);
-        if let Some(length) = length {
+        if let Some(length) = write(&frame[ETHERNET_LEN..], &mut answer[ETHERNET_LEN..]) {
             self.answer(to, &answer[..ETHERNET_LEN + length]);
         }
         self.scratch = answer;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use openvpc_pipeline::EniIndex;
+use openvpc_pipeline::{EniIndex, GatewayCounters, ResourceId};
 use openvpc_pipeline::verdict::Code;
 use openvpc_pipeline::wire::Malformed;
 
@@ -21,6 +21,10 @@ pub struct EngineCounters {
     pub connected: u64,
     /// How many flows are tracked now.
     pub tracked_flows: u64,
+    /// How many flows NAT gateways and egress-only internet gateways remember now.
+    pub mappings: u64,
+    /// What each of these gateways counted.
+    pub gateways: Vec<(ResourceId, GatewayCounters)>,
     /// Frames that arrived faster than they could be taken, over all ports; the kernel dropped them.
     pub overruns: u64,
     /// Frames longer than any packet, or with an offload that can't be expressed; never judged.

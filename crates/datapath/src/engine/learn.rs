@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use openvpc_model::UnixMillis;
 use openvpc_model::interface::MacAddress;
-use openvpc_pipeline::verdict::{FlowSink, Leg, LegCounts, Outcome, Verdict};
+use openvpc_pipeline::verdict::{FlowSink, LegCounts, Outcome, Verdict};
 use openvpc_pipeline::wire::link::Ethernet;
 use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP};
 use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
@@ -107,7 +107,8 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     pub(super) fn learn(&mut self, flow: FlowId, ingress: Ingress, frame: &[u8], verdict: &Verdict, now: Nanos) {
         let Some(ethernet) = Ethernet::parse(frame) else { return };
         let Some(mut fast) = self.fast.take() else { return };
-        let begins = flow.header().protocol == TCP && verdict.basis.flows != [None; 2];
+        let is_tracked = verdict.basis.flows != [None; 2] || verdict.basis.through.is_some();
+        let begins = flow.header().protocol == TCP && is_tracked;
         let is_worth_it = begins || fast.knows(&flow) || fast.came_before(&flow);
         if is_worth_it && let Some(entry) = self.entry(&fast, flow, ingress, (ethernet.destination, ethernet.source), verdict) {
             let answer = self.answer_to(&fast, &entry, now);
@@ -145,13 +146,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         if ingress == Ingress::Internet {
             (action.flags, action.in_source) = (Action::ANY_SENDER, [0; 6]);
         }
-        let mut legs = verdict.legs.iter().copied();
-        let legs: [Option<Leg>; 2] = [legs.next(), legs.next()];
         let (to, code) = match &verdict.outcome {
             Outcome::Drop(drop) => {
                 action.flags |= Action::DENY;
                 // Nothing is rewritten, but the last interface that refused it saw it as the gateway left it.
-                let seen = legs.iter().flatten().next_back();
+                let seen = verdict.legs.iter().last();
                 let HeaderView { source, destination, .. } = flow.header();
                 let changed = |before: IpAddr, after: IpAddr| (before != after).then_some(after);
                 let rewrite = Rewrite {
@@ -159,7 +158,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
                     dst: seen.and_then(|leg| changed(destination, leg.destination)),
                     ..Rewrite::default()
                 };
-                set_rewrite(&mut action, &rewrite)?;
+                set_rewrite(&mut action, &flow, &rewrite)?;
                 (None, Some(drop.code))
             }
             Outcome::Deliver(delivery) => {
@@ -169,11 +168,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
                     action.flags |= Action::PEER;
                 }
                 (action.out_destination, action.out_source, action.mtu) = (destination.0, source.0, delivery.mtu);
-                set_rewrite(&mut action, &delivery.rewrite)?;
+                set_rewrite(&mut action, &flow, &delivery.rewrite)?;
                 (Some(to), None)
             }
         };
-        Some(Entry { flow, action, to, code, legs, flows: basis.flows })
+        Some(Entry { flow, action, to, code, legs: verdict.legs, flows: basis.flows, through: basis.through })
     }
 
     /// The entry for the answers to the packets of another; none where they would not pass, or it can't be said.
@@ -209,9 +208,12 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     }
 }
 
-fn set_rewrite(action: &mut Action, rewrite: &Rewrite) -> Option<()> {
+fn set_rewrite(action: &mut Action, flow: &FlowId, rewrite: &Rewrite) -> Option<()> {
+    let is_ipv6 = matches!(flow, FlowId::V6(_));
     let mut address = |new: Option<IpAddr>, flag: u16| match new {
         None => Some([0; 4]),
+        // The program changes addresses of IPv4 alone, and can't give a packet another family.
+        Some(IpAddr::V4(_)) if is_ipv6 => None,
         Some(IpAddr::V4(new)) => {
             action.flags |= flag;
             Some(new.octets())
@@ -242,7 +244,7 @@ fn take_over<P, S: FlowSink>(
     let counts = LegCounts { packets: report.packets, bytes: report.bytes, tcp_flags: report.tcp_flags };
     let ago = now.monotonic.0.saturating_sub(report.seen.0) / 1_000_000;
     let wall = UnixMillis(now.wall.0.saturating_sub(ago));
-    for leg in report.legs.iter().flatten() {
+    for leg in report.legs.iter() {
         sink.record(tables, leg, counts, wall);
     }
     if let Some(connected) = connected_mut(enis, stations, report.from) {

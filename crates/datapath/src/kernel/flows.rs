@@ -14,8 +14,11 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
-use openvpc_pipeline::verdict::{Action as Judgement, Basis, Code, Leg, TrafficPath};
-use openvpc_pipeline::{Connection, EniIndex, FlowKey, FlowState, HeaderView, Nanos, Phase, Progress, Tables, Tracking};
+use openvpc_pipeline::verdict::{Action as Judgement, Basis, Code, Leg, Legs, RejectReason, Through, TrafficPath};
+use openvpc_pipeline::{
+    Connection, EniIndex, FlowKey, FlowState, HeaderView, MappingKey, NAT_IDLE, Nanos, Phase, Progress, Tables, Tracking,
+    Transport,
+};
 
 use super::grace::Grace;
 use super::layout::{Action, FlowId, PortBudget, Slot};
@@ -86,6 +89,8 @@ struct Pair {
     sides: [Option<Side>; 2],
     /// The tracked flows that hang on it.
     flows: [Option<FlowKey>; 2],
+    /// The flow as a gateway on the way remembers it.
+    mapping: Option<MappingKey>,
     /// The state of the connection when its patience was last set.
     state: [u8; 8],
     /// The link whose packet made it, to whose account it goes.
@@ -98,7 +103,17 @@ struct Side {
     flow: FlowId,
     to: Option<PortId>,
     code: Option<Code>,
-    legs: [Option<ShortLeg>; 2],
+    legs: KnownLegs,
+    through: Option<Through>,
+}
+
+/// The legs of a flow.
+#[derive(Clone, PartialEq, Eq)]
+enum KnownLegs {
+    /// Those that see it as it comes or as it leaves.
+    Short([Option<ShortLeg>; 2]),
+    /// Any others: behind a NAT gateway, a packet looks different from both.
+    Long(Box<[Leg]>),
 }
 
 /// A [`Leg`] without what the flow says already.
@@ -108,6 +123,7 @@ struct ShortLeg {
     direction: Direction,
     judgement: Judgement,
     path: Option<TrafficPath>,
+    reason: Option<RejectReason>,
     /// Whether it saw the addresses as they are when the packet leaves.
     is_behind: bool,
 }
@@ -135,8 +151,9 @@ pub(crate) struct Entry {
     pub action: Action,
     pub to: Option<PortId>,
     pub code: Option<Code>,
-    pub legs: [Option<Leg>; 2],
+    pub legs: Legs,
     pub flows: [Option<FlowKey>; 2],
+    pub through: Option<Through>,
 }
 
 /// What the program counted of a flow since it was last asked.
@@ -149,7 +166,7 @@ pub(crate) struct Report<'a> {
     pub tcp_flags: u8,
     /// When the last packet came by.
     pub seen: Nanos,
-    pub legs: &'a [Option<Leg>; 2],
+    pub legs: &'a Legs,
 }
 
 impl FastPath {
@@ -202,7 +219,7 @@ impl FastPath {
             let Pair { owner, sides, .. } = &self.pairs[pair as usize];
             if *owner == link || sides.iter().flatten().any(leads_here) {
                 self.retire(pair, tables, flows);
-                self.report(pair, &mut report);
+                self.report(pair, flows, &mut report);
             }
         }
         self.maps.remove_port(link);
@@ -250,6 +267,9 @@ impl FastPath {
             for key in self.pairs[pair as usize].flows.iter().flatten() {
                 flows.observe(key, progress);
             }
+            if let Some(key) = &self.pairs[pair as usize].mapping {
+                flows.observe_mapping(key, progress);
+            }
         }
     }
 
@@ -282,11 +302,13 @@ impl FastPath {
             flows.hold(key);
         }
         self.pairs[pair as usize].flows = entry.flows;
+        self.pairs[pair as usize].mapping = entry.mapping();
+        entry.mapping().iter().for_each(|key| flows.hold_mapping(key));
         set_connection(
             &self.maps.connections[pair as usize],
-            tracking.map(|(progress, originator)| (progress, originator, places(&entry.flows))),
+            tracking.map(|(progress, originator)| (progress, originator, places(&entry.flows, entry.through.is_some()))),
         );
-        let answer = answer.filter(|answer| same_flows(answer.flows, entry.flows));
+        let answer = answer.filter(|answer| same_flows(answer.flows, entry.flows) && answer.mapping() == entry.mapping());
         if let Some(answer) = &answer
             && let Some(number) = self.find(&answer.flow)
         {
@@ -375,8 +397,9 @@ impl FastPath {
         let pair = &self.pairs[number as usize / 2];
         let told = pair.sides[number as usize % 2].as_ref();
         same_flows(pair.flows, entry.flows)
+            && pair.mapping == entry.mapping()
             && self.action(number) == entry.action
-            && told.is_some_and(|side| side.code == entry.code && side.legs == entry.short_legs())
+            && told.is_some_and(|side| side.code == entry.code && entry.has_legs(&side.legs))
     }
 
     fn is_current(&self, number: u32) -> bool {
@@ -404,6 +427,13 @@ impl FastPath {
             let Some(key) = key else { continue };
             let Tracking { originated, progress } = flows.tracked(key).ok_or(Conflict)?;
             let here = (progress, u8::from(originated != direction));
+            match found {
+                Some(there) if there != here => return Err(Conflict),
+                _ => found = Some(here),
+            }
+        }
+        if let Some(Through { mapping, direction }) = &entry.through {
+            let here = (flows.mapped(mapping).ok_or(Conflict)?, u8::from(*direction == Direction::Ingress));
             match found {
                 Some(there) if there != here => return Err(Conflict),
                 _ => found = Some(here),
@@ -453,7 +483,8 @@ impl FastPath {
 
     fn note(&mut self, number: u32, entry: Entry) {
         self.count_refusal(&entry.action, true);
-        let side = Side { flow: entry.flow, to: entry.to, code: entry.code, legs: entry.short_legs() };
+        let Entry { flow, to, code, through, .. } = entry;
+        let side = Side { flow, to, code, legs: entry.known_legs(), through };
         self.pairs[number as usize / 2].sides[number as usize % 2] = Some(side);
         let Self { index, hasher, pairs, .. } = self;
         let hash_of = |number: &u32| {
@@ -497,7 +528,11 @@ impl FastPath {
         }
         let kept = std::mem::take(&mut self.pairs[pair as usize].flows);
         let seen = self.last_seen(pair);
-        if let Some(progress) = progress(&self.maps.connections[pair as usize]) {
+        let progress = progress(&self.maps.connections[pair as usize]);
+        if let Some(key) = self.pairs[pair as usize].mapping.take() {
+            flows.release_mapping(&key, progress, seen);
+        }
+        if let Some(progress) = progress {
             for key in kept.iter().flatten() {
                 flows.release(key, progress, &settings(tables, key), seen);
             }
@@ -538,6 +573,10 @@ impl FastPath {
     /// Has a pair whose connection was closed carry a new one between the same ports.
     fn take_up(&mut self, pair: u32, entry: &Entry, flows: &mut FlowState) {
         let is_over = progress(&self.maps.connections[pair as usize]).is_some_and(|progress| progress.is_closed());
+        if is_over && self.pairs[pair as usize].mapping.is_none() {
+            entry.mapping().iter().for_each(|key| flows.hold_mapping(key));
+            self.pairs[pair as usize].mapping = entry.mapping();
+        }
         if is_over && self.pairs[pair as usize].flows == [None; 2] {
             entry.flows.iter().flatten().for_each(|key| flows.hold(key));
             self.pairs[pair as usize].flows = entry.flows;
@@ -548,6 +587,7 @@ impl FastPath {
     fn publish(&mut self, pair: u32, tables: &Tables, flows: &FlowState) {
         let keys = self.pairs[pair as usize].flows;
         let connection = &self.maps.connections[pair as usize];
+        let mapping = self.pairs[pair as usize].mapping;
         let Some(key) = keys.iter().flatten().next() else { return };
         let Some(tracking) = flows.tracked(key) else { return };
         if progress(connection) != Some(tracking.progress) {
@@ -555,7 +595,7 @@ impl FastPath {
                 (true, Direction::Egress) | (false, Direction::Ingress) => 0,
                 _ => 1,
             };
-            set_connection(connection, Some((tracking.progress, originator, places(&keys))));
+            set_connection(connection, Some((tracking.progress, originator, places(&keys, mapping.is_some()))));
             self.set_patience(pair, tables);
         }
     }
@@ -564,8 +604,9 @@ impl FastPath {
     fn set_patience(&mut self, pair: u32, tables: &Tables) {
         let connection = &self.maps.connections[pair as usize];
         let keys = self.pairs[pair as usize].flows;
+        let of_gateway = self.pairs[pair as usize].mapping.map(|_| NAT_IDLE);
         let patience = progress(connection)
-            .and_then(|progress| keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).min());
+            .and_then(|progress| keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).chain(of_gateway).min());
         let patience = patience.map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000_000);
         for number in [pair * 2, pair * 2 + 1] {
             self.slot(number).patience.store(patience, Relaxed);
@@ -580,14 +621,39 @@ impl FastPath {
 }
 
 impl Entry {
-    fn short_legs(&self) -> [Option<ShortLeg>; 2] {
-        let after = behind(&self.flow.header(), &self.action);
-        self.legs.map(|leg| {
-            let leg = leg?;
-            let is_behind = (leg.source, leg.destination) == (after.source, after.destination);
-            let Leg { eni, direction, action: judgement, path, .. } = leg;
-            Some(ShortLeg { eni, direction, judgement, path, is_behind })
-        })
+    /// The flow as a gateway on the way remembers it.
+    fn mapping(&self) -> Option<MappingKey> {
+        self.through.map(|through| through.mapping)
+    }
+
+    /// The legs in as few octets as they fit.
+    fn known_legs(&self) -> KnownLegs {
+        self.short_legs().map_or_else(|| KnownLegs::Long(self.legs.iter().copied().collect()), KnownLegs::Short)
+    }
+
+    fn has_legs(&self, known: &KnownLegs) -> bool {
+        match known {
+            KnownLegs::Short(legs) => self.short_legs().as_ref() == Some(legs),
+            KnownLegs::Long(legs) => legs.iter().eq(self.legs.iter()),
+        }
+    }
+
+    /// None where a leg sees packets neither as they come nor as they leave, or there are too many.
+    fn short_legs(&self) -> Option<[Option<ShortLeg>; 2]> {
+        let before = self.flow.header();
+        let after = behind(&before, &self.action);
+        let mut short = [None; 2];
+        for (place, leg) in self.legs.iter().enumerate() {
+            let Leg { eni, direction, action: judgement, path, reason, .. } = *leg;
+            let seen =
+                HeaderView { source: leg.source, destination: leg.destination, protocol: leg.protocol, transport: leg.transport };
+            let is_behind = seen == after;
+            if !is_behind && seen != before {
+                return None;
+            }
+            *short.get_mut(place)? = Some(ShortLeg { eni, direction, judgement, path, reason, is_behind });
+        }
+        Some(short)
     }
 }
 
@@ -635,13 +701,20 @@ pub(crate) fn behind(before: &HeaderView, action: &Action) -> HeaderView {
     if action.has(Action::NEW_DESTINATION) {
         after.destination = std::net::Ipv4Addr::from(action.new_destination).into();
     }
-    if let openvpc_pipeline::Transport::Ports { src, dst } = &mut after.transport {
-        if action.has(Action::NEW_SOURCE_PORT) {
-            *src = u16::from_be_bytes(action.new_ports[0]);
-        }
-        if action.has(Action::NEW_DESTINATION_PORT) {
-            *dst = u16::from_be_bytes(action.new_ports[1]);
-        }
+    let [source_port, destination_port] = action.new_ports.map(u16::from_be_bytes);
+    let (mut none, mut other) = (0, 0);
+    // The identifier of an echo is the port of the end that asks.
+    let (source, destination) = match &mut after.transport {
+        Transport::Ports { src, dst } => (src, dst),
+        Transport::Icmp { kind: 8 | 128, id, .. } => (id, &mut none),
+        Transport::Icmp { kind: 0 | 129, id, .. } => (&mut none, id),
+        _ => (&mut none, &mut other),
+    };
+    if action.has(Action::NEW_SOURCE_PORT) {
+        *source = source_port;
+    }
+    if action.has(Action::NEW_DESTINATION_PORT) {
+        *destination = destination_port;
     }
     after
 }

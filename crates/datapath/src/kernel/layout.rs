@@ -8,7 +8,7 @@ use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP, UDP};
 use openvpc_pipeline::{HeaderView, Transport};
 
 /// Raised with every change of the layout, so that maps that another version pinned are not taken for ours.
-pub(super) const LAYOUT: u32 = 2;
+pub(super) const LAYOUT: u32 = 3;
 
 /// A flow in one direction, as it enters by a link.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -28,6 +28,11 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
     for drop in status["datapath"]["drops"].as_array().into_iter().flatten() {
         println!("{}", paint.dim(&format!("dropped {:>8}  {}", text(&drop["packets"]), text(&drop["reason"]))));
     }
+    for gateway in status["gateways"].as_array().into_iter().flatten() {
+        let counts = gateway["counts"].as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
+        let counts: Vec<_> = counts.map(|(name, count)| format!("{name} {count}")).collect();
+        println!("{} {}  {}", text(&gateway["kind"]), text(&gateway["id"]), paint.dim(&counts.join(", ")));
+    }
     for kind in status["not_forwarded"].as_array().into_iter().flatten() {
         let ids: Vec<_> = kind["ids"].as_array().into_iter().flatten().map(text).collect();
         println!("no packets yet: {} {}", text(&kind["kind"]), ids.join(" "));
@@ -48,6 +53,7 @@ pub fn datapath(target: &Target, json: bool) -> Result<ExitCode, Failure> {
         ("tier", format!("{} ({})", paint.bold(&text(&datapath["tier"])), text(&datapath["why"]))),
         ("connected", format!("{} interfaces{internet}", datapath["connected_interfaces"])),
         ("tracked flows", text(&datapath["tracked_flows"])),
+        ("mapped flows", text(&datapath["mapped_flows"])),
         ("overruns", format!("{} frames came faster than they could be taken", datapath["overruns"])),
         ("unusable", format!("{} frames were too long or of an unknown offload", datapath["unusable"])),
     ];

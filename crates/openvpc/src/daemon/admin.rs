@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::backup;
 use super::enforcement::Enforcement;
 use super::environment;
+use super::gateways;
 use super::not_forwarded::not_forwarded;
 use super::observe::{drops_by_reason, drops_shown};
 
@@ -126,6 +127,7 @@ impl Admin {
                 "flow logs": network.flow_logs.size(),
             },
             "instances": network.all::<Instance>().filter(|i| i.state != InstanceState::Terminated).map(|i| shown(&network, i)).collect::<Vec<_>>(),
+            "gateways": gateways::shown(&counters),
             "not_forwarded": not_forwarded(&network),
         })
     }

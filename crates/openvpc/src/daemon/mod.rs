@@ -10,6 +10,7 @@ pub mod backup;
 mod enforcement;
 mod environment;
 mod fallback;
+mod gateways;
 mod host;
 mod http;
 mod keys;

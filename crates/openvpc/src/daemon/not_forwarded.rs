@@ -1,7 +1,7 @@
 //! What the API keeps and describes, but no packet passes yet: said in the status, so that nobody is misled.
 
 use openvpc_model::{
-    ClientVpnEndpoint, EgressOnlyGateway, LoadBalancer, NatGateway, Network, Peering, Resource, TransitGateway, VirtualInterface,
+    ClientVpnEndpoint, LoadBalancer, Network, Peering, Resource, TransitGateway, VirtualInterface,
     VpcEndpoint, VpnConnection,
 };
 use serde_json::{Value, json};
@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 /// Kinds of gateways that exist without packets, each with the ids of those that live.
 pub fn not_forwarded(network: &Network) -> Vec<Value> {
     let kinds = [
-        kind(network, "NAT gateways", |gateway: &NatGateway| gateway.is_available()),
-        kind(network, "egress-only internet gateways", |_: &EgressOnlyGateway| true),
         kind(network, "VPC endpoints", VpcEndpoint::exists),
         kind(network, "load balancers", |_: &LoadBalancer| true),
         kind(network, "VPC peering connections", Peering::is_active),

@@ -12,6 +12,7 @@ use openvpc_pipeline::{HeaderView, Transport};
 use serde_json::{Value, json};
 
 use super::admin::{Admin, AdminError};
+use super::gateways;
 
 /// How many live flows are told.
 const LIVE_FLOWS: usize = 200;
@@ -63,6 +64,8 @@ impl Admin {
             "connected_interfaces": counters.connected,
             "internet": counters.uplink.is_some(),
             "tracked_flows": counters.tracked_flows,
+            "mapped_flows": counters.mappings,
+            "gateways": gateways::shown(&counters),
             "overruns": counters.overruns,
             "unusable": counters.unusable,
             "drops": drops_shown(&drops_by_reason(&counters)),

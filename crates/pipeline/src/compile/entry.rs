@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::GatewayIndex;
 use openvpc_model::{InstanceId, NetworkInterface, SubnetId, Tags, VpcId};
 
 /// Dense index of an interface, stable for the interface's life over recompiles and never reused in a process.
@@ -38,6 +39,8 @@ pub struct EniEntry {
     pub(crate) subnet_index: u32,
     /// Dense index of its VPC, stable as that of the interface; see [`Tables::vpc_generation`](super::Tables::vpc_generation).
     pub vpc_index: u32,
+    /// The NAT gateway whose interface it is.
+    pub nat: Option<GatewayIndex>,
     /// The index of its list of security groups.
     pub(crate) groups: u32,
 }
@@ -46,7 +49,7 @@ impl EniEntry {
     /// Whether packets find no difference between two entries of an interface.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         let place = |entry: &Self| (entry.subnet_index, entry.vpc_index, entry.groups, entry.instance, entry.running, entry.mtu);
-        place(self) == place(other) && (Arc::ptr_eq(&self.eni, &other.eni) || bare(&self.eni) == bare(&other.eni))
+        self.nat == other.nat && place(self) == place(other) && (Arc::ptr_eq(&self.eni, &other.eni) || bare(&self.eni) == bare(&other.eni))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{EniIndex, Trie, VpcTable};
+use super::{EniIndex, GatewayIndex, Trie, VpcTable};
 use crate::matching::PrefixMap;
 
 /// The addresses that internet gateways answer for.
@@ -20,8 +20,16 @@ pub(crate) struct Internet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PublicAddress {
     pub vpc_index: u32,
-    pub eni: EniIndex,
-    pub private: Ipv4Addr,
+    pub holder: PublicHolder,
+}
+
+/// Who has a public address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PublicHolder {
+    /// An interface, for one of its private addresses.
+    Eni { eni: EniIndex, private: Ipv4Addr },
+    /// A regional NAT gateway.
+    Gateway(GatewayIndex),
 }
 
 impl Internet {

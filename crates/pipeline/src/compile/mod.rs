@@ -15,6 +15,7 @@
 
 mod chunked;
 mod entry;
+mod gateways;
 mod groups;
 mod internet;
 mod nacl;
@@ -37,10 +38,13 @@ use slots::Slots;
 use update::Update;
 
 use crate::stages::services;
+use crate::verdict::ResourceId;
 
 pub use entry::{EniEntry, EniIndex, MTU, NextHop};
+pub use gateways::GatewayIndex;
+pub(crate) use gateways::{Gateway, GatewayKind, Gateways, Nat, NatSeat, target as gateway_target};
 pub(crate) use groups::{Admission, ClassId, SecurityGroups};
-pub(crate) use internet::{Internet, PublicAddress};
+pub(crate) use internet::{Internet, PublicAddress, PublicHolder};
 pub(crate) use nacl::Nacl;
 pub(crate) use routes::{Route, Routes};
 pub(crate) use subnet::SubnetTable;
@@ -63,6 +67,9 @@ pub struct Tables {
     enis: Interfaces,
     subnets: Slots<SubnetId, SubnetTable>,
     vpcs: Slots<VpcId, VpcTable>,
+    gateways: Gateways,
+    /// Interfaces of NAT gateways.
+    nat_enis: Trie<EniId, GatewayIndex>,
     internet: Internet,
     groups: GroupLists,
     nacls: Trie<NaclId, Arc<Nacl>>,
@@ -167,7 +174,46 @@ impl Tables {
 
     /// The interface that a public IPv4 address stands for, if the address is in use in a VPC with an internet gateway.
     pub fn public_ipv4(&self, address: Ipv4Addr) -> Option<EniIndex> {
-        self.internet.ipv4(address).map(|public| public.eni)
+        match self.internet.ipv4(address)?.holder {
+            PublicHolder::Eni { eni, .. } => Some(eni),
+            PublicHolder::Gateway(_) => None,
+        }
+    }
+
+    /// The NAT gateways and egress-only internet gateways that work.
+    pub fn flow_gateways(&self) -> impl Iterator<Item = (GatewayIndex, ResourceId)> {
+        self.gateways.iter().map(|(index, gateway)| (GatewayIndex(index), gateway.resource()))
+    }
+
+    /// The gateway of a hop or drop, as long as it works.
+    pub fn gateway_index(&self, resource: ResourceId) -> Option<GatewayIndex> {
+        let id = match resource {
+            ResourceId::EgressOnlyGateway(id) => gateways::GatewayId::EgressOnly(id),
+            ResourceId::NatGateway(id) => gateways::GatewayId::Nat(id),
+            _ => return None,
+        };
+        self.gateways.index(&id).map(GatewayIndex)
+    }
+
+    #[inline]
+    pub(crate) fn gateway(&self, index: GatewayIndex) -> Option<&Gateway> {
+        self.gateways.at(index.0).map(Arc::as_ref)
+    }
+
+    /// The gateway that a route names, if it works and is in that VPC.
+    pub(crate) fn gateway_of(&self, target: openvpc_model::RouteTarget, vpc: VpcId) -> Option<GatewayIndex> {
+        let index = self.gateways.index(&gateway_target(target)?).map(GatewayIndex)?;
+        self.gateway(index).filter(|gateway| gateway.vpc == vpc).map(|_| index)
+    }
+
+    /// The egress-only internet gateway of a VPC.
+    pub(crate) fn egress_only_of(&self, vpc: &VpcTable) -> Option<GatewayIndex> {
+        let index = self.gateways.index(&gateways::GatewayId::EgressOnly(vpc.egress_only?)).map(GatewayIndex)?;
+        self.gateway(index).map(|_| index)
+    }
+
+    pub(crate) fn gateways(&self) -> &Gateways {
+        &self.gateways
     }
 
     /// The network that they were compiled of.
@@ -214,6 +260,7 @@ impl Tables {
             enis: self.enis.emptied(),
             subnets: self.subnets.emptied(),
             vpcs: self.vpcs.emptied(),
+            gateways: self.gateways.emptied(),
             groups: self.groups.emptied(),
             ..Self::default()
         };
@@ -226,6 +273,7 @@ impl Tables {
             ("interfaces", self.enis == other.enis),
             ("subnets", self.subnets == other.subnets),
             ("vpcs", self.vpcs == other.vpcs),
+            ("gateways", self.gateways == other.gateways && self.nat_enis == other.nat_enis),
             ("internet", self.internet == other.internet),
             ("groups", self.groups == other.groups),
             ("network ACLs", self.nacls == other.nacls),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use openvpc_model::interface::MacAddress;
+use openvpc_model::public_access::PublicAccessMode;
 use openvpc_model::{Subnet, SubnetId};
 
 use super::{EniIndex, Nacl, Routes, Trie, is_same};
@@ -17,19 +18,21 @@ pub(crate) struct SubnetTable {
     pub nacl: Arc<Nacl>,
     pub routes: Arc<Routes>,
     pub router_mac: MacAddress,
+    /// What Block Public Access keeps from it.
+    pub public_access: PublicAccessMode,
     pub enis_by_mac: Trie<MacAddress, EniIndex>,
 }
 
 impl SubnetTable {
     /// A subnet in which nobody is yet.
     pub fn new(subnet: &Arc<Subnet>, vpc_index: u32, nacl: Arc<Nacl>, routes: Arc<Routes>) -> Self {
-        let router_mac = router_mac(subnet.id);
-        Self { subnet: Arc::clone(subnet), vpc_index, nacl, routes, router_mac, enis_by_mac: Trie::default() }
+        let (router_mac, public_access) = (router_mac(subnet.id), PublicAccessMode::Off);
+        Self { subnet: Arc::clone(subnet), vpc_index, nacl, routes, router_mac, public_access, enis_by_mac: Trie::default() }
     }
 
     /// Whether packets find no difference between two tables but for who is in the subnet.
     pub fn is_alike(&self, other: &Self) -> bool {
-        let blocks = |table: &Self| (table.vpc_index, table.subnet.ipv4_block);
+        let blocks = |table: &Self| (table.vpc_index, table.subnet.ipv4_block, table.public_access);
         blocks(self) == blocks(other)
             && self.subnet.ipv6_blocks == other.subnet.ipv6_blocks
             && is_same(&self.nacl, &other.nacl)

@@ -11,8 +11,12 @@ use openvpc_model::{InternetGatewayId, Network, NetworkInterface, Subnet, VpcId}
 
 use super::entry::MTU;
 use super::vpc::Host;
+use super::gateways::GatewayId;
 use super::work::Work;
-use super::{EniEntry, EniIndex, Nacl, PublicAddress, Routes, SubnetTable, Tables, VpcTable};
+use super::{
+    EniEntry, EniIndex, Gateway, GatewayIndex, Nacl, Nat, NatSeat, PublicAddress, PublicHolder, Routes, SubnetTable, Tables,
+    VpcTable,
+};
 
 /// Tables on their way from one network to the next.
 ///
@@ -25,6 +29,8 @@ pub(super) struct Update<'a> {
     work: Work,
     /// The VPCs, by index, for whose packets something changed.
     moved: BTreeSet<u32>,
+    /// The VPCs of gateways that are others now.
+    gateway_vpcs: BTreeSet<VpcId>,
     internet_moved: bool,
 }
 
@@ -32,12 +38,13 @@ impl<'a> Update<'a> {
     pub fn new(network: &'a Network, mut tables: Tables) -> Self {
         let older = std::mem::replace(&mut tables.network, network.clone());
         let work = Work::between(&older, network, &tables);
-        Self { network, tables, work, moved: BTreeSet::new(), internet_moved: false }
+        Self { network, tables, work, moved: BTreeSet::new(), gateway_vpcs: BTreeSet::new(), internet_moved: false }
     }
 
     pub fn run(mut self) -> Tables {
         self.update_routes();
         self.update_nacls();
+        self.update_gateways();
         self.update_vpcs();
         self.update_subnets();
         self.update_groups();
@@ -77,6 +84,42 @@ impl<'a> Update<'a> {
         }
     }
 
+    fn update_gateways(&mut self) {
+        for id in take(&mut self.work.gateways) {
+            let kept = self.tables.gateways.find(&id).cloned();
+            let made = match id {
+                GatewayId::EgressOnly(id) => self.network.egress_only_gateways.get(&id).map(|g| Gateway::of_egress_only(g)),
+                GatewayId::Nat(id) => {
+                    let routes = |table| self.tables.routes.get(&table).cloned();
+                    self.network.nat_gateways.get(&id).and_then(|gateway| Gateway::of_nat(gateway, routes))
+                }
+            };
+            let made = made.filter(|gateway| self.network.vpcs.contains_key(&gateway.vpc));
+            if kept.as_deref() == made.as_ref() {
+                continue;
+            }
+            for gateway in kept.as_deref().into_iter().chain(&made) {
+                self.gateway_vpcs.insert(gateway.vpc);
+                self.work.public.extend(gateway.regional_addresses());
+                if let Some(Nat { place: NatSeat::Zonal(eni), .. }) = gateway.nat() {
+                    self.tables.nat_enis.remove_mut(eni);
+                }
+            }
+            let Some(made) = made else {
+                self.tables.gateways.remove(&id);
+                continue;
+            };
+            let eni = match made.nat() {
+                Some(Nat { place: NatSeat::Zonal(eni), .. }) => Some(*eni),
+                _ => None,
+            };
+            let index = GatewayIndex(self.tables.gateways.set(&id, Arc::new(made)));
+            if let Some(eni) = eni {
+                self.tables.nat_enis.insert_mut(eni, index);
+            }
+        }
+    }
+
     fn update_vpcs(&mut self) {
         for id in take(&mut self.work.vpcs) {
             let kept = self.tables.vpcs.find(&id).cloned();
@@ -88,12 +131,21 @@ impl<'a> Update<'a> {
             };
             let gateway = self.network.internet_gateway_of(id).map(|gateway| gateway.id);
             let places = kept.as_deref().cloned().unwrap_or_else(|| VpcTable::new(vpc));
-            let made = places.reached_by(vpc, gateway, self.edge(gateway, id));
+            let made = VpcTable {
+                vpc: Arc::clone(vpc),
+                gateway,
+                edge: self.edge(gateway, id),
+                egress_only: self.network.egress_only_gateways.by(Anchor::Vpc(id)).next().map(|gateway| gateway.id),
+                public_access: self.network.public_access_of_vpc(&vpc.owner, id),
+                ..places
+            };
             let alike = kept.as_ref().is_some_and(|kept| kept.is_alike(&made));
             let connected = kept.is_some_and(|kept| kept.gateway.is_some());
             if connected != made.gateway.is_some() {
                 let enis = self.network.enis.by(Anchor::Vpc(id));
                 self.work.public.extend(enis.flat_map(|eni| public_addresses(eni).map(|(_, public)| public)));
+                let regional = self.tables.gateways.iter().filter(|(_, gateway)| gateway.vpc == id);
+                self.work.public.extend(regional.flat_map(|(_, gateway)| gateway.regional_addresses()));
             }
             let index = self.tables.vpcs.set(&id, Arc::new(made));
             if !alike {
@@ -147,7 +199,8 @@ impl<'a> Update<'a> {
         let routes = routes.unwrap_or_else(|| Arc::new(Routes::none(vpc.main_route_table)));
         let fresh = || SubnetTable::new(subnet, vpc_index, Arc::clone(&nacl), Arc::clone(&routes));
         let neighbours = kept.cloned().unwrap_or_else(fresh);
-        Some(SubnetTable { subnet: Arc::clone(subnet), vpc_index, nacl, routes, ..neighbours })
+        let public_access = self.network.public_access_of_subnet(subnet);
+        Some(SubnetTable { subnet: Arc::clone(subnet), vpc_index, nacl, routes, public_access, ..neighbours })
     }
 
     fn update_groups(&mut self) {
@@ -197,6 +250,7 @@ impl<'a> Update<'a> {
             mtu: MTU,
             subnet_index,
             vpc_index,
+            nat: self.tables.nat_enis.get(&eni.id).copied(),
             groups: self.tables.groups.acquire(&eni.groups, vpc_index, self.network),
         })
     }
@@ -257,8 +311,9 @@ impl<'a> Update<'a> {
             let is_connected = |eni: &NetworkInterface| self.tables.vpcs.find(&eni.vpc).is_some_and(|vpc| vpc.gateway.is_some());
             let holder = self.holder(Anchor::PublicAddress(public), is_connected).and_then(|(eni, entry)| {
                 let (private, _) = public_addresses(&entry.eni).find(|(_, own)| *own == public)?;
-                Some(PublicAddress { vpc_index: entry.vpc_index, eni, private })
+                Some(PublicAddress { vpc_index: entry.vpc_index, holder: PublicHolder::Eni { eni, private } })
             });
+            let holder = holder.or_else(|| self.regional_holder(public));
             self.internet_moved |= self.tables.internet.set_ipv4(public, holder);
         }
         if take(&mut self.work.internet_blocks) {
@@ -266,7 +321,21 @@ impl<'a> Update<'a> {
         }
     }
 
+    /// The regional NAT gateway that has a public address.
+    fn regional_holder(&self, public: Ipv4Addr) -> Option<PublicAddress> {
+        let users = self.network.elastic_ips.by(Anchor::PublicAddress(public));
+        let user = users.filter_map(|eip| eip.nat_gateway.as_ref()).last()?.gateway;
+        let index = self.tables.gateways.index(&GatewayId::Nat(user))?;
+        let gateway = self.tables.gateways.at(index)?;
+        gateway.regional_addresses().find(|own| *own == public)?;
+        let vpc_index = self.tables.vpcs.index(&gateway.vpc)?;
+        self.tables.vpc(vpc_index)?.gateway?;
+        Some(PublicAddress { vpc_index, holder: PublicHolder::Gateway(GatewayIndex(index)) })
+    }
+
     fn finish(mut self) -> Tables {
+        let indexes = self.gateway_vpcs.iter().filter_map(|vpc| self.tables.vpcs.index(vpc));
+        self.moved.extend(indexes.collect::<Vec<_>>());
         let tables = &mut self.tables;
         tables.generation += 1;
         tables.vpc_generations.grow(tables.vpcs.given());

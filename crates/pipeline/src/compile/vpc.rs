@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
-use openvpc_model::{InternetGatewayId, Subnet, Vpc};
+use openvpc_model::public_access::PublicAccessMode;
+use openvpc_model::{EgressOnlyGatewayId, InternetGatewayId, Subnet, Vpc};
 
 use super::{ClassId, EniIndex, Routes, Trie, is_same};
 use crate::matching::PrefixMap;
@@ -17,12 +18,16 @@ pub(crate) struct VpcTable {
     pub gateway: Option<InternetGatewayId>,
     /// The gateway route table of the internet gateway, if it has one.
     pub edge: Option<Arc<Routes>>,
+    /// The egress-only internet gateway.
+    pub egress_only: Option<EgressOnlyGatewayId>,
+    /// What Block Public Access keeps from the VPC, but for subnets of which it says otherwise.
+    pub public_access: PublicAccessMode,
     /// Everything that has an address in the VPC.
-    hosts: Trie<IpAddr, Host>,
+    pub(super) hosts: Trie<IpAddr, Host>,
     /// Prefixes that interfaces were given as a whole, for the addresses that have no host of their own.
-    delegated: Trie<IpNet, Host>,
+    pub(super) delegated: Trie<IpNet, Host>,
     /// The blocks of the subnets.
-    blocks: Arc<PrefixMap<()>>,
+    pub(super) blocks: Arc<PrefixMap<()>>,
 }
 
 /// What is at an address of a VPC.
@@ -51,16 +56,14 @@ impl VpcTable {
             vpc: Arc::clone(vpc),
             gateway: None,
             edge: None,
+            egress_only: None,
+            public_access: PublicAccessMode::Off,
             hosts: Trie::default(),
             delegated: Trie::default(),
             blocks: Arc::default(),
         }
     }
 
-    /// The same places in a VPC as it is now, with those ways to the internet.
-    pub fn reached_by(self, vpc: &Arc<Vpc>, gateway: Option<InternetGatewayId>, edge: Option<Arc<Routes>>) -> Self {
-        Self { vpc: Arc::clone(vpc), gateway, edge, ..self }
-    }
 
     /// Whether packets find no difference between two tables but for what is in the VPC.
     pub fn is_alike(&self, other: &Self) -> bool {
@@ -69,7 +72,8 @@ impl VpcTable {
             (None, None) => true,
             _ => false,
         };
-        same_edge && self.gateway == other.gateway && self.vpc.blocks().eq(other.vpc.blocks())
+        let ways = |table: &Self| (table.gateway, table.egress_only, table.public_access);
+        same_edge && ways(self) == ways(other) && self.vpc.blocks().eq(other.vpc.blocks())
     }
 
     /// Says what has an address; nothing does when it is none.
@@ -117,7 +121,7 @@ impl VpcTable {
 
     /// The IPv6 blocks that the internet reaches.
     pub fn internet_blocks(&self) -> impl Iterator<Item = Ipv6Net> {
-        self.vpc.ipv6_blocks.iter().filter(|_| self.gateway.is_some()).map(|block| block.block)
+        self.vpc.ipv6_blocks.iter().filter(|_| self.gateway.is_some() || self.egress_only.is_some()).map(|block| block.block)
     }
 
     /// Where the Amazon resolver answers in this VPC: base plus two of the primary block.

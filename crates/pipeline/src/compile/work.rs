@@ -7,11 +7,13 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use openvpc_model::interface::MacAddress;
 use openvpc_model::network::Resource;
+use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::table::{Anchor, Table};
 use openvpc_model::{EniId, NaclId, Network, RouteTable, RouteTableId, SubnetId, VpcId};
 
 use super::Tables;
+use super::gateways::{self, GatewayId};
 use super::groups::has_same_rules;
 
 /// Keys to look at again. What is found to be as it was stays.
@@ -22,6 +24,7 @@ pub(super) struct Work {
     pub enis: BTreeSet<EniId>,
     pub route_tables: BTreeSet<RouteTableId>,
     pub nacls: BTreeSet<NaclId>,
+    pub gateways: BTreeSet<GatewayId>,
     /// Lists of security groups, by index.
     pub group_lists: BTreeSet<u32>,
     /// VPCs of which the blocks of subnets may be others.
@@ -70,11 +73,56 @@ impl Work {
             let tables = network.route_tables.values().filter(|table| !table.propagating.is_empty());
             work.route_tables.extend(tables.map(|table| table.id));
         }
+        work.add_gateways(both);
+        work.add_public_access(both);
         work.add_what_is_in_vpcs(both);
         work.add_what_is_in_subnets(both);
         work.add_users_of_tables(both);
         work.add_users_of_nacls(network);
         work
+    }
+
+    fn add_gateways(&mut self, both: [&Network; 2]) {
+        let [older, network] = both;
+        let nat = changed(older, network, |network| &network.nat_gateways).into_iter().map(GatewayId::Nat);
+        let egress_only = changed(older, network, |network| &network.egress_only_gateways);
+        for id in &egress_only {
+            self.vpcs.extend(both.iter().filter_map(|network| Some(network.egress_only_gateways.get(id)?.vpc)));
+        }
+        self.gateways.extend(nat.chain(egress_only.into_iter().map(GatewayId::EgressOnly)));
+        self.enis.extend(self.gateways.iter().flat_map(|id| both.map(|network| gateways::eni_of(network, *id))).flatten());
+        if !network.elastic_ips.is_same(&older.elastic_ips) {
+            for id in network.elastic_ips.changed_since(&older.elastic_ips) {
+                let eips = both.iter().filter_map(|network| network.elastic_ips.get(&id));
+                self.public.extend(eips.filter(|eip| eip.nat_gateway.is_some()).map(|eip| eip.address));
+            }
+        }
+    }
+
+    /// What Block Public Access may say otherwise.
+    fn add_public_access(&mut self, both: [&Network; 2]) {
+        let [older, network] = both;
+        for owner in changed(older, network, |network| &network.regions) {
+            let [before, now] = both.map(|network| network.regions.get(&owner).map(|region| region.public_access.mode));
+            if before.unwrap_or_default() != now.unwrap_or_default() {
+                let owned = network.vpcs.values().filter(|vpc| vpc.owner == owner).map(|vpc| vpc.id);
+                self.vpcs.extend(owned);
+                self.subnets.extend(network.subnets.values().filter(|subnet| subnet.owner == owner).map(|subnet| subnet.id));
+            }
+        }
+        for id in changed(older, network, |network| &network.public_access_exclusions) {
+            for exclusion in both.iter().filter_map(|network| network.public_access_exclusions.get(&id)) {
+                match exclusion.resource {
+                    ExcludedResource::Vpc(vpc) => {
+                        self.vpcs.insert(vpc);
+                        self.subnets.extend(network.subnets_of(vpc).map(|subnet| subnet.id));
+                    }
+                    ExcludedResource::Subnet(subnet) => {
+                        self.subnets.insert(subnet);
+                    }
+                }
+            }
+        }
     }
 
     fn add_what_is_in_vpcs(&mut self, both: [&Network; 2]) {
@@ -121,7 +169,10 @@ impl Work {
                         TableUser::InternetGateway(_) => {
                             self.vpcs.insert(table.vpc);
                         }
-                        TableUser::Main | TableUser::NatGateway(_) | TableUser::VpnGateway(_) => {}
+                        TableUser::NatGateway(gateway) => {
+                            self.gateways.insert(GatewayId::Nat(gateway));
+                        }
+                        TableUser::Main | TableUser::VpnGateway(_) => {}
                     }
                 }
             }

@@ -7,8 +7,10 @@
 
 mod fragments;
 mod key;
+mod port_map;
 mod service_use;
 mod tcp;
+mod tuple;
 
 use std::hash::BuildHasher;
 
@@ -17,15 +19,19 @@ use hashbrown::HashTable;
 use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
 
-use crate::compile::{EniIndex, Interfaces, Tables};
+use crate::compile::{EniIndex, GatewayIndex, Gateways, Interfaces, Tables};
 use crate::time::Nanos;
+use crate::verdict::Through;
 
 pub(crate) use fragments::{DatagramKey, Fragments};
 pub(crate) use key::Flow;
 pub use key::FlowKey;
+pub use port_map::{CONNECTIONS, GatewayCounters, IDLE as NAT_IDLE, MappingKey, Passed};
+pub(crate) use port_map::{Found, Outward, PortMap, Refusal};
 pub(crate) use service_use::ServiceUse;
-use tcp::Side;
+use tcp::{Segment, Side};
 pub use tcp::{Connection, End, Phase};
+pub(crate) use tuple::Tuple;
 
 /// How many flows an interface may have tracked at once. AWS documents the limit's existence, not its size.
 pub const ALLOWANCE: u32 = 262_144;
@@ -44,6 +50,10 @@ pub struct FlowState {
     cursor: usize,
     pub(crate) fragments: Fragments,
     pub(crate) service_use: ServiceUse,
+    /// What gateways remember.
+    pub(crate) gateways: PortMap,
+    /// The gateways of the last tables.
+    known_gateways: Gateways,
 }
 
 /// What the table knows of a packet's flow.
@@ -122,6 +132,8 @@ impl FlowState {
             cursor: 0,
             fragments: Fragments::default(),
             service_use: ServiceUse::default(),
+            gateways: PortMap::default(),
+            known_gateways: Gateways::default(),
         }
     }
 
@@ -140,11 +152,17 @@ impl FlowState {
             self.flows.retain(|flow| tables.eni(flow.key.eni()).is_some());
         }
         self.interfaces = interfaces.clone();
+        let gateways = tables.gateways();
+        if gateways.gone_since(&self.known_gateways).next().is_some() {
+            self.gateways.retain(|gateway| tables.gateway(gateway).is_some());
+        }
+        self.known_gateways = gateways.clone();
     }
 
     /// Forgets flows that are past their time, looking at `budget` places of the table, and grows the table ahead of need.
     /// Call it often with a small budget.
     pub fn sweep(&mut self, now: Nanos, budget: usize) {
+        self.gateways.sweep(now, budget);
         let buckets = self.flows.num_buckets();
         for _ in 0..budget.min(buckets) {
             self.cursor = if self.cursor + 1 < buckets { self.cursor + 1 } else { 0 };
@@ -201,6 +219,72 @@ impl FlowState {
         let tracked = Tracked { key, expires, originated: tracking.originated, progress: tracking.progress, holders: 0 };
         if self.find_mut(&key).is_none() {
             self.insert(tracked);
+        }
+    }
+
+    /// How far the connection of a flow is that a gateway remembers; none when it is forgotten.
+    pub fn mapped(&self, key: &MappingKey) -> Option<Progress> {
+        self.gateways.progress(key)
+    }
+
+    /// As [`Self::hold`], for a flow that a gateway remembers.
+    pub fn hold_mapping(&mut self, key: &MappingKey) {
+        self.gateways.hold(key);
+    }
+
+    /// As [`Self::observe`], for a flow that a gateway remembers.
+    pub fn observe_mapping(&mut self, key: &MappingKey, progress: Progress) {
+        self.gateways.observe(key, progress);
+    }
+
+    /// As [`Self::release`], for a flow that a gateway remembers.
+    pub fn release_mapping(&mut self, key: &MappingKey, progress: Option<Progress>, seen: Nanos) {
+        self.gateways.release(key, progress, seen);
+    }
+
+    /// Counts packets that went through a gateway, or were dropped behind its door.
+    pub fn count_through(&mut self, through: &Through, packets: u64, bytes: u64, delivered: bool) {
+        let add = |passed: &mut Passed| {
+            passed.packets += packets;
+            passed.bytes += bytes;
+        };
+        let is_answer = through.direction == Direction::Ingress;
+        if is_answer && packets > 0 {
+            self.gateways.note_answer_of(&through.mapping);
+        }
+        let counters = self.gateways.counters_mut(through.mapping.gateway());
+        let (came, went) = match is_answer {
+            true => (&mut counters.in_from_destination, &mut counters.out_to_source),
+            false => (&mut counters.in_from_source, &mut counters.out_to_destination),
+        };
+        add(came);
+        if delivered {
+            add(went);
+        }
+    }
+
+    /// Counts packets that a gateway dropped by itself.
+    pub fn count_dropped(&mut self, gateway: GatewayIndex, packets: u64) {
+        self.gateways.counters_mut(gateway).dropped_packets += packets;
+    }
+
+    /// What a gateway counted.
+    pub fn gateway_counters(&self, gateway: GatewayIndex) -> GatewayCounters {
+        self.gateways.counters(gateway)
+    }
+
+    /// How many flows gateways remember.
+    pub fn mappings(&self) -> usize {
+        self.gateways.len()
+    }
+
+    /// Notes that a connection was broken off at an interface by who answered in the other end's place.
+    pub(crate) fn close(&mut self, key: &FlowKey, now: Nanos) {
+        if let Some(tracked) = self.find_mut(key)
+            && let Progress::Tcp(connection) = &mut tracked.progress
+        {
+            connection.phase = Phase::Closed;
+            tracked.expires = now.after_seconds(tcp::CLOSED);
         }
     }
 
@@ -299,12 +383,7 @@ impl FlowState {
 
 impl Tracked {
     fn first(flow: &Flow, settings: &TrackingTimeouts, now: Nanos) -> Self {
-        let progress = match flow.key.protocol() {
-            6 => Progress::Tcp(Connection::opening()),
-            17 => Progress::Udp(Exchanges { completed: 0, asking: true }),
-            1 | 58 => Progress::Icmp,
-            _ => Progress::Other,
-        };
+        let progress = Progress::first(flow.key.protocol());
         let mut tracked = Self { key: flow.key, expires: now, originated: flow.direction, progress, holders: 0 };
         tracked.expires = now.after_seconds(progress.patience(settings));
         tracked
@@ -315,15 +394,11 @@ impl Tracked {
             return Standing::Unknown;
         }
         let side = if flow.direction == self.originated { Side::Originator } else { Side::Responder };
-        match (&mut self.progress, flow.segment) {
-            (Progress::Tcp(connection), segment) if connection.is_closed() => {
-                let starts_anew = segment.is_some_and(|segment| segment.opens());
-                return if starts_anew { Standing::Reopened } else { Standing::Closed };
-            }
-            (Progress::Tcp(connection), Some(segment)) => connection.advance(side, segment),
-            (Progress::Udp(exchanges), _) => exchanges.advance(side),
-            _ => {}
+        if self.progress.is_closed() {
+            let starts_anew = flow.segment.is_some_and(|segment| segment.opens());
+            return if starts_anew { Standing::Reopened } else { Standing::Closed };
         }
+        self.progress.advance(side, flow.segment);
         self.expires = now.after_seconds(self.progress.patience(settings));
         Standing::Tracked
     }
@@ -334,6 +409,25 @@ impl Tracked {
 }
 
 impl Progress {
+    /// As far as the first packet of a flow takes it.
+    fn first(protocol: u8) -> Self {
+        match protocol {
+            6 => Self::Tcp(Connection::opening()),
+            17 => Self::Udp(Exchanges { completed: 0, asking: true }),
+            1 | 58 => Self::Icmp,
+            _ => Self::Other,
+        }
+    }
+
+    /// Takes notice of another packet.
+    fn advance(&mut self, side: Side, segment: Option<Segment>) {
+        match (self, segment) {
+            (Self::Tcp(connection), Some(segment)) => connection.advance(side, segment),
+            (Self::Udp(exchanges), _) => exchanges.advance(side),
+            _ => {}
+        }
+    }
+
     /// Whether it is a connection that is over.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Tcp(connection) if connection.is_closed())

@@ -9,8 +9,9 @@ use crate::verdict::Code;
 /// The largest IP datagram that an internet gateway passes, in bytes.
 pub const MTU: u16 = 1500;
 
-/// Judges a packet on its way out; answers the source address it has outside.
-pub(crate) fn outbound(vpc: &VpcTable, source: IpAddr, destination: IpAddr) -> Result<IpAddr, Code> {
+/// Judges a packet on its way out; answers the source address it has outside. The source `is_public` already when a regional
+/// NAT gateway has put an Elastic IP there.
+pub(crate) fn outbound(vpc: &VpcTable, source: IpAddr, destination: IpAddr, is_public: bool) -> Result<IpAddr, Code> {
     match (source, destination) {
         (IpAddr::V4(_), IpAddr::V4(destination)) => {
             if is_rfc1918(destination) {
@@ -18,6 +19,9 @@ pub(crate) fn outbound(vpc: &VpcTable, source: IpAddr, destination: IpAddr) -> R
             }
             if is_rfc6598(destination) {
                 return Err(Code::IgwDestinationAddressNotInRfc6598Egress);
+            }
+            if is_public {
+                return Ok(source);
             }
             if let Some(public) = vpc.host(source).and_then(|host| host.public) {
                 return Ok(IpAddr::V4(public));

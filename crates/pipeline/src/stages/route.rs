@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use openvpc_model::RouteTarget;
 
-use crate::compile::{EniIndex, Place, Route, Routes, Tables, VpcTable};
+use crate::compile::{EniIndex, GatewayIndex, Place, Route, Routes, Tables, VpcTable};
 use crate::verdict::{Code, TrafficPath};
 
 /// The answer of a route table for one destination.
@@ -21,6 +21,8 @@ pub(crate) struct Choice {
 pub(crate) enum Way {
     /// To an interface: the destination's, or a middlebox.
     Eni(EniIndex),
+    /// Through a NAT gateway or an egress-only internet gateway.
+    Gateway(GatewayIndex),
     /// Out through the VPC's internet gateway.
     InternetGateway,
 }
@@ -39,9 +41,10 @@ pub(crate) fn choose(tables: &Tables, vpc: &VpcTable, routes: &Routes, destinati
             tables.eni_index(id).filter(works).map(Way::Eni).ok_or(Code::BadStateRoute)
         }
         RouteTarget::InternetGateway(_) => Err(Code::BadStateRoute),
-        RouteTarget::NatGateway(_)
-        | RouteTarget::EgressOnlyGateway(_)
-        | RouteTarget::Peering(_)
+        target @ (RouteTarget::NatGateway(_) | RouteTarget::EgressOnlyGateway(_)) => {
+            tables.gateway_of(target, vpc.vpc.id).map(Way::Gateway).ok_or(Code::BadStateRoute)
+        }
+        RouteTarget::Peering(_)
         | RouteTarget::TransitGateway(_)
         | RouteTarget::VpnGateway(_)
         | RouteTarget::Endpoint(_) => Err(Code::NotForwarded),
@@ -58,8 +61,8 @@ impl Choice {
     /// What flow logs call the way, judged by the route's target even if the packet gets no farther.
     pub fn traffic_path(&self) -> Option<TrafficPath> {
         self.route.and_then(|route| match route.target {
-            RouteTarget::Local | RouteTarget::NetworkInterface(_) => Some(TrafficPath::SameVpc),
-            RouteTarget::InternetGateway(_) => Some(TrafficPath::InternetGateway),
+            RouteTarget::Local | RouteTarget::NetworkInterface(_) | RouteTarget::NatGateway(_) => Some(TrafficPath::SameVpc),
+            RouteTarget::InternetGateway(_) | RouteTarget::EgressOnlyGateway(_) => Some(TrafficPath::InternetGateway),
             _ => None,
         })
     }

@@ -24,6 +24,8 @@ pub(crate) struct Question<'a> {
     /// The groups that the other side carries, as far as they are known at this interface.
     pub peer_classes: &'a [ClassId],
     pub now: Nanos,
+    /// Whether flows are tracked whatever the rules are: those through NAT and egress-only gateways.
+    pub tracks_always: bool,
     /// Whether state may change; not when the packet was dropped before and is traced on, and not in a preview.
     pub commit: bool,
 }
@@ -74,7 +76,7 @@ pub(crate) fn judge(flows: &mut FlowState, question: &Question<'_>) -> Answer {
         lasts: question.inner.is_none(),
     };
     let Some(flow) = flow.filter(|flow| flow.opens) else { return admitted };
-    let untracked = question.is_untracked(admission);
+    let untracked = !question.tracks_always && question.is_untracked(admission);
     if !question.commit {
         return Answer { lasts: untracked && admitted.lasts, ..admitted };
     }

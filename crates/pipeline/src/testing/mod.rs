@@ -13,4 +13,4 @@ mod world;
 
 pub use rules::{nacl_entry, security_group_rule};
 pub use sent::Sent;
-pub use world::{Host, World};
+pub use world::{Host, NatHost, World};

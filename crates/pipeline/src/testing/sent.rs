@@ -9,7 +9,7 @@ use crate::step::{Ingress, step};
 use crate::time::Nanos;
 use crate::trace::{Hop, Tracer};
 use crate::verdict::{Action, Code, Delivery, Drop, Egress, Outcome, RuleId, Verdict};
-use crate::wire::PacketHeader;
+use crate::wire::{PacketHeader, Transport};
 
 /// A packet that was sent, its verdict and its walk. Failed expectations print all of it, and the network.
 #[derive(Clone, Debug)]
@@ -144,10 +144,28 @@ impl Sent {
                 inner.src = new;
             }
         }
+        let (source_port, destination_port) = (rewrite.src_port, rewrite.dst_port);
+        renumber(&mut packet.transport, source_port, destination_port);
+        if let Some(inner) = &mut packet.inner {
+            renumber(&mut inner.transport, destination_port, source_port);
+        }
         packet.src = rewrite.src.unwrap_or(packet.src);
         packet.dst = rewrite.dst.unwrap_or(packet.dst);
         packet.ttl -= rewrite.ttl_decrement;
         packet
+    }
+}
+
+fn renumber(transport: &mut Transport, source_port: Option<u16>, destination_port: Option<u16>) {
+    let set = |place: &mut u16, new: Option<u16>| *place = new.unwrap_or(*place);
+    match transport {
+        Transport::Ports { src, dst } => {
+            set(src, source_port);
+            set(dst, destination_port);
+        }
+        Transport::Icmp { kind: 8 | 128, id, .. } => set(id, source_port),
+        Transport::Icmp { kind: 0 | 129, id, .. } => set(id, destination_port),
+        _ => {}
     }
 }
 

@@ -4,7 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use openvpc_model::interface::{PublicMapping, TrackingTimeouts};
 use openvpc_model::nacl::NaclAssociation;
+use openvpc_model::nat::{NatAddress, NatConnectivity, NatElasticIp, NatPlace};
 use openvpc_model::network::Resource;
+use openvpc_model::public_access::{
+    ExcludedResource, ExclusionMode, PublicAccessExclusion, PublicAccessMode, PublicAccessOptions,
+};
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
 use openvpc_model::vpc::VpcBlock;
@@ -12,9 +16,10 @@ use openvpc_model::*;
 
 use super::{Sent, nacl_entry, security_group_rule};
 use crate::compile::{EniIndex, NextHop, Tables, compile};
-use crate::flow::FlowState;
+use crate::flow::{FlowState, GatewayCounters};
 use crate::step::Ingress;
 use crate::time::Nanos;
+use crate::verdict::ResourceId;
 use crate::wire::PacketHeader;
 
 /// Networks, what flows in them, and the time. Changes are in force for the next packet.
@@ -35,6 +40,15 @@ pub struct Host {
     pub eni: EniId,
     /// The instance.
     pub instance: InstanceId,
+}
+
+/// A zonal NAT gateway and its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NatHost {
+    /// The gateway.
+    pub id: NatGatewayId,
+    /// The interface.
+    pub eni: EniId,
 }
 
 impl Default for World {
@@ -147,6 +161,120 @@ impl World {
     pub fn gateway(&mut self, vpc: VpcId) -> InternetGatewayId {
         let id = self.id();
         self.add(InternetGateway { id, owner: owner(), vpc: Some(vpc), tags: Tags::new() });
+        id
+    }
+
+    /// An egress-only internet gateway of a VPC.
+    pub fn egress_only(&mut self, vpc: VpcId) -> EgressOnlyGatewayId {
+        let id = self.id();
+        self.add(EgressOnlyGateway { id, owner: owner(), vpc, tags: Tags::new() });
+        id
+    }
+
+    /// A zonal NAT gateway in a subnet: each address is `PRIVATE` or, of a public gateway, `PRIVATE=ELASTIC`.
+    pub fn nat(&mut self, subnet: SubnetId, addresses: &str) -> NatHost {
+        let id = self.id();
+        let private: Vec<&str> = addresses.split_whitespace().map(|text| text.split('=').next().unwrap_or(text)).collect();
+        let eni = self.eni(subnet, &private.join(" "), &[]);
+        self.edit::<NetworkInterface>(eni, |eni| {
+            (eni.interface_type, eni.requester_managed, eni.source_dest_check) = ("natGateway".into(), true, false);
+        });
+        let Subnet { vpc, zone, .. } = **self.network.subnets.get(&subnet).unwrap();
+        let mut made = Vec::new();
+        for text in addresses.split_whitespace() {
+            let (private, elastic) = text.split_once('=').map_or((text, None), |(private, elastic)| (private, Some(elastic)));
+            if let Some(elastic) = elastic {
+                self.public(eni, private, elastic);
+            }
+            made.push(NatAddress { zone, private: Some(private.parse().unwrap()), elastic: elastic.map(|e| self.elastic(e)) });
+        }
+        let public = made[0].elastic.is_some();
+        self.add(NatGateway {
+            id,
+            owner: owner(),
+            vpc,
+            place: NatPlace::Zonal { subnet, zone, eni: Some(eni) },
+            connectivity: if public { NatConnectivity::Public } else { NatConnectivity::Private },
+            addresses: made,
+            failure: None,
+            created_at: UnixMillis(0),
+            deleted_at: None,
+            tags: Tags::new(),
+        });
+        NatHost { id, eni }
+    }
+
+    /// A regional NAT gateway with Elastic IPs by zone, and a route table that leads to the internet gateway.
+    pub fn regional_nat(&mut self, vpc: VpcId, addresses: &[(Zone, &str)]) -> NatGatewayId {
+        let id: NatGatewayId = self.id();
+        let table = self.table(vpc);
+        self.use_table(table, TableUser::NatGateway(id));
+        if let Some(gateway) = self.network.internet_gateway_of(vpc).map(|gateway| gateway.id) {
+            self.route(table, "0.0.0.0/0", RouteTarget::InternetGateway(gateway));
+        }
+        let mut made = Vec::new();
+        for (zone, address) in addresses {
+            let (allocation, association) = (self.id(), self.id());
+            self.add(ElasticIp {
+                id: allocation,
+                owner: owner(),
+                address: address.parse().unwrap(),
+                association: None,
+                nat_gateway: Some(address::NatGatewayUse { id: association, gateway: id }),
+                service_managed: true,
+                ptr_record: None,
+                tags: Tags::new(),
+            });
+            made.push(NatAddress { zone: *zone, private: None, elastic: Some(self.elastic(address)) });
+        }
+        self.add(NatGateway {
+            id,
+            owner: owner(),
+            vpc,
+            place: NatPlace::Regional { auto: false, route_table: Some(table) },
+            connectivity: NatConnectivity::Public,
+            addresses: made,
+            failure: None,
+            created_at: UnixMillis(0),
+            deleted_at: None,
+            tags: Tags::new(),
+        });
+        id
+    }
+
+    /// Deletes a NAT gateway, as DeleteNatGateway does.
+    pub fn delete_nat(&mut self, gateway: NatGatewayId) {
+        let eni = self.network.nat_gateways.get(&gateway).unwrap().eni();
+        self.edit::<NatGateway>(gateway, |gateway| gateway.deleted_at = Some(UnixMillis(1)));
+        if let Some(eni) = eni {
+            self.remove::<NetworkInterface>(eni);
+        }
+    }
+
+    fn elastic(&mut self, address: &str) -> NatElasticIp {
+        NatElasticIp { allocation: self.id(), address: address.parse().unwrap(), association: Some(self.id()) }
+    }
+
+    /// What Block Public Access keeps from everything in the world.
+    pub fn block_public_access(&mut self, mode: PublicAccessMode) {
+        let default_dhcp_options = self.id();
+        let public_access = PublicAccessOptions { mode, updated_at: None };
+        self.add(vpc::RegionState { owner: owner(), default_dhcp_options, public_access });
+    }
+
+    /// Spares a VPC or subnet from Block Public Access.
+    pub fn exclude(&mut self, resource: ExcludedResource, mode: ExclusionMode) -> BlockPublicAccessExclusionId {
+        let id = self.id();
+        self.add(PublicAccessExclusion {
+            id,
+            owner: owner(),
+            resource,
+            mode,
+            created_at: UnixMillis(0),
+            updated_at: None,
+            deleted_at: None,
+            tags: Tags::new(),
+        });
         id
     }
 
@@ -452,6 +580,12 @@ impl World {
     pub fn enter(&mut self, ingress: Ingress, packet: PacketHeader) -> Sent {
         self.compile();
         Sent::new(&self.network, &self.tables, &mut self.state, ingress, packet, self.now)
+    }
+
+    /// What a gateway counted.
+    pub fn counted(&mut self, gateway: ResourceId) -> GatewayCounters {
+        self.compile();
+        self.tables.gateway_index(gateway).map(|index| self.state.gateway_counters(index)).unwrap_or_default()
     }
 
     /// The tables of the network as it is.

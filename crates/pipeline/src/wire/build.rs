@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::header::{ICMP, ICMPV6};
+use super::header::{ICMP, ICMPV6, TCP, TcpInfo, Transport};
 use super::ipv4::Opt;
-use super::{PacketHeader, bytes, checksum, icmp, ipv4, ipv6};
+use super::{PacketHeader, bytes, checksum, icmp, ipv4, ipv6, tcp};
 
 /// An ICMP error for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,43 @@ pub fn icmp_error(original: &[u8], from: IpAddr, message: ErrorMessage, out: &mu
         (IpAddr::V6(to), IpAddr::V6(from)) => Some(icmpv6_error(original, from, to, message, out)),
         _ => None,
     }
+}
+
+/// Writes the segment that breaks off the connection of a TCP segment (an IP packet) into `out`, an IP packet from the
+/// original's destination to its source, and returns its length. Its numbers are those that a host without such a connection
+/// answers with (RFC 9293, 3.10.7.1).
+pub fn tcp_reset(original: &[u8], out: &mut [u8]) -> Option<usize> {
+    let header = PacketHeader::parse(original, None).ok()?;
+    let (Some(tcp), Transport::Ports { src, dst }) = (header.tcp, header.transport) else { return None };
+    if tcp.flags & TcpInfo::RST != 0 || out.len() < LONGEST_ERROR {
+        return None;
+    }
+    let mut segment = [0; tcp::HEADER_LEN];
+    bytes::set_u16(&mut segment, tcp::field::SRC_PORT, dst);
+    bytes::set_u16(&mut segment, tcp::field::DST_PORT, src);
+    let counts = u32::from(tcp.flags & TcpInfo::SYN != 0) + u32::from(tcp.flags & TcpInfo::FIN != 0);
+    let (sequence, acknowledges, flags) = match tcp.flags & TcpInfo::ACK != 0 {
+        true => (tcp.ack, 0, TcpInfo::RST),
+        false => (0, tcp.seq.wrapping_add(tcp.payload_len).wrapping_add(counts), TcpInfo::RST | TcpInfo::ACK),
+    };
+    bytes::set(&mut segment, tcp::field::SEQUENCE, &sequence.to_be_bytes());
+    bytes::set(&mut segment, tcp::field::ACKNOWLEDGEMENT, &acknowledges.to_be_bytes());
+    bytes::set(&mut segment, tcp::field::HEADER_LENGTH, &[(tcp::HEADER_LEN as u8 / 4) << 4, flags]);
+    let sum = checksum::of_upper(header.dst, header.src, TCP, &segment);
+    bytes::set_u16(&mut segment, tcp::field::CHECKSUM, sum);
+    let start = match (header.dst, header.src) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            ipv4::Repr { src: from, dst: to, protocol: TCP, ttl: TTL, payload_len: tcp::HEADER_LEN }.emit(out);
+            ipv4::HEADER_LEN
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            ipv6::Repr { src: from, dst: to, next_header: TCP, hop_limit: TTL, payload_len: tcp::HEADER_LEN }.emit(out);
+            ipv6::HEADER_LEN
+        }
+        _ => return None,
+    };
+    bytes::set(out, start, &segment);
+    Some(start + tcp::HEADER_LEN)
 }
 
 fn icmpv4_error(original: &[u8], from: Ipv4Addr, to: Ipv4Addr, message: ErrorMessage, out: &mut [u8]) -> usize {
@@ -168,6 +205,29 @@ mod tests {
                 let inner = header.inner.unwrap();
                 assert_eq!((inner.src, inner.dst, inner.transport), (original.src, original.dst, original.transport));
                 testing::assert_checksums(&out[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reset_breaks_off_what_it_answers_in_both_families() {
+        for (from, to) in [("10.0.2.20", "198.51.100.10"), ("2001:db8::20", "2001:db8:ffff::10")] {
+            for (flags, expected) in [(TcpInfo::ACK, TcpInfo::RST), (TcpInfo::FIN, TcpInfo::RST | TcpInfo::ACK)] {
+                let original = testing::tcp((ip(from), ip(to)), (40000, 443), flags, b"late");
+                let mut out = [0xaa; LONGEST_ERROR];
+                let length = tcp_reset(&original, &mut out).unwrap();
+                let asked = PacketHeader::parse(&original, None).unwrap().tcp.unwrap();
+                let answer = PacketHeader::parse(&out[..length], None).unwrap();
+                assert_eq!((answer.src, answer.dst), (ip(to), ip(from)));
+                assert_eq!(answer.transport, Transport::Ports { src: 443, dst: 40000 });
+                let tcp = answer.tcp.unwrap();
+                assert_eq!(tcp.flags, expected);
+                match flags {
+                    TcpInfo::ACK => assert_eq!(tcp.seq, asked.ack),
+                    _ => assert_eq!(tcp.ack, asked.seq.wrapping_add(5)),
+                }
+                testing::assert_checksums(&out[..length]);
+                assert_eq!(tcp_reset(&out[..length].to_vec(), &mut out), None, "a reset has no answer");
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{icmp, ipv4, ipv6};
+use crate::trace::HeaderView;
 
 #[cfg(test)]
 mod tests;
@@ -157,6 +158,13 @@ pub struct InnerHeader {
     pub protocol: u8,
     /// Ports; `Opaque` when they aren't quoted.
     pub transport: Transport,
+}
+
+impl InnerHeader {
+    /// Its header, as far as it is quoted.
+    pub(crate) fn view(&self) -> HeaderView {
+        HeaderView { source: self.src, destination: self.dst, protocol: self.protocol, transport: self.transport }
+    }
 }
 
 /// How large a packet is. A super-packet is one buffer that becomes several datagrams on the wire.

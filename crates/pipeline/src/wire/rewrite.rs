@@ -14,7 +14,8 @@ mod tests;
 ///
 /// An ICMP error quotes a packet that went the other way, and its receiver knows that packet only by the addresses and
 /// ports that it sees itself. So where an error's source changes, the destination of the packet that it quotes changes as
-/// well if it is the same address, and the other way round; a new source port becomes the quoted destination port.
+/// well if it is the same address, and the other way round; a new source port becomes the quoted destination port. The
+/// identifier of an ICMP echo counts as the source port of a request and as the destination port of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rewrite {
     /// The new source address, of the same family.
@@ -115,6 +116,16 @@ impl Rewrite {
 
     fn change_ports(&self, protocol: u8, upper: &mut [u8]) -> Difference {
         let mut change = Difference::default();
+        if matches!(protocol, ICMP | ICMPV6) {
+            let port = match (protocol, upper.first()) {
+                (ICMP, Some(8)) | (ICMPV6, Some(128)) => self.src_port,
+                (ICMP, Some(0)) | (ICMPV6, Some(129)) => self.dst_port,
+                _ => None,
+            };
+            if let Some(port) = port.filter(|_| upper.len() >= icmp::HEADER_LEN) {
+                write(upper, icmp::field::ID, &port.to_be_bytes(), &mut change);
+            }
+        }
         if matches!(protocol, TCP | UDP) && upper.len() >= 4 {
             for (at, port) in [(tcp::field::SRC_PORT, self.src_port), (tcp::field::DST_PORT, self.dst_port)] {
                 if let Some(port) = port {

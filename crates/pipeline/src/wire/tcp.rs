@@ -16,9 +16,9 @@ pub(super) struct Segment<'a> {
 pub(super) mod field {
     pub(in super::super) const SRC_PORT: usize = 0;
     pub(in super::super) const DST_PORT: usize = 2;
-    pub(super) const SEQUENCE: usize = 4;
-    pub(super) const ACKNOWLEDGEMENT: usize = 8;
-    pub(super) const HEADER_LENGTH: usize = 12;
+    pub(in super::super) const SEQUENCE: usize = 4;
+    pub(in super::super) const ACKNOWLEDGEMENT: usize = 8;
+    pub(in super::super) const HEADER_LENGTH: usize = 12;
     pub(super) const FLAGS: usize = 13;
     pub(in super::super) const CHECKSUM: usize = 16;
 }

@@ -2,7 +2,7 @@
 
 use openvpc_model::*;
 use openvpc_pipeline::testing::packets::*;
-use openvpc_pipeline::{Code, IcmpError, IcmpErrorKind, RuleId};
+use openvpc_pipeline::{Code, IcmpError, IcmpErrorKind, Reply, RuleId};
 
 use crate::Lab;
 
@@ -12,13 +12,14 @@ fn a_packet_too_large_is_answered_from_the_subnets_router() {
     let a = lab.a();
     lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
     let v4 = lab.world.send(a.eni, udp("10.0.1.10:1", "198.51.100.10:1").length(1501));
-    let reply = IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } };
+    let reply =
+        Reply::Icmp(IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } });
     assert_eq!(v4.dropped(Code::MtuExceeded).reply, Some(reply));
     v4.legs(&[format!("egress accept {}", a.eni)]);
     let index = lab.world.index(a.eni);
     let router = lab.world.tables().router_mac(index).link_local();
     let v6 = lab.world.send(a.eni, udp("[2001:db8:0:101::10]:1", "[2001:db8:ffff::10]:1").length(1501));
-    let reply = IcmpError { from: router.into(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } };
+    let reply = Reply::Icmp(IcmpError { from: router.into(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } });
     assert_eq!(v6.dropped(Code::MtuExceeded).reply, Some(reply));
 }
 
@@ -29,7 +30,7 @@ fn inside_a_vpc_the_limit_is_9001() {
     let open = lab.open;
     lab.b(open);
     let reply = lab.world.send(a.eni, udp("10.0.1.10:1", "10.0.2.20:1").length(9002)).dropped(Code::MtuExceeded).reply;
-    assert_eq!(reply.map(|reply| reply.kind), Some(IcmpErrorKind::PacketTooBig { mtu: 9001 }));
+    assert!(matches!(reply, Some(Reply::Icmp(IcmpError { kind: IcmpErrorKind::PacketTooBig { mtu: 9001 }, .. }))));
 }
 
 #[test]
@@ -39,11 +40,12 @@ fn a_hop_limit_used_up_at_the_gateway_is_answered() {
     lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
     let drop = lab.world.send(a.eni, ping("10.0.1.10", "198.51.100.10").ttl(1)).dropped(Code::HopLimitExceeded);
     assert_eq!(drop.resource, openvpc_pipeline::ResourceId::InternetGateway(gateway));
-    assert_eq!(drop.reply, Some(IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::TimeExceeded }));
+    let error = IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::TimeExceeded };
+    assert_eq!(drop.reply, Some(Reply::Icmp(error)));
     let out = lab.world.send(a.eni, ping("10.0.1.10", "198.51.100.10").ttl(2)).delivered_to_internet();
     assert_eq!(out.ttl, 1);
     let inwards = lab.world.send_from_internet(ping("198.51.100.10", "203.0.113.10").ttl(1)).dropped(Code::HopLimitExceeded);
-    assert_eq!(inwards.reply.map(|reply| reply.from.to_string()), Some("203.0.113.10".into()));
+    assert!(matches!(inwards.reply, Some(Reply::Icmp(error)) if error.from.to_string() == "203.0.113.10"));
 }
 
 #[test]

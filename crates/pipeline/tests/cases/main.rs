@@ -1,18 +1,21 @@
 //! The case tables of the specification, row by row, and what lies between the rows.
 //!
-//! One module per section. Rows that need a component which isn't there yet (NAT gateways, peering, transit gateways, VPN,
-//! endpoints, egress-only gateways, load balancers) or that are about API
+//! One module per section. Rows that need a component which isn't there yet (peering, transit gateways, VPN,
+//! endpoints, load balancers) or that are about API
 //! calls rather than packets are named at the head of each module.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod addressing;
+mod block_public_access;
 mod closing;
 mod connection_tracking;
+mod egress_only;
 mod errors;
 mod fragments;
 mod interfaces;
 mod internet;
 mod legs;
+mod nat;
 mod network_acls;
 mod paths;
 mod properties;

@@ -192,6 +192,8 @@ fn judge_and_trace(tables: &Tables, network: &Network, start: Start, packet: Pac
                 internet = true;
                 None
             }
+            ResourceId::EgressOnlyGateway(id) => network.egress_only_gateways.get(&id).map(|gateway| gateway.vpc),
+            ResourceId::NatGateway(id) => network.nat_gateways.get(&id).map(|gateway| gateway.vpc),
             ResourceId::Instance(_) | ResourceId::Service(_) => None,
         });
     }

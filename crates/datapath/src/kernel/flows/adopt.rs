@@ -1,6 +1,6 @@
 //! Taking over what an earlier daemon left.
 
-use openvpc_pipeline::End;
+use openvpc_pipeline::{End, Ingress, NextHop, restore_mapping};
 
 use super::*;
 
@@ -23,9 +23,12 @@ impl FastPath {
         for both in left.chunk_by(|one, other| one.1 / 2 == other.1 / 2) {
             let pair = both[0].1 / 2;
             let kept = self.restore_flows(pair, both, tables, flows);
+            let mapping = self.restore_mapping(pair, &both[0], tables, flows);
             for (flow, number) in both {
                 let entry = judge(self, flows, *flow, &self.action(*number));
-                let entry = entry.filter(|entry| same_flows(entry.flows, kept) && self.is_the_action(*number, &entry.action));
+                let entry = entry.filter(|entry| {
+                    same_flows(entry.flows, kept) && entry.mapping() == mapping && self.is_the_action(*number, &entry.action)
+                });
                 match entry {
                     Some(entry) => self.keep(*number, entry),
                     None => self.maps.remove(flow),
@@ -34,6 +37,8 @@ impl FastPath {
             if self.pairs[pair as usize].sides.iter().any(Option::is_some) {
                 self.pairs[pair as usize].flows = kept;
                 kept.iter().flatten().for_each(|key| flows.hold(key));
+                self.pairs[pair as usize].mapping = mapping;
+                mapping.iter().for_each(|key| flows.hold_mapping(key));
                 if let Some(port) = self.ports.get_mut(&both[0].0.port()) {
                     port.pairs += 1;
                 }
@@ -70,18 +75,33 @@ impl FastPath {
             let Some(key) = FlowKey::of(eni, direction, &header) else { continue };
             let began_here = (originator == 1) == is_way_back;
             let originated = if began_here { direction } else { direction.reverse() };
-            // What was closed meanwhile goes on for a moment, so that it is known whose counters these are. Nothing passes by it:
-            // the program goes by the state in its own memory, as does user space before it judges a packet.
-            let progress = match progress {
-                Progress::Tcp(connection) if connection.is_closed() => {
-                    Progress::Tcp(Connection { phase: Phase::Established, ends: [End::Open; 2] })
-                }
-                progress => progress,
-            };
+            let progress = open(progress);
             flows.restore(key, Tracking { originated, progress }, &settings(tables, &key), self.last_seen(pair));
             kept[which] = Some(key);
         }
         kept
+    }
+
+    /// Has the gateway on a pair's way remember its flow again.
+    fn restore_mapping(
+        &self,
+        pair: u32,
+        (flow, number): &(FlowId, u32),
+        tables: &Tables,
+        flows: &mut FlowState,
+    ) -> Option<MappingKey> {
+        let connection = &self.maps.connections[pair as usize];
+        let (progress, [.., tracked_at]) = (progress(connection)?, state(connection));
+        if tracked_at & AT_GATEWAY == 0 {
+            return None;
+        }
+        let ingress = match self.place(flow.port())? {
+            PortId::Eni(eni) => Ingress::Eni { eni, next_hop: NextHop::Router },
+            PortId::Uplink => Ingress::Internet,
+        };
+        let before = flow.header();
+        let after = behind(&before, &self.action(*number));
+        restore_mapping(tables, flows, ingress, &before, &after, open(progress), self.last_seen(pair))
     }
 
     /// Whether that is what the program does about a flow, whatever VPCs were called before.
@@ -99,3 +119,17 @@ impl FastPath {
         self.note(number, entry);
     }
 }
+
+/// What was closed meanwhile goes on for a moment, so that it is known whose counters these are. Nothing passes by it: the
+/// program goes by the state in its own memory, as does user space before it judges a packet.
+fn open(progress: Progress) -> Progress {
+    match progress {
+        Progress::Tcp(connection) if connection.is_closed() => {
+            Progress::Tcp(Connection { phase: Phase::Established, ends: [End::Open; 2] })
+        }
+        progress => progress,
+    }
+}
+
+/// Of the places where a flow is tracked: a gateway on the way.
+const AT_GATEWAY: u8 = 4;

@@ -37,9 +37,9 @@ pub(super) fn progress(connection: &SharedConnection) -> Option<Progress> {
     })
 }
 
-/// At which ends a flow is tracked: where its packets leave an interface 1, where they come to one 2.
-pub(super) fn places(flows: &[Option<FlowKey>; 2]) -> u8 {
-    u8::from(flows[0].is_some()) | u8::from(flows[1].is_some()) << 1
+/// At which ends a flow is tracked: where its packets leave an interface 1, where they come to one 2; at a gateway on the way 4.
+pub(super) fn places(flows: &[Option<FlowKey>; 2], at_gateway: bool) -> u8 {
+    u8::from(flows[0].is_some()) | u8::from(flows[1].is_some()) << 1 | u8::from(at_gateway) << 2
 }
 
 /// Writes how far a connection is, which direction it began in, and at which ends it is tracked.

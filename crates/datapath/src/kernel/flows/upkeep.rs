@@ -20,7 +20,7 @@ impl FastPath {
         for _ in 0..share {
             self.cursor = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
             let pair = self.cursor as u32;
-            self.report(pair, &mut report);
+            self.report(pair, flows, &mut report);
             if self.pairs[self.cursor].owner != 0 {
                 self.give_back_if_closed(pair, tables, flows);
                 if self.is_over(pair, tables, now) {
@@ -35,7 +35,7 @@ impl FastPath {
             }
             let pair = *pair;
             self.retired.pop_front();
-            self.report(pair, &mut report);
+            self.report(pair, flows, &mut report);
             self.clear(pair);
             self.free.push(pair);
         }
@@ -44,7 +44,12 @@ impl FastPath {
         }
     }
 
-    pub(super) fn report(&mut self, pair: u32, report: &mut impl FnMut(&Report<'_>)) {
+    pub(super) fn report(
+        &mut self,
+        pair: u32,
+        flows: &mut FlowState,
+        report: &mut impl FnMut(&Report<'_>),
+    ) {
         for number in [pair * 2, pair * 2 + 1] {
             let slot = self.slot(number);
             let (packets, reported) = (slot.packets.load(Acquire), slot.reported_packets.load(Relaxed));
@@ -57,11 +62,24 @@ impl FastPath {
             let flags = slot.tcp_flags.swap(0, Relaxed);
             let before = side.flow.header();
             let after = behind(&before, &self.action(number));
-            let legs = side.legs.map(|leg| {
-                let ShortLeg { eni, direction, judgement, path, is_behind } = leg?;
-                let HeaderView { source, destination, protocol, transport } = if is_behind { after } else { before };
-                Some(Leg { eni, direction, action: judgement, source, destination, protocol, transport, path })
-            });
+            let mut legs = Legs::EMPTY;
+            match &side.legs {
+                KnownLegs::Short(short) => {
+                    for leg in short.iter().flatten() {
+                        let ShortLeg { eni, direction, judgement, path, reason, is_behind } = *leg;
+                        let HeaderView { source, destination, protocol, transport } = if is_behind { after } else { before };
+                        let action = judgement;
+                        legs.push(Leg { eni, direction, action, source, destination, protocol, transport, path, reason });
+                    }
+                }
+                KnownLegs::Long(long) => long.iter().for_each(|leg| {
+                    legs.push(*leg);
+                }),
+            }
+            if let Some(through) = &side.through {
+                let passed = bytes - slot.reported_bytes.load(Relaxed);
+                flows.count_through(through, packets - reported, passed, side.code.is_none());
+            }
             report(&Report {
                 from,
                 to: side.to,
@@ -97,6 +115,9 @@ impl FastPath {
     fn give_back_if_closed(&mut self, pair: u32, tables: &Tables, flows: &mut FlowState) {
         let Some(progress) = progress(&self.maps.connections[pair as usize]).filter(Progress::is_closed) else { return };
         let seen = self.last_seen(pair);
+        if let Some(key) = self.pairs[pair as usize].mapping.take() {
+            flows.release_mapping(&key, Some(progress), seen);
+        }
         for key in std::mem::take(&mut self.pairs[pair as usize].flows).iter().flatten() {
             flows.release(key, progress, &settings(tables, key), seen);
         }

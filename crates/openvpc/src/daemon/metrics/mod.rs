@@ -16,9 +16,9 @@ use openvpc_datapath::engine::EngineCounters;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::admin::Admin;
+use super::gateways;
 use super::observe::{Seen, drops_by_reason};
-pub use text::CONTENT_TYPE;
-use text::Exposition;
+pub use text::{CONTENT_TYPE, Exposition};
 
 /// Requests to the object store, by method and status.
 #[derive(Debug, Default)]
@@ -169,6 +169,9 @@ fn whole(text: &mut Exposition, counters: &EngineCounters) {
         "Frames longer than any packet, or with an unknown offload; never judged.",
     )
     .sample(&[], counters.unusable);
+    text.gauge("openvpc_datapath_mapped_flows", "Flows that NAT gateways and egress-only internet gateways remember.")
+        .sample(&[], counters.mappings);
+    gateways::expose(text, counters);
     let mut drops = text.counter("openvpc_datapath_dropped_packets_total", "Packets that were dropped, by reason.");
     for (reason, packets) in drops_by_reason(counters) {
         drops.sample(&[("reason", reason)], packets);
