@@ -71,6 +71,8 @@ pub(crate) struct Walk<'a, T> {
     ports: [Option<u16>; 2],
     /// How often the packet went through a NAT gateway.
     nats: u8,
+    /// How many bytes longer the packet is here than it was sent.
+    growth: i32,
 }
 
 /// The walk is over; [`Walk::drop`] says why.
@@ -109,6 +111,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
             tracks_always: false,
             ports: [None; 2],
             nats: 0,
+            growth: 0,
         }
     }
 
@@ -475,6 +478,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
 
     /// Sees to it that the packet fits a stretch of the way, or may be fragmented to fit.
     fn fit(&mut self, resource: ResourceId, mtu: u16) -> Result<(), Stop> {
+        // As long as that may it be sent.
+        let mtu = (i32::from(mtu) - self.growth).clamp(0, u16::MAX.into()) as u16;
         if self.packet.size.max_segment > u32::from(mtu) && self.packet.dont_fragment {
             self.basis.lasts = false;
             let reply = self.error(IcmpErrorKind::PacketTooBig { mtu }).map(Reply::Icmp);

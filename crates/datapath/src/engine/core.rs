@@ -7,7 +7,7 @@ use openvpc_model::interface::MacAddress;
 use openvpc_pipeline::verdict::{Delivery, Egress, FlowSink, IcmpError, IcmpErrorKind, LegCounts, Outcome, Reply};
 use openvpc_pipeline::wire::build::{self, ErrorMessage};
 use openvpc_pipeline::wire::link::{ETHERNET_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ethernet};
-use openvpc_pipeline::wire::{PacketHeader, Transport};
+use openvpc_pipeline::wire::{PacketHeader, Transport, translate};
 use openvpc_pipeline::{EniIndex, FlowState, Ingress, Nanos, NextHop, NoTrace, Tables, step};
 
 use super::counters::{DropReason, EngineCounters, LinkDrop, PortCounters};
@@ -93,6 +93,8 @@ pub(super) struct Stations<P> {
 enum Fate {
     /// Nothing; dropped, or answered already.
     End,
+    /// Nothing more; it left as another frame.
+    Left { to: PortId },
     /// To send its first `length` bytes.
     Send { to: PortId, length: usize },
     /// To cut its first `length` bytes into pieces of at most `mtu` bytes of IP, and send these.
@@ -307,7 +309,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         match verdict.outcome {
             Outcome::Deliver(delivery) => {
                 let fate = self.deliver(ingress, &delivery, size.max_segment, header, &mut frame[..length])?;
-                if let Fate::Send { to, .. } | Fate::Cut { to, .. } = fate
+                if let Fate::Left { to } | Fate::Send { to, .. } | Fate::Cut { to, .. } = fate
                     && let Some(connected) = self.connected_mut(to)
                 {
                     connected.counters.sent.add(counts.packets, counts.bytes);
@@ -328,7 +330,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Changes the frame as it is to arrive.
     fn deliver(
-        &self,
+        &mut self,
         ingress: Ingress,
         delivery: &Delivery,
         max_segment: u32,
@@ -337,6 +339,9 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     ) -> Result<Fate, LinkDrop> {
         let ethernet = Ethernet::parse(frame).ok_or(LinkDrop::Runt)?;
         let (to, destination, source) = self.way_out(ingress, delivery.to, ethernet.source)?;
+        if translate::changes_family(&delivery.rewrite, &frame[ETHERNET_LEN..]) {
+            return self.translate(to, (destination, source), delivery, header, frame);
+        }
         Ethernet { destination, source, ..ethernet }.emit(frame);
         delivery.rewrite.apply(&mut frame[ETHERNET_LEN..], header.needs_checksum());
         let length = frame.len();
@@ -344,6 +349,33 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             true => Fate::Cut { to, length, mtu: delivery.mtu },
             false => Fate::Send { to, length },
         })
+    }
+
+    /// Sends a packet in the other family. It has another length then, so that it can't stay where it lies.
+    fn translate(
+        &mut self,
+        to: PortId,
+        (destination, source): (MacAddress, MacAddress),
+        delivery: &Delivery,
+        header: &VnetHeader,
+        frame: &[u8],
+    ) -> Result<Fate, LinkDrop> {
+        let mut other = std::mem::take(&mut self.scratch);
+        let packet = &frame[ETHERNET_LEN..];
+        let length = translate::translate(&delivery.rewrite, packet, header.needs_checksum(), &mut other[ETHERNET_LEN..]);
+        if let Some(length) = length {
+            let to_ipv4 = delivery.rewrite.src.is_some_and(|src| src.is_ipv4());
+            let ethertype = if to_ipv4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
+            Ethernet { destination, source, ethertype }.emit(&mut other);
+            let header = offload::of_other_family(header, to_ipv4);
+            if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to)
+                && !port.send(&header, &other[..ETHERNET_LEN + length])
+            {
+                counters.drops.count(LinkDrop::SendQueueFull.into(), 1);
+            }
+        }
+        self.scratch = other;
+        length.map(|_| Fate::Left { to }).ok_or(LinkDrop::Untranslatable)
     }
 
     /// The port that a packet leaves by, and the hardware addresses of the link there: receiver's and sender's.
@@ -454,7 +486,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     fn send(&mut self, fate: Fate, header: &mut VnetHeader, frame: &mut [u8]) {
         let (to, length, mtu) = match fate {
-            Fate::End => return,
+            Fate::End | Fate::Left { .. } => return,
             Fate::Send { to, length } => (to, length, None),
             Fate::Cut { to, length, mtu } => (to, length, Some(mtu)),
         };

@@ -145,6 +145,8 @@ link_drops! {
     UnknownEthertype = "OPENVPC_UNKNOWN_ETHERTYPE";
     /// To a hardware address that nobody in the subnet has.
     UnknownUnicast = "OPENVPC_UNKNOWN_UNICAST";
+    /// A NAT gateway has no words for it in the other family.
+    Untranslatable = "OPENVPC_NAT64_UNTRANSLATABLE";
 }
 
 /// Dropped packets by reason; frames, where they were not read as packets.

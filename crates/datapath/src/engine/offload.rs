@@ -5,7 +5,7 @@
 //! was judged. Here every request is either the one that a kernel makes for that very packet, or carried out at once,
 //! before the packet is read; and a super-packet of which the two don't fit together is refused.
 
-use openvpc_pipeline::wire::Gso;
+use openvpc_pipeline::wire::{Gso, translate};
 use openvpc_pipeline::wire::link::ETHERNET_LEN;
 
 use crate::packet_socket::VnetHeader;
@@ -32,6 +32,25 @@ pub(super) fn settle(header: &mut VnetHeader, frame: &mut [u8]) -> Result<Option
         complete_checksum(header, frame)?;
     }
     Ok(None)
+}
+
+/// What is to be done about a frame whose packet went from IPv6 to IPv4, or back.
+pub(super) fn of_other_family(header: &VnetHeader, to_ipv4: bool) -> VnetHeader {
+    let growth = translate::GROWTH;
+    let shift = |length: u16| match (length, to_ipv4) {
+        (0, _) => 0,
+        (length, true) => length.saturating_sub(growth),
+        (length, false) => length.saturating_add(growth),
+    };
+    let ecn = header.gso_type & VnetHeader::GSO_ECN;
+    let gso_type = match header.gso_type & !VnetHeader::GSO_ECN {
+        VnetHeader::GSO_TCPV4 | VnetHeader::GSO_TCPV6 if to_ipv4 => VnetHeader::GSO_TCPV4 | ecn,
+        VnetHeader::GSO_TCPV4 | VnetHeader::GSO_TCPV6 => VnetHeader::GSO_TCPV6 | ecn,
+        other => other | ecn,
+    };
+    let network = if to_ipv4 { 20 } else { 40 };
+    let checksum_start = if header.needs_checksum() { (ETHERNET_LEN + network) as u16 } else { 0 };
+    VnetHeader { gso_type, checksum_start, header_length: shift(header.header_length), ..*header }
 }
 
 /// Writes the checksum that a header asks for, over everything to the end of `frame`, and clears the request.

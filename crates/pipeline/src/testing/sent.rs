@@ -9,7 +9,7 @@ use crate::step::{Ingress, step};
 use crate::time::Nanos;
 use crate::trace::{Hop, Tracer};
 use crate::verdict::{Action, Code, Delivery, Drop, Egress, Outcome, RuleId, Verdict};
-use crate::wire::{PacketHeader, Transport};
+use crate::wire::{ICMP, ICMPV6, PacketHeader, Transport};
 
 /// A packet that was sent, its verdict and its walk. Failed expectations print all of it, and the network.
 #[derive(Clone, Debug)]
@@ -149,10 +149,34 @@ impl Sent {
         if let Some(inner) = &mut packet.inner {
             renumber(&mut inner.transport, destination_port, source_port);
         }
+        if rewrite.src.is_some_and(|src| src.is_ipv4() != packet.src.is_ipv4()) {
+            let to_ipv4 = packet.src.is_ipv6();
+            flip(&mut packet.protocol, &mut packet.transport, to_ipv4);
+            if let Some(inner) = &mut packet.inner {
+                flip(&mut inner.protocol, &mut inner.transport, to_ipv4);
+            }
+        }
         packet.src = rewrite.src.unwrap_or(packet.src);
         packet.dst = rewrite.dst.unwrap_or(packet.dst);
         packet.ttl -= rewrite.ttl_decrement;
         packet
+    }
+}
+
+/// The words of the other family for an echo.
+fn flip(protocol: &mut u8, transport: &mut Transport, to_ipv4: bool) {
+    *protocol = match *protocol {
+        ICMP | ICMPV6 => [ICMPV6, ICMP][usize::from(to_ipv4)],
+        other => other,
+    };
+    if let Transport::Icmp { kind, .. } = transport {
+        *kind = match *kind {
+            8 => 128,
+            0 => 129,
+            128 => 8,
+            129 => 0,
+            other => other,
+        };
     }
 }
 

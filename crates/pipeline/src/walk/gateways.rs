@@ -18,7 +18,7 @@ use crate::stages::route::{self, Choice, Way};
 use crate::stages::{egress_only, internet_gateway};
 use crate::trace::{HeaderView, HopAction, Tracer};
 use crate::verdict::{Code, Drop, Egress, RejectReason, Reply, ResourceId, RuleId, Through, TrafficPath};
-use crate::wire::{TcpInfo, Transport};
+use crate::wire::{TcpInfo, Transport, translate};
 
 /// Where a NAT gateway lets packets out.
 #[derive(Clone, Copy)]
@@ -124,7 +124,10 @@ impl<'a, T: Tracer> Walk<'a, T> {
                 known.ok_or(Refusal::Unknown)
             }
             Passenger::Flow(inside) => {
-                let packet = Outward { gateway: index, inside, outside: inside, sources, tcp: self.packet.tcp, takes_up: false };
+                let Some(outside) = nat::outside_of(inside) else {
+                    return Err(self.halt(resource, None, Code::ProtocolRestriction, egress));
+                };
+                let packet = Outward { gateway: index, inside, outside, sources, tcp: self.packet.tcp, takes_up: false };
                 let commit = self.commits();
                 match self.packet.tcp {
                     _ if sources.is_empty() => Err(Refusal::Exhausted),
@@ -239,6 +242,9 @@ impl<'a, T: Tracer> Walk<'a, T> {
             self.basis.lasts = false;
             return Err(self.halt(resource, None, Code::NatNoConnection, ingress));
         };
+        if found.key.inside.source().is_ipv6() && self.packet.fragment.is_some() {
+            return Err(self.halt(resource, None, Code::NatFragment, ingress));
+        }
         let before = self.view;
         self.note_through(&found, Direction::Ingress, matches!(passenger, Passenger::Flow(_)));
         self.put_destination(&found);
@@ -373,6 +379,22 @@ impl<'a, T: Tracer> Walk<'a, T> {
             set_destination_port(&mut inner.transport, port);
         }
         set_source_port(&mut self.view.transport, port);
+        if before.is_ipv6() {
+            // An error may go to a router on the way instead of the flow's other end.
+            let embedded = |address| match address {
+                IpAddr::V6(v6) => translate::embedded(v6).map(IpAddr::V4),
+                v4 @ IpAddr::V4(_) => Some(v4),
+            };
+            self.view.destination = embedded(self.view.destination).unwrap_or(found.outside.destination());
+            nat::make_ipv4(&mut self.view);
+            if let Some(inner) = &mut self.inner {
+                inner.src = embedded(inner.src).unwrap_or(found.outside.destination());
+                let mut view = inner.view();
+                nat::make_ipv4(&mut view);
+                (inner.protocol, inner.transport) = (view.protocol, view.transport);
+            }
+            self.growth -= i32::from(translate::GROWTH);
+        }
         self.ports[0] = Some(port);
     }
 
@@ -384,6 +406,17 @@ impl<'a, T: Tracer> Walk<'a, T> {
             set_source_port(&mut inner.transport, port);
         }
         set_destination_port(&mut self.view.transport, port);
+        if destination.is_ipv6() {
+            self.view.source = nat::seen_from_inside(self.view.source);
+            nat::make_ipv6(&mut self.view);
+            if let Some(inner) = &mut self.inner {
+                inner.dst = nat::seen_from_inside(inner.dst);
+                let mut view = inner.view();
+                nat::make_ipv6(&mut view);
+                (inner.protocol, inner.transport) = (view.protocol, view.transport);
+            }
+            self.growth += i32::from(translate::GROWTH);
+        }
         self.ports[1] = Some(port);
     }
 

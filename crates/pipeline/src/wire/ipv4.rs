@@ -55,6 +55,11 @@ impl<'a> Packet<'a> {
         usize::from(bytes::u8(self.bytes, field::VERSION_AND_LENGTH) & 15) * 4
     }
 
+    /// Whether the packet is a fragment.
+    pub(super) fn is_fragment(&self) -> bool {
+        bytes::u16(self.bytes, field::FRAGMENT) & (MORE_FRAGMENTS | OFFSET) != 0
+    }
+
     pub(super) fn total_len(&self) -> usize {
         bytes::u16(self.bytes, field::TOTAL_LEN).into()
     }

@@ -45,6 +45,10 @@ impl<'a> Packet<'a> {
         bytes::u8(self.bytes, field::NEXT_HEADER)
     }
 
+    pub(super) fn traffic_class(&self) -> u8 {
+        (bytes::u16(self.bytes, field::VERSION) >> 4) as u8
+    }
+
     pub(super) fn hop_limit(&self) -> u8 {
         bytes::u8(self.bytes, field::HOP_LIMIT)
     }
@@ -108,6 +112,11 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    /// Whether the packet is a fragment.
+    pub(super) fn is_fragment(&self) -> bool {
+        self.fragment.is_some()
+    }
+
     /// Whether the packet is a fragment other than the first, which holds no transport header.
     pub(super) fn is_later_fragment(&self) -> bool {
         self.fragment.is_some_and(|fragment| fragment.offset > 0)
@@ -145,6 +154,12 @@ mod extension {
     pub(super) const FRAGMENT_OFFSET: usize = 2;
     pub(super) const FRAGMENT_ID: usize = 4;
     pub(super) const FRAGMENT_LEN: usize = 8;
+}
+
+/// Writes the traffic class of a header that has none yet.
+pub(super) fn set_traffic_class(header: &mut [u8], class: u8) {
+    let first = bytes::u16(header, field::VERSION);
+    bytes::set_u16(header, field::VERSION, first | u16::from(class) << 4);
 }
 
 /// A fixed header to be written.

@@ -19,6 +19,7 @@ mod rewrite;
 mod tcp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod translate;
 mod transport;
 mod udp;
 

@@ -496,3 +496,55 @@ fn block_public_access_lets_answers_in_to_a_gateway_unless_it_is_bidirectional()
     assert!(matches!(drop.resource, ResourceId::InternetGateway(_)));
     lab.lab.world.send_from_internet(out.reply()).dropped(Code::VpcBlockPublicAccessEnabled);
 }
+
+const FAR: &str = "64:ff9b::c633:640a";
+const INSIDE: &str = "2001:db8:0:102::20";
+
+fn nat64() -> NatLab {
+    let mut lab = NatLab::new();
+    let table = lab.tables[1];
+    lab.lab.world.route(table, "64:ff9b::/96", RouteTarget::NatGateway(lab.nat.id));
+    lab
+}
+
+#[test]
+fn an_ipv6_host_reaches_an_ipv4_server_by_its_embedded_address() {
+    let mut lab = nat64();
+    let to = |port| format!("[{FAR}]:{port}");
+    let from = format!("[{INSIDE}]:40000");
+    for packet in [tcp(&from, &to(443)), udp(&from, &to(53)), ping(INSIDE, FAR)] {
+        let sent = lab.send(packet);
+        let out = sent.delivered_to_internet();
+        assert_eq!((out.src.to_string(), out.dst.to_string()), ("203.0.113.50".into(), SERVER.into()));
+        let back = lab.back(out.reply());
+        assert_eq!((back.src.to_string(), back.dst.to_string()), (FAR.into(), INSIDE.into()));
+        assert_eq!((back.protocol, source_port(&back.reply())), (packet.protocol, source_port(&packet)));
+        let nat = lab.lab.world.index(lab.nat.eni);
+        let own: Vec<bool> = sent.verdict.legs.iter().filter(|leg| leg.eni == nat).map(|leg| leg.source.is_ipv4()).collect();
+        assert_eq!(own, [false, true], "in over IPv6, out over IPv4");
+        let error = lab.back(out.error("192.0.2.1", 11, 0));
+        let inner = error.inner.unwrap();
+        assert_eq!((error.src.to_string(), inner.src, inner.dst), ("64:ff9b::c000:201".into(), packet.src, packet.dst));
+        assert_eq!((inner.protocol, inner.transport), (packet.protocol, packet.transport));
+    }
+    lab.send(udp(&from, &to(53)).fragment(1, true)).dropped(Code::NatFragment);
+    let out = lab.out(udp(&from, &to(53)));
+    lab.lab.world.send_from_internet(out.reply().fragment(2, true)).dropped(Code::NatFragment);
+}
+
+#[test]
+fn a_packet_that_grows_or_shrinks_is_measured_as_it_leaves() {
+    let mut lab = nat64();
+    let datagram = udp(&format!("[{INSIDE}]:1"), &format!("[{FAR}]:1"));
+    lab.send(datagram.length(1520)).delivered_to_internet();
+    let Some(Reply::Icmp(error)) = lab.send(datagram.length(1521)).dropped(Code::MtuExceeded).reply else { panic!("no error") };
+    assert_eq!(error.kind, openvpc_pipeline::IcmpErrorKind::PacketTooBig { mtu: 1520 });
+}
+
+#[test]
+fn other_ipv6_is_not_for_a_nat_gateway() {
+    let mut lab = nat64();
+    let table = lab.tables[1];
+    lab.lab.world.route(table, "2001:db8:ffff::/48", RouteTarget::NatGateway(lab.nat.id));
+    lab.send(ping(INSIDE, "2001:db8:ffff::10")).dropped(Code::ProtocolRestriction);
+}

@@ -1,0 +1,190 @@
+"""NAT gateways with real packets, on every path that packets take."""
+
+import json
+
+import pytest
+
+from conftest import until
+from datapaths import again, close, path, warm  # noqa: F401 - a fixture
+from gateways import Private, counts
+from network import EVERYTHING, INTERNET4, Agent, rule
+
+SILENT = {"timeout": 0.3}
+
+
+@pytest.fixture(scope="module")
+def net(path):  # noqa: F811
+    """A client behind a NAT gateway, and a public host."""
+    net = Private(path)
+    net.open = net.group(EVERYTHING)
+    net.gateway_of_it = net.nat()
+    net.client, net.public = net.instance(net.inner, net.open), net.instance(net.outer, net.open)
+    net.elastic_ip(net.public)
+    net.internet = Agent(path, "internet")
+    for agent in (net.client.agent, net.public.agent, net.internet):
+        agent.serve(tcp=[8080], udp=[8080])
+    yield net
+    net.internet.close()
+    net.delete()
+
+
+def test_the_internet_sees_the_elastic_ip_and_every_protocol_gets_its_answers(net):
+    page = net.client.shell(f"exec 3<>/dev/tcp/{INTERNET4}/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3") \
+        if False else net.client.exec("curl", "-s", "--max-time", "5", f"http://{INTERNET4}/")
+    assert net.gateway_of_it.public in page.stdout, page
+    for kind in ("tcp", "udp", "ping"):
+        assert net.client.agent.probe(kind, INTERNET4, 8080) == "answered", kind
+
+
+def test_nobody_from_outside_gets_in(net):
+    for kind in ("tcp", "udp", "ping"):
+        assert net.internet.probe(kind, net.gateway_of_it.public, 8080, **SILENT) == "silence"
+    assert net.public.agent.probe("tcp", net.gateway_of_it.address, 8080, **SILENT) == "silence"
+
+
+def test_a_host_of_the_same_vpc_is_reached_by_its_public_address(net):
+    assert net.client.agent.probe("tcp", net.public.public, 8080) == "answered"
+
+
+def test_a_refusal_and_an_unreachable_port_come_back(net):
+    assert net.client.agent.probe("tcp", INTERNET4, 9) == "refused"
+    assert net.client.agent.probe("udp", INTERNET4, 9) == "refused", "by an ICMP error, which finds its way"
+
+
+def test_a_connection_is_carried_and_counted_on_all_four_sides(net):
+    before = net.gateway_of_it.counts()
+    net.client.agent.ask("connect", name="counted", kind="tcp", to=INTERNET4, port=8080)
+    warm(net.daemon, lambda: net.client.agent.ask("talk", name="counted"))
+    after = net.gateway_of_it.counts()
+    grown = {name: after[name] - before[name] for name in after}
+    assert grown["ConnectionAttemptCount"] == 1 and grown["ConnectionEstablishedCount"] == 1
+    assert grown["ActiveConnectionCount"] >= 1
+    assert grown["PacketsInFromSource"] == grown["PacketsOutToDestination"] > 2
+    assert grown["PacketsInFromDestination"] == grown["PacketsOutToSource"] > 2
+    metrics = net.daemon.metrics()
+    line = f'openvpc_gateway_packets_in_from_source_total{{gateway="{net.gateway_of_it.id}",kind="NAT gateway"}}'
+    assert line in metrics
+
+
+def test_bulk_data_passes_whole_both_ways(net):
+    for reverse in ([], ["-R"]):
+        server = net.daemon.command("exec", "internet", "--", "iperf3", "-s", "-1", "-p", "5201")
+        import subprocess
+
+        with subprocess.Popen(server, stdout=subprocess.DEVNULL) as running:
+            try:
+                until(lambda: net.client.agent.probe("tcp", INTERNET4, 5201) != "refused" or True, what="the server")
+                done = until(lambda: transfer(net, reverse), what="a transfer")
+                assert done["end"]["sum_received"]["bytes"] == 8 << 20
+            finally:
+                running.terminate()
+
+
+def transfer(net, options):
+    done = net.client.exec("iperf3", "-c", INTERNET4, "-p", "5201", "-n", "8M", "-J", *options)
+    result = json.loads(done.stdout or "{}")
+    return result if "end" in result and "error" not in result else None
+
+
+def test_the_four_legs_are_recorded_as_aws_does(net, path):  # noqa: F811
+    s3 = path.client("s3", account=net.account)
+    bucket = "nat-legs-" + net.account
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": net.region})
+    fields = "${interface-id} ${srcaddr} ${dstaddr} ${pkt-srcaddr} ${pkt-dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${flow-direction} ${traffic-path} ${interface-type}"
+    [log] = net.ec2.create_flow_logs(
+        ResourceIds=[net.vpc], ResourceType="VPC", TrafficType="ALL", LogDestinationType="s3",
+        LogDestination=f"arn:aws:s3:::{bucket}", LogFormat=fields,
+    )["FlowLogIds"]
+    nat, client = net.gateway_of_it, net.client
+    assert client.agent.probe("ping", INTERNET4) == "answered"
+    columns = "interface_id, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, packets, flow_direction, traffic_path"
+    rows = path.query(f"SELECT {columns} FROM flow_logs WHERE flow_log_id = '{log}' AND protocol = 1")
+    seen = {tuple(str(value) if value is not None else None for value in row.values()) for row in rows}
+    assert seen == {
+        (client.eni, client.address, INTERNET4, client.address, INTERNET4, "1", "egress", "1"),
+        (nat.eni, client.address, nat.address, client.address, INTERNET4, "1", "ingress", None),
+        (nat.eni, nat.address, INTERNET4, nat.address, INTERNET4, "1", "egress", "8"),
+        (nat.eni, INTERNET4, nat.address, INTERNET4, nat.address, "1", "ingress", None),
+        (nat.eni, nat.address, client.address, INTERNET4, client.address, "1", "egress", "1"),
+        (client.eni, INTERNET4, client.address, INTERNET4, client.address, "1", "ingress", None),
+    }
+    net.ec2.delete_flow_logs(FlowLogIds=[log])
+
+
+def test_explain_shows_the_translation_and_the_way_back(net):
+    told = net.daemon.explain(net.client.id, INTERNET4, protocol="tcp", port=80, **account(net))
+    assert told["reachable"], told
+    assert [h["action"] for h in told["forward"]["hops"] if h["resource_id"] == net.gateway_of_it.id] == ["translate"]
+    assert [h["action"] for h in told["return"]["hops"] if h["resource_id"] == net.gateway_of_it.id] == ["translate"]
+    gre = net.daemon.explain(net.client.id, INTERNET4, protocol="47", **account(net))
+    [blocker] = gre["forward"]["blockers"]
+    assert (blocker["code"], blocker["resource_id"]) == ("PROTOCOL_RESTRICTION", net.gateway_of_it.id)
+
+
+def account(net):
+    return {"account": net.account}
+
+
+def test_the_network_acl_of_its_subnet_counts(net):
+    """What the gateway itself sends and gets, not its clients alone."""
+    everything = {"Protocol": "-1", "CidrBlock": "0.0.0.0/0", "RuleAction": "allow", "RuleNumber": 100}
+    no_answers = {"Protocol": "6", "CidrBlock": INTERNET4 + "/32", "RuleAction": "deny", "RuleNumber": 50}
+    ports = {"PortRange": {"From": 1024, "To": 65535}}
+    net.acl(net.outer, {**everything, "Egress": True}, {**everything, "Egress": False}, {**no_answers, **ports, "Egress": False})
+    assert net.client.agent.probe("tcp", INTERNET4, 8080, **SILENT) == "silence"
+    assert net.client.agent.probe("ping", INTERNET4) == "answered"
+    net.use_acl(net.outer, net.default_acl())
+    assert net.client.agent.probe("tcp", INTERNET4, 8080) == "answered"
+
+
+def test_a_gateway_that_is_deleted_under_load_cuts_its_flows(net):
+    other = net.table()
+    net.ec2.delete_route_table(RouteTableId=other)
+    nat = net.nat(route=False)
+    net.ec2.replace_route(RouteTableId=net.inner_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat.id)
+    net.client.agent.ask("connect", name="cut", kind="udp", to=INTERNET4, port=8080)
+    warm(net.daemon, lambda: net.client.agent.ask("talk", name="cut"))
+    net.ec2.delete_nat_gateway(NatGatewayId=nat.id)
+    assert not net.client.agent.ask("talk", name="cut", **SILENT)
+    net.ec2.replace_route(RouteTableId=net.inner_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=net.gateway_of_it.id)
+    assert net.client.agent.probe("tcp", INTERNET4, 8080) == "answered"
+
+
+def test_a_private_gateway_shows_its_own_address_and_does_not_reach_the_internet(net):
+    nat = net.nat(route=False, ConnectivityType="private")
+    net.ec2.replace_route(RouteTableId=net.inner_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat.id)
+    assert net.client.agent.probe("tcp", INTERNET4, 8080, **SILENT) == "silence"
+    told = net.daemon.explain(net.client.id, INTERNET4, protocol="tcp", port=80, **account(net))
+    assert [blocker["code"] for blocker in told["forward"]["blockers"]] == ["IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"]
+    net.ec2.replace_route(RouteTableId=net.inner_table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=net.gateway_of_it.id)
+
+
+@pytest.mark.parametrize("datapath", ["kernel", "rootless"])
+def test_connections_go_on_when_the_daemon_is_started_again(start, datapath, tmp_path):
+    """On the kernel path; the other one forgets what it tracked, and says so by a reset."""
+    import os
+
+    if datapath == "kernel" and os.geteuid() != 0:
+        pytest.skip("the kernel path needs root")
+    data = tmp_path / "data"
+    daemon = start("--datapath", datapath, "--keep-running", data_dir=data)
+    net = Private(daemon)
+    nat = net.nat()
+    client = net.instance(net.inner, net.group(EVERYTHING))
+    internet = Agent(daemon, "internet")
+    internet.serve(tcp=[8080], udp=[8080])
+    client.agent.ask("connect", name="kept", kind="tcp", to=INTERNET4, port=8080)
+    warm(daemon, lambda: client.agent.ask("talk", name="kept"))
+    daemon.kill()
+    if datapath == "kernel":
+        assert client.agent.ask("talk", name="kept"), "while no daemon runs"
+    second = start("--datapath", datapath, "--keep-running", data_dir=data)
+    again(net, second)
+    if datapath == "kernel":
+        assert client.agent.ask("talk", name="kept", timeout=10)
+        assert counts(second, nat.id)["ActiveConnectionCount"] >= 1
+    assert client.agent.probe("tcp", INTERNET4, 8080, timeout=10) == "answered"
+    close(net)
+    internet.process.kill()
+    internet.process.wait()
+    second.stop()
