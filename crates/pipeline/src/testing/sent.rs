@@ -1,5 +1,7 @@
 //! What became of a packet.
 
+use std::net::IpAddr;
+
 use openvpc_model::{EniId, Network};
 
 use super::report;
@@ -9,7 +11,7 @@ use crate::step::{Ingress, step};
 use crate::time::Nanos;
 use crate::trace::{Hop, Tracer};
 use crate::verdict::{Action, Code, Delivery, Drop, Egress, Outcome, RuleId, Verdict};
-use crate::wire::{ICMP, ICMPV6, PacketHeader, Transport};
+use crate::wire::{ICMP, ICMPV6, PacketHeader, Transport, translate};
 
 /// A packet that was sent, its verdict and its walk. Failed expectations print all of it, and the network.
 #[derive(Clone, Debug)]
@@ -154,6 +156,11 @@ impl Sent {
             flip(&mut packet.protocol, &mut packet.transport, to_ipv4);
             if let Some(inner) = &mut packet.inner {
                 flip(&mut inner.protocol, &mut inner.transport, to_ipv4);
+                match (inner.src, inner.dst) {
+                    (IpAddr::V6(src), _) if to_ipv4 => inner.src = translate::embedded(src).map_or(inner.src, IpAddr::V4),
+                    (_, IpAddr::V4(dst)) if !to_ipv4 => inner.dst = translate::embed(dst).into(),
+                    _ => {}
+                }
             }
         }
         packet.src = rewrite.src.unwrap_or(packet.src);

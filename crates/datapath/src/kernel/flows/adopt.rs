@@ -98,6 +98,7 @@ impl FastPath {
         let ingress = match self.place(flow.port())? {
             PortId::Eni(eni) => Ingress::Eni { eni, next_hop: NextHop::Router },
             PortId::Uplink => Ingress::Internet,
+            PortId::Services => return None,
         };
         let before = flow.header();
         let after = behind(&before, &self.action(*number));
