@@ -112,6 +112,6 @@ def test_explain_and_flow_logs_say_so(net, path):  # noqa: F811
     codes = [blocker["code"] for blocker in explain(path, net.account, question)["forward"]["blockers"]]
     assert codes == ["VPC_BLOCK_PUBLIC_ACCESS_ENABLED"]
     columns = "srcaddr, dstaddr, bytes, action, flow_direction, reject_reason"
-    rows = path.query(f"SELECT {columns} FROM flow_logs WHERE flow_log_id = '{log}' AND dstport = 8080")
+    rows = path.query(f"SELECT {columns} FROM flow_logs WHERE flow_log_id = '{log}' AND srcaddr = '{INTERNET4}'")
     assert [tuple(row.values()) for row in rows] == [(INTERNET4, net.public.address, None, "REJECT", "ingress", "BPA")]
     net.ec2.delete_flow_logs(FlowLogIds=[log])
