@@ -24,8 +24,8 @@ pub mod wire;
 
 pub use compile::{EniEntry, EniIndex, GatewayIndex, MTU, NextHop, Tables, compile};
 pub use flow::{
-    ALLOWANCE, CONNECTIONS, Connection, End, Exchanges, FlowKey, FlowState, GatewayCounters, MappingKey, NAT_IDLE, Passed, Phase, Progress,
-    Tracking,
+    ALLOWANCE, CONNECTIONS, Connection, End, Exchanges, FlowKey, FlowState, GatewayCounters, MappingKey, NAT_IDLE, Passed, Phase,
+    Progress, Tracking,
 };
 pub use restore::restore_mapping;
 pub use stages::internet_gateway::MTU as INTERNET_GATEWAY_MTU;

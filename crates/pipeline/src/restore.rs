@@ -26,12 +26,7 @@ pub fn restore_mapping(
     (is_known || state.gateways.restore(key, outside, progress, seen)).then_some(key)
 }
 
-fn outward(
-    tables: &Tables,
-    ingress: Ingress,
-    before: &HeaderView,
-    after: &HeaderView,
-) -> Option<(GatewayIndex, Tuple, Tuple)> {
+fn outward(tables: &Tables, ingress: Ingress, before: &HeaderView, after: &HeaderView) -> Option<(GatewayIndex, Tuple, Tuple)> {
     let Ingress::Eni { eni, .. } = ingress else { return None };
     let entry = tables.eni(eni)?;
     let (subnet, vpc) = (tables.subnet(entry.subnet_index)?, tables.vpc(entry.vpc_index)?);
@@ -77,7 +72,9 @@ fn own_address(tables: &Tables, index: GatewayIndex, address: IpAddr) -> Option<
     }
     let IpAddr::V4(public) = address else { return None };
     match tables.internet().ipv4(public)?.holder {
-        PublicHolder::Eni { eni, private } => Some(private.into()).filter(|_| tables.eni(eni).is_some_and(|e| e.nat == Some(index))),
+        PublicHolder::Eni { eni, private } => {
+            Some(private.into()).filter(|_| tables.eni(eni).is_some_and(|e| e.nat == Some(index)))
+        }
         PublicHolder::Gateway(_) => None,
     }
 }

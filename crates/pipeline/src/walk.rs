@@ -25,10 +25,12 @@ mod gateways;
 use std::net::IpAddr;
 
 use openvpc_model::Direction;
-use openvpc_model::public_access::PublicAccessMode;
 use openvpc_model::internet::is_given_out;
+use openvpc_model::public_access::PublicAccessMode;
 
-use crate::compile::{EniEntry, EniIndex, NextHop, Place, PublicAddress, PublicHolder, SecurityGroups, SubnetTable, Tables, VpcTable};
+use crate::compile::{
+    EniEntry, EniIndex, NextHop, Place, PublicAddress, PublicHolder, SecurityGroups, SubnetTable, Tables, VpcTable,
+};
 use crate::flow::FlowState;
 use crate::stages::route::{Choice, Way};
 use crate::stages::{address, internet_gateway, nacl, route, security_group, source_check};
@@ -36,8 +38,8 @@ use crate::step::Ingress;
 use crate::time::Nanos;
 use crate::trace::{HeaderView, Hop, HopAction, Tracer};
 use crate::verdict::{
-    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, Reply, ResourceId, RuleId, TrafficPath,
-    Verdict,
+    Action, Basis, Code, Delivery, Drop, Egress, IcmpError, IcmpErrorKind, Leg, Legs, Outcome, Reply, ResourceId, RuleId,
+    TrafficPath, Verdict,
 };
 use crate::wire::{InnerHeader, PacketHeader, Rewrite};
 

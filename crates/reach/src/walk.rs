@@ -135,8 +135,10 @@ impl Probe {
             Outcome::Deliver(delivery) => {
                 let source = delivery.rewrite.src.unwrap_or(self.source);
                 let destination = delivery.rewrite.dst.unwrap_or(self.destination);
-                let ports = (delivery.rewrite.src_port.unwrap_or(self.ports.0), delivery.rewrite.dst_port.unwrap_or(self.ports.1));
-                let protocol = if source.is_ipv4() == self.source.is_ipv4() { self.protocol } else { other_family(self.protocol) };
+                let ports =
+                    (delivery.rewrite.src_port.unwrap_or(self.ports.0), delivery.rewrite.dst_port.unwrap_or(self.ports.1));
+                let protocol =
+                    if source.is_ipv4() == self.source.is_ipv4() { self.protocol } else { other_family(self.protocol) };
                 Some((delivery.to, Self { source, destination, ports, protocol, ..self }))
             }
             Outcome::Drop(drop) => {

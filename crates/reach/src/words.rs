@@ -63,7 +63,9 @@ pub(crate) fn reason(network: &Network, drop: &Drop, packet: &PacketHeader) -> S
         }
         Code::NatNoConnection => format!("{resource} lets answers in alone, and nothing behind it asked {src} for this"),
         Code::NatPortsExhausted => {
-            format!("{resource} has no port left for {dst}: each of its addresses takes 55,000 connections to one address and port")
+            format!(
+                "{resource} has no port left for {dst}: each of its addresses takes 55,000 connections to one address and port"
+            )
         }
         Code::NgwRequiresSourceInVpc => format!("{src} isn't in the VPC of {resource}, which serves its own VPC alone"),
         Code::NoRouteToDestination => format!("{resource} has no route for {dst}"),

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use openvpc_pipeline::{EniIndex, GatewayCounters, ResourceId};
 use openvpc_pipeline::verdict::Code;
 use openvpc_pipeline::wire::Malformed;
+use openvpc_pipeline::{EniIndex, GatewayCounters, ResourceId};
 
 /// All counters at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

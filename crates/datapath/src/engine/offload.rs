@@ -5,8 +5,8 @@
 //! was judged. Here every request is either the one that a kernel makes for that very packet, or carried out at once,
 //! before the packet is read; and a super-packet of which the two don't fit together is refused.
 
-use openvpc_pipeline::wire::{Gso, translate};
 use openvpc_pipeline::wire::link::ETHERNET_LEN;
+use openvpc_pipeline::wire::{Gso, translate};
 
 use crate::packet_socket::VnetHeader;
 

@@ -605,8 +605,9 @@ impl FastPath {
         let connection = &self.maps.connections[pair as usize];
         let keys = self.pairs[pair as usize].flows;
         let of_gateway = self.pairs[pair as usize].mapping.map(|_| NAT_IDLE);
-        let patience = progress(connection)
-            .and_then(|progress| keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).chain(of_gateway).min());
+        let patience = progress(connection).and_then(|progress| {
+            keys.iter().flatten().map(|key| progress.patience(&settings(tables, key))).chain(of_gateway).min()
+        });
         let patience = patience.map_or(u64::MAX, |seconds| u64::from(seconds) * 1_000_000_000);
         for number in [pair * 2, pair * 2 + 1] {
             self.slot(number).patience.store(patience, Relaxed);

@@ -107,9 +107,7 @@ pub fn shown(counters: &EngineCounters) -> Vec<Value> {
     let numbers = |counted: &GatewayCounters| -> Map<String, Value> {
         COUNTS.iter().map(|count| (count.name.to_owned(), json!((count.read)(counted)))).collect()
     };
-    let gateway = |(id, counted): &(ResourceId, GatewayCounters)| {
-        json!({ "kind": id.component(), "id": id.to_string(), "counts": numbers(counted) })
-    };
+    let gateway = |(id, counted): &(ResourceId, GatewayCounters)| json!({ "kind": id.component(), "id": id.to_string(), "counts": numbers(counted) });
     counters.gateways.iter().map(gateway).collect()
 }
 

@@ -1,8 +1,7 @@
 //! What the API keeps and describes, but no packet passes yet: said in the status, so that nobody is misled.
 
 use openvpc_model::{
-    ClientVpnEndpoint, LoadBalancer, Network, Peering, Resource, TransitGateway, VirtualInterface,
-    VpcEndpoint, VpnConnection,
+    ClientVpnEndpoint, LoadBalancer, Network, Peering, Resource, TransitGateway, VirtualInterface, VpcEndpoint, VpnConnection,
 };
 use serde_json::{Value, json};
 

@@ -49,7 +49,9 @@ impl EniEntry {
     /// Whether packets find no difference between two entries of an interface.
     pub(super) fn is_alike(&self, other: &Self) -> bool {
         let place = |entry: &Self| (entry.subnet_index, entry.vpc_index, entry.groups, entry.instance, entry.running, entry.mtu);
-        self.nat == other.nat && place(self) == place(other) && (Arc::ptr_eq(&self.eni, &other.eni) || bare(&self.eni) == bare(&other.eni))
+        self.nat == other.nat
+            && place(self) == place(other)
+            && (Arc::ptr_eq(&self.eni, &other.eni) || bare(&self.eni) == bare(&other.eni))
     }
 }
 

@@ -10,8 +10,8 @@ use openvpc_model::table::Anchor;
 use openvpc_model::{InternetGatewayId, Network, NetworkInterface, Subnet, VpcId};
 
 use super::entry::MTU;
-use super::vpc::Host;
 use super::gateways::GatewayId;
+use super::vpc::Host;
 use super::work::Work;
 use super::{
     EniEntry, EniIndex, Gateway, GatewayIndex, Nacl, Nat, NatSeat, PublicAddress, PublicHolder, Routes, SubnetTable, Tables,

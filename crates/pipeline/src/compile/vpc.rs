@@ -64,7 +64,6 @@ impl VpcTable {
         }
     }
 
-
     /// Whether packets find no difference between two tables but for what is in the VPC.
     pub fn is_alike(&self, other: &Self) -> bool {
         let same_edge = match (&self.edge, &other.edge) {

@@ -29,8 +29,8 @@ pub use key::FlowKey;
 pub use port_map::{CONNECTIONS, GatewayCounters, IDLE as NAT_IDLE, MappingKey, Passed};
 pub(crate) use port_map::{Found, Outward, PortMap, Refusal};
 pub(crate) use service_use::ServiceUse;
-use tcp::{Segment, Side};
 pub use tcp::{Connection, End, Phase};
+use tcp::{Segment, Side};
 pub(crate) use tuple::Tuple;
 
 /// How many flows an interface may have tracked at once. AWS documents the limit's existence, not its size.

@@ -21,11 +21,7 @@ pub(crate) enum Passenger {
 }
 
 /// Judges what a packet is made of: TCP, UDP and ICMP echoes pass, errors about them, and of fragments those of UDP.
-pub(crate) fn admit(
-    view: &HeaderView,
-    inner: Option<&InnerHeader>,
-    fragment: Option<FragmentInfo>,
-) -> Result<Passenger, Code> {
+pub(crate) fn admit(view: &HeaderView, inner: Option<&InnerHeader>, fragment: Option<FragmentInfo>) -> Result<Passenger, Code> {
     match view.protocol {
         TCP | ICMP | ICMPV6 if fragment.is_some() => return Err(Code::NatFragment),
         // No fragment goes from one family to the other.

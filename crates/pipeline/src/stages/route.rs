@@ -44,10 +44,9 @@ pub(crate) fn choose(tables: &Tables, vpc: &VpcTable, routes: &Routes, destinati
         target @ (RouteTarget::NatGateway(_) | RouteTarget::EgressOnlyGateway(_)) => {
             tables.gateway_of(target, vpc.vpc.id).map(Way::Gateway).ok_or(Code::BadStateRoute)
         }
-        RouteTarget::Peering(_)
-        | RouteTarget::TransitGateway(_)
-        | RouteTarget::VpnGateway(_)
-        | RouteTarget::Endpoint(_) => Err(Code::NotForwarded),
+        RouteTarget::Peering(_) | RouteTarget::TransitGateway(_) | RouteTarget::VpnGateway(_) | RouteTarget::Endpoint(_) => {
+            Err(Code::NotForwarded)
+        }
     };
     Choice { route: Some(route), way }
 }

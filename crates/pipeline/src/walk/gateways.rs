@@ -102,13 +102,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
     }
 
     /// Puts one of the gateway's addresses and a port in the source's place.
-    fn translate_out(
-        &mut self,
-        index: GatewayIndex,
-        resource: ResourceId,
-        nat: &Nat,
-        sources: &[Ipv4Addr],
-    ) -> Result<(), Stop> {
+    fn translate_out(&mut self, index: GatewayIndex, resource: ResourceId, nat: &Nat, sources: &[Ipv4Addr]) -> Result<(), Stop> {
         let egress = Some(Direction::Egress);
         let passenger = match nat::admit(&self.view, self.inner.as_ref(), self.packet.fragment) {
             Ok(passenger) => passenger,
@@ -118,9 +112,8 @@ impl<'a, T: Tracer> Walk<'a, T> {
             Passenger::Error(quoted) => {
                 // Whoever sends it must be the one that the packet it is about was for.
                 let known = self.flows.gateways.quoted_inside(index, quoted, self.now);
-                let known = known.filter(|found| {
-                    quoted.destination() == self.view.source && nat.has_source_of(found.outside.source())
-                });
+                let known =
+                    known.filter(|found| quoted.destination() == self.view.source && nat.has_source_of(found.outside.source()));
                 known.ok_or(Refusal::Unknown)
             }
             Passenger::Flow(inside) => {
@@ -278,8 +271,7 @@ impl<'a, T: Tracer> Walk<'a, T> {
         self.count_hop(resource)?;
         self.fit(resource, internet_gateway::MTU)?;
         if let Some(inside) = Tuple::of(&self.view).filter(|_| egress_only::remembers(&self.view)) {
-            let packet =
-                Outward { gateway: index, inside, outside: inside, sources: &[], tcp: self.packet.tcp, takes_up: true };
+            let packet = Outward { gateway: index, inside, outside: inside, sources: &[], tcp: self.packet.tcp, takes_up: true };
             let commit = self.commits();
             if let Ok(found) = self.flows.gateways.go_out(&packet, self.now, commit) {
                 self.note_through(&found, Direction::Egress, true);

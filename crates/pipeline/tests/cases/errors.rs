@@ -12,8 +12,7 @@ fn a_packet_too_large_is_answered_from_the_subnets_router() {
     let a = lab.a();
     lab.world.public(a.eni, "10.0.1.10", "203.0.113.10");
     let v4 = lab.world.send(a.eni, udp("10.0.1.10:1", "198.51.100.10:1").length(1501));
-    let reply =
-        Reply::Icmp(IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } });
+    let reply = Reply::Icmp(IcmpError { from: "10.0.1.1".parse().unwrap(), kind: IcmpErrorKind::PacketTooBig { mtu: 1500 } });
     assert_eq!(v4.dropped(Code::MtuExceeded).reply, Some(reply));
     v4.legs(&[format!("egress accept {}", a.eni)]);
     let index = lab.world.index(a.eni);

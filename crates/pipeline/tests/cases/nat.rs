@@ -160,8 +160,12 @@ fn the_gateways_interface_has_four_legs() {
 fn the_network_acl_of_its_subnet_applies_in_both_directions() {
     let everything = ["100 in allow all 0.0.0.0/0", "100 out allow all 0.0.0.0/0"];
     // The client's packet in, as translated out, the answer in to a port from 1024, the answer out to the client.
-    let denials =
-        ["50 in deny tcp 443 10.0.2.0/24", "50 out deny tcp 443 0.0.0.0/0", "50 in deny tcp 1024-65535 198.51.100.0/24", "50 out deny tcp 1024-65535 10.0.2.0/24"];
+    let denials = [
+        "50 in deny tcp 443 10.0.2.0/24",
+        "50 out deny tcp 443 0.0.0.0/0",
+        "50 in deny tcp 1024-65535 198.51.100.0/24",
+        "50 out deny tcp 1024-65535 10.0.2.0/24",
+    ];
     for (number, denial) in denials.iter().enumerate() {
         let mut lab = NatLab::new();
         let first = lab.lab.first;

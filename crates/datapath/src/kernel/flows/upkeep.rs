@@ -44,12 +44,7 @@ impl FastPath {
         }
     }
 
-    pub(super) fn report(
-        &mut self,
-        pair: u32,
-        flows: &mut FlowState,
-        report: &mut impl FnMut(&Report<'_>),
-    ) {
+    pub(super) fn report(&mut self, pair: u32, flows: &mut FlowState, report: &mut impl FnMut(&Report<'_>)) {
         for number in [pair * 2, pair * 2 + 1] {
             let slot = self.slot(number);
             let (packets, reported) = (slot.packets.load(Acquire), slot.reported_packets.load(Relaxed));
