@@ -271,6 +271,12 @@ pub fn literal(value: &str) -> Option<String> {
     }
 }
 
+/// The texts that the values of a filter stand for; none when the filter isn't there or a value has wildcards.
+pub fn literals(filters: &[Filter], name: &str) -> Option<Vec<String>> {
+    let filter = filters.iter().find(|filter| filter.name.as_deref() == Some(name))?;
+    filter.values.iter().map(|value| literal(value)).collect()
+}
+
 impl Pattern {
     fn parse(value: &str) -> Self {
         let mut letters = value.chars();

@@ -4,7 +4,7 @@
 mod addressing;
 mod attachment;
 mod managed;
-mod prefixes;
+pub(crate) mod prefixes;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

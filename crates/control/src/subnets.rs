@@ -8,11 +8,13 @@ use openvpc_model::nacl::NaclAssociation;
 use openvpc_model::public_access::ExcludedResource;
 use openvpc_model::route::TableUser;
 use openvpc_model::subnet::SubnetBlock;
+use openvpc_model::table::Quantity;
 use openvpc_model::{
     Anchor, FlowLogTarget, Network, NetworkInterface, RouteTable, Subnet, SubnetCidrAssociationId, SubnetId, Tags, Vpc, VpcId,
     Zone,
 };
 
+use crate::interfaces::prefixes;
 use crate::{ControlError, Tx, cidr_reservations, flow_logs, public_access};
 
 /// How often a random address is tried before the free ones are counted through.
@@ -224,9 +226,8 @@ pub fn allocate_ipv4(tx: &Tx, subnet: &Subnet) -> Result<Ipv4Addr, ControlError>
         ControlError::new("InsufficientFreeAddressesInSubnet", message)
     };
     let block = subnet.ipv4_block.ok_or_else(full)?;
-    let used = used_ipv4(tx.network(), subnet.id);
     let kept = |address: IpAddr| subnet.is_reserved(address) || tx.network().reservation_of(subnet.id, address).is_some();
-    let free = |address: &Ipv4Addr| !used.contains(address) && !kept(IpAddr::V4(*address));
+    let free = |address: &Ipv4Addr| !kept(IpAddr::V4(*address)) && !is_used(tx.network(), subnet.id, *address);
     let (base, size) = (u32::from(block.network()), 1u64 << (32 - block.prefix_len()));
     // The remainder is smaller than the block, which has at most 2^16 addresses.
     let random = |tx: &Tx| Ipv4Addr::from(base + (tx.random() % size) as u32);
@@ -278,21 +279,15 @@ pub fn available_ipv4_count(network: &Network, subnet: &Subnet) -> u32 {
     };
     // AWS keeps five addresses of each subnet: the first four and the last.
     let all = (1u32 << (32 - block.prefix_len())) - 5;
-    // No two interfaces have an address in common, and none has one of a delegated prefix.
-    let of_prefix = |prefix: &Ipv4Net| 1u32 << (32 - prefix.prefix_len());
-    let of_eni = |eni: &std::sync::Arc<NetworkInterface>| {
-        eni.private_addresses.len() as u32 + eni.ipv4_prefixes.iter().map(of_prefix).sum::<u32>()
-    };
-    all.saturating_sub(network.enis_in(subnet.id).map(of_eni).sum())
+    let used = network.enis.sum(&Quantity::Ipv4AddressesIn(subnet.id));
+    all.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-fn used_ipv4(network: &Network, subnet: SubnetId) -> BTreeSet<Ipv4Addr> {
-    let of_prefix = |prefix: &Ipv4Net| (u32::from(prefix.network())..=u32::from(prefix.broadcast())).map(Ipv4Addr::from);
-    let addresses = |eni: &std::sync::Arc<NetworkInterface>| {
-        let own: Vec<_> = eni.private_addresses.iter().map(|a| a.address).collect();
-        own.into_iter().chain(eni.ipv4_prefixes.iter().flat_map(of_prefix).collect::<Vec<_>>())
-    };
-    network.enis_in(subnet).flat_map(addresses).collect()
+/// Whether an interface has an address, or a prefix with it, in a subnet.
+fn is_used(network: &Network, subnet: SubnetId, address: Ipv4Addr) -> bool {
+    let prefix = Ipv4Net::new_assert(address, prefixes::IPV4_LENGTH).trunc();
+    let anchors = [Anchor::Address(IpAddr::V4(address)), Anchor::Prefix(IpNet::V4(prefix))];
+    anchors.into_iter().any(|anchor| network.by::<NetworkInterface>(anchor).any(|eni| eni.subnet == subnet))
 }
 
 fn check_ipv4_block(network: &Network, vpc: &Vpc, block: Ipv4Net) -> Result<(), ControlError> {

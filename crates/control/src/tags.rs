@@ -37,7 +37,7 @@ pub struct TagOf<'a> {
 }
 
 /// Where a tag is in the list of all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TagPlace {
     resource: String,
     key: String,
@@ -109,6 +109,20 @@ macro_rules! taggable {
             Err(ControlError::new("InvalidID", format!("The ID '{id}' is not valid")))
         }
 
+        /// The tags of one resource of an account in a region, in the order of their keys.
+        pub fn of<'a>(network: &'a Network, owner: &'a Owner, id: &str) -> Vec<TagOf<'a>> {
+            $(if let Ok(key) = id.parse::<<$resource as openvpc_model::Resource>::Key>() {
+                let found = network.get::<$resource>(&key).filter(|resource| resource.owner == *owner);
+                return found.map_or_else(Vec::new, |resource| each($kind, &resource.id, &resource.tags).collect());
+            })*
+            if let Some((kind, resource, tags)) = shared::find(network, owner, id) {
+                return each(kind, resource, tags).collect();
+            }
+            let mut rules = network.owned::<SecurityGroup>(owner).flat_map(|group| &group.rules);
+            let rule = id.parse::<SecurityGroupRuleId>().ok().and_then(|id| rules.find(|rule| rule.id == id));
+            rule.map_or_else(Vec::new, |rule| each("security-group-rule", &rule.id, &rule.tags).collect())
+        }
+
         /// The tags of an account in a region, all or those behind a place, by kind of resource, id and key: DescribeTags.
         pub fn all<'a>(
             network: &'a Network,
@@ -129,6 +143,11 @@ macro_rules! taggable {
             kinds.into_iter().flat_map(|(_, tags)| tags)
         }
     };
+}
+
+/// The tags of a resource.
+fn each<'a>(kind: &'static str, resource: &'a dyn fmt::Display, tags: &'a Tags) -> impl Iterator<Item = TagOf<'a>> {
+    tags.iter().map(move |(key, value)| TagOf { resource, kind, key, value })
 }
 
 /// What ids of a kind begin with, and the tags of that kind.
@@ -245,11 +264,27 @@ mod shared {
         Ok(())
     }
 
+    pub(super) fn find<'a>(
+        network: &'a Network,
+        viewer: &Owner,
+        id: &str,
+    ) -> Option<(&'static str, &'a dyn fmt::Display, &'a Tags)> {
+        if let Ok(key) = id.parse::<PeeringId>() {
+            let peering = network.get::<Peering>(&key)?;
+            return Some((PEERING, &peering.id, peering.tags(viewer)?));
+        }
+        let attachment = network.get::<TransitGatewayAttachment>(&id.parse().ok()?)?;
+        Some((ATTACHMENT, &attachment.id, attachment.tags(viewer)?))
+    }
+
+    const PEERING: &str = "vpc-peering-connection";
+    const ATTACHMENT: &str = "transit-gateway-attachment";
+
     pub(super) fn all<'a>(network: &'a Network, viewer: &Owner, behind: Option<&TagPlace>) -> [Listed<'a>; 2] {
         let peerings = network.all::<Peering>().filter_map(|peering| Some((&peering.id, peering.tags(viewer)?)));
         let attachments = network.all::<TransitGatewayAttachment>();
         let attachments = attachments.filter_map(|attachment| Some((&attachment.id, attachment.tags(viewer)?)));
-        [sorted("vpc-peering-connection", behind, peerings), sorted("transit-gateway-attachment", behind, attachments)]
+        [sorted(PEERING, behind, peerings), sorted(ATTACHMENT, behind, attachments)]
     }
 }
 

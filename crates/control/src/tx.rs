@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use openvpc_model::network::{Visit, stored};
+use openvpc_model::table::Quantity;
 use openvpc_model::{Change, Id, Network, Owner, Resource, UnixMillis};
 
 use crate::control::{Caller, Environment};
@@ -84,7 +85,8 @@ impl<'a> Tx<'a> {
 
     /// How many resources of a kind the caller has.
     pub fn count<R: Resource>(&self) -> usize {
-        R::table(&self.network).count_of(&self.caller.owner)
+        let sum = R::table(&self.network).sum(&Quantity::OwnedBy(self.caller.owner.clone()));
+        usize::try_from(sum).unwrap_or(usize::MAX)
     }
 
     /// The state as this transaction sees it.

@@ -14,6 +14,7 @@ use openvpc_control::routes::{self, Target, User};
 use openvpc_control::subnets::{self, CreateSubnet};
 use openvpc_control::{ControlError, Tx, internet_gateways, network_acls, regions, vpcs};
 use openvpc_model::route::TableUser;
+use openvpc_model::table::Quantity;
 use openvpc_model::*;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -277,6 +278,12 @@ fn agree(network: &Network) -> Result<(), String> {
     for eni in network.all::<NetworkInterface>() {
         let subnet = network.get::<Subnet>(&eni.subnet).ok_or_else(|| format!("{} outlived its subnet", eni.id))?;
         check(eni.addresses().all(|address| subnet.contains(address)), || format!("{} lies outside its subnet", eni.id))?;
+    }
+    for subnet in network.all::<Subnet>() {
+        let prefixes = |eni: &NetworkInterface| eni.ipv4_prefixes.len() as u64 * 16;
+        let used: u64 = network.enis_in(subnet.id).map(|eni| eni.private_addresses.len() as u64 + prefixes(eni)).sum();
+        let summed = network.enis.sum(&Quantity::Ipv4AddressesIn(subnet.id));
+        check(used == summed, || format!("{} has {used} addresses in use, not {summed}", subnet.id))?;
     }
     let mut users = HashSet::new();
     for table in network.all::<RouteTable>() {

@@ -11,7 +11,7 @@ use crate::cidr_reservation::SubnetCidrReservation;
 use crate::interface_permission::InterfacePermission;
 use crate::public_access::PublicAccessExclusion;
 pub use crate::table::Table;
-use crate::table::{Anchor, anchors_of};
+use crate::table::{Anchor, Quantity, anchors_of, quantities_of_eni};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -59,6 +59,8 @@ pub trait Resource: Clone + Serialize + DeserializeOwned + Send + Sync + 'static
     fn key_text(key: &Self::Key) -> String;
     /// What it is found by beside its key.
     fn anchors(&self, _visit: &mut dyn FnMut(Anchor)) {}
+    /// What it adds to quantities beside being one more of its owner's.
+    fn quantities(&self, _visit: &mut dyn FnMut(Quantity, u64)) {}
     /// The table of its kind.
     fn table(network: &Network) -> &Table<Self>;
     /// The table of its kind, to change.
@@ -102,7 +104,7 @@ pub enum LoadError {
 }
 
 macro_rules! network {
-    ($($(#[$doc:meta])* $field:ident: $resource:ident[$key:ty] = $kind:literal, |$r:ident| $key_of:expr, $owner_of:expr, |$k:ident| $text:expr $(, $anchors:path)?;)*) => {
+    ($($(#[$doc:meta])* $field:ident: $resource:ident[$key:ty] = $kind:literal, |$r:ident| $key_of:expr, $owner_of:expr, |$k:ident| $text:expr $(, $anchors:path $(, $quantities:path)?)?;)*) => {
         /// Everything that exists, in all accounts and regions, at one moment.
         #[derive(Clone, Debug, Default)]
         pub struct Network {
@@ -157,7 +159,11 @@ macro_rules! network {
 
             $(fn anchors(&self, visit: &mut dyn FnMut(Anchor)) {
                 $anchors(self, visit);
-            })?
+            }
+
+            $(fn quantities(&self, visit: &mut dyn FnMut(Quantity, u64)) {
+                $quantities(self, visit);
+            })?)?
 
             fn table(network: &Network) -> &Table<Self> {
                 &network.$field
@@ -198,7 +204,7 @@ network! {
     /// NAT gateways.
     nat_gateways: NatGateway[NatGatewayId] = "nat-gateway", |r| r.id, r.owner, |k| k.to_string();
     /// Network interfaces.
-    enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string(), anchors_of::eni;
+    enis: NetworkInterface[EniId] = "network-interface", |r| r.id, r.owner, |k| k.to_string(), anchors_of::eni, quantities_of_eni;
     /// Elastic IP addresses.
     elastic_ips: ElasticIp[AllocationId] = "elastic-ip", |r| r.id, r.owner, |k| k.to_string(), anchors_of::elastic_ip;
     /// Instances.

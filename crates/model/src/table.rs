@@ -12,7 +12,7 @@ use rpds::{ListSync, RedBlackTreeMapSync};
 
 use crate::interface::MacAddress;
 use crate::network::Resource;
-use crate::{InstanceId, NaclId, Owner, PrefixListId, SecurityGroupId, SubnetId, VpcId};
+use crate::{InstanceId, NaclId, NetworkInterface, Owner, PrefixListId, SecurityGroupId, SubnetId, VpcId};
 
 /// A persistent map from key to shared resource, ordered by key; read it as the map that it derefs to.
 ///
@@ -23,8 +23,8 @@ pub struct Table<R: Resource> {
     rows: RedBlackTreeMapSync<R::Key, Arc<R>>,
     /// What names an anchor. None sorts before every key, so that a range that starts with it holds all links of an anchor.
     links: RedBlackTreeMapSync<(Anchor, Option<R::Key>), ()>,
-    /// How many resources each owner has.
-    counts: RedBlackTreeMapSync<Owner, usize>,
+    /// What the resources add up to.
+    sums: RedBlackTreeMapSync<Quantity, u64>,
     version: u64,
     /// The last writes, newest first. When there are [`MEMORY`], they become the earlier ones and these are forgotten.
     recent: ListSync<Write<R::Key>>,
@@ -68,6 +68,15 @@ pub enum Anchor {
     Domain(u64),
 }
 
+/// Something that resources are added up by, as quotas and answers need it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quantity {
+    /// The resources of an owner.
+    OwnedBy(Owner),
+    /// The private IPv4 addresses that interfaces have in a subnet, those of delegated prefixes included.
+    Ipv4AddressesIn(SubnetId),
+}
+
 /// Numbers the states of all tables of the process; 0 is for the empty ones.
 static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -82,14 +91,32 @@ impl<R: Resource> Table<R> {
         self.links_behind(anchor, None).count()
     }
 
-    /// How many resources an owner has.
-    pub fn count_of(&self, owner: &Owner) -> usize {
-        self.counts.get(owner).copied().unwrap_or(0)
+    /// How much of a quantity there is.
+    pub fn sum(&self, quantity: &Quantity) -> u64 {
+        self.sums.get(quantity).copied().unwrap_or(0)
     }
 
     /// All resources, or those behind a key, in the order of their keys.
     pub fn behind<'a>(&'a self, key: Option<&R::Key>) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
         self.rows.range((key.cloned().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(_, resource)| resource)
+    }
+
+    /// The resources that a test passes, in the order of their keys. Another thread looks at those behind a key in the
+    /// middle; each thread makes a test of its own.
+    pub fn passing<'a, T: FnMut(&'a Arc<R>) -> bool>(&'a self, middle: &R::Key, test: impl Fn() -> T + Sync) -> Vec<&'a Arc<R>> {
+        let half = |keys: (Bound<&R::Key>, Bound<&R::Key>)| -> Vec<&'a Arc<R>> {
+            let mut test = test();
+            self.rows.range((keys.0.cloned(), keys.1.cloned())).map(|(_, row)| row).filter(|row| test(row)).collect()
+        };
+        std::thread::scope(|scope| {
+            let behind = scope.spawn(|| half((Bound::Excluded(middle), Bound::Unbounded)));
+            let mut found = half((Bound::Unbounded, Bound::Included(middle)));
+            match behind.join() {
+                Ok(behind) => found.extend(behind),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            found
+        })
     }
 
     /// The resources that name one or more of some anchors, all or those behind a key, in the order of their keys.
@@ -170,11 +197,10 @@ impl<R: Resource> Table<R> {
         for anchor in now.iter().filter(|anchor| before.binary_search(anchor).is_err()) {
             self.links.insert_mut((*anchor, Some(key.clone())), ());
         }
-        if old.as_ref().is_none_or(|old| old.owner() != resource.owner()) {
-            if let Some(old) = old {
-                self.uncount(old.owner());
-            }
-            self.counts.insert_mut(resource.owner().clone(), self.count_of(resource.owner()) + 1);
+        let (more, less) = (quantities(&resource), old.as_ref().map_or_else(Vec::new, |old| quantities(&**old)));
+        if more != less {
+            less.into_iter().for_each(|(quantity, amount)| self.set_sum(&quantity, self.sum(&quantity) - amount));
+            more.into_iter().for_each(|(quantity, amount)| self.set_sum(&quantity, self.sum(&quantity) + amount));
         }
         self.rows.insert_mut(key.clone(), Arc::new(resource));
         self.note(key);
@@ -185,16 +211,17 @@ impl<R: Resource> Table<R> {
         for anchor in anchors(&*old) {
             self.links.remove_mut(&(anchor, Some(key.clone())));
         }
-        self.uncount(old.owner());
+        quantities(&*old).into_iter().for_each(|(quantity, amount)| self.set_sum(&quantity, self.sum(&quantity) - amount));
         self.rows.remove_mut(key);
         self.note(key.clone());
         true
     }
 
-    fn uncount(&mut self, owner: &Owner) {
-        match self.count_of(owner) {
-            0 | 1 => drop(self.counts.remove_mut(owner)),
-            more => self.counts.insert_mut(owner.clone(), more - 1),
+    fn set_sum(&mut self, quantity: &Quantity, sum: u64) {
+        if sum == 0 {
+            self.sums.remove_mut(quantity);
+        } else {
+            self.sums.insert_mut(quantity.clone(), sum);
         }
     }
 
@@ -213,6 +240,20 @@ fn anchors<R: Resource>(resource: &R) -> Vec<Anchor> {
     anchors.sort_unstable();
     anchors.dedup();
     anchors
+}
+
+/// What a resource adds to quantities.
+fn quantities<R: Resource>(resource: &R) -> Vec<(Quantity, u64)> {
+    let mut quantities = vec![(Quantity::OwnedBy(resource.owner().clone()), 1)];
+    resource.quantities(&mut |quantity, amount| quantities.push((quantity, amount)));
+    quantities
+}
+
+/// What interfaces add to quantities beside themselves.
+pub(crate) fn quantities_of_eni(eni: &NetworkInterface, visit: &mut dyn FnMut(Quantity, u64)) {
+    let of_prefix = |prefix: &ipnet::Ipv4Net| 1_u64 << (32 - prefix.prefix_len());
+    let addresses = eni.private_addresses.len() as u64 + eni.ipv4_prefixes.iter().map(of_prefix).sum::<u64>();
+    visit(Quantity::Ipv4AddressesIn(eni.subnet), addresses);
 }
 
 /// What each kind is found by.
@@ -306,7 +347,7 @@ impl<R: Resource> Default for Table<R> {
         Self {
             rows: RedBlackTreeMapSync::default(),
             links: RedBlackTreeMapSync::default(),
-            counts: RedBlackTreeMapSync::default(),
+            sums: RedBlackTreeMapSync::default(),
             version: 0,
             recent: ListSync::default(),
             earlier: ListSync::default(),
@@ -319,7 +360,7 @@ impl<R: Resource> Clone for Table<R> {
         Self {
             rows: self.rows.clone(),
             links: self.links.clone(),
-            counts: self.counts.clone(),
+            sums: self.sums.clone(),
             version: self.version,
             recent: self.recent.clone(),
             earlier: self.earlier.clone(),
@@ -429,6 +470,12 @@ mod tests {
                 }
                 states.push(network.clone());
             }
+            let table = &network.internet_gateways;
+            let owner = Owner { account: "123456789012".parse().unwrap(), region: "eu-central-1".parse().unwrap() };
+            prop_assert_eq!(table.sum(&Quantity::OwnedBy(owner)), table.size() as u64);
+            let is_even = |gateway: &Arc<InternetGateway>| (0..20).step_by(2).any(|n| gateway.id == id(n));
+            let found = table.passing(&id(from as u64 % 20), || is_even);
+            prop_assert_eq!(found, table.values().filter(|gateway| is_even(gateway)).collect::<Vec<_>>());
             let older = &states[from % states.len()].internet_gateways;
             let said = network.internet_gateways.changed_since(older);
             for n in 0..20 {

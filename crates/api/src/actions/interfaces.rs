@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use openvpc_control::idempotency;
 use openvpc_control::interfaces::{self, Attribute, CreateNetworkInterface};
-use openvpc_model::{EniAttachmentId, EniId, InstanceId, NetworkInterface, SubnetId};
+use openvpc_model::{EniAttachmentId, EniId, Id, InstanceId, NetworkInterface, SubnetId};
 
 use super::prelude::*;
 
@@ -166,6 +166,19 @@ fn asks_for(filters: &[shapes::Filter], attachment: &shapes::NetworkInterfaceAtt
     filters.iter().filter(by_id).any(|filter| filter.values.iter().any(names))
 }
 
+/// So many interfaces are looked at by two threads.
+const MANY: usize = 10_000;
+
+/// Whether filters let interfaces through, each shown with the attachment that `ended` gives.
+fn passes<'a>(
+    network: &'a Network,
+    filters: &'a [shapes::Filter],
+    ended: &impl Fn(&NetworkInterface) -> Option<Box<shapes::NetworkInterfaceAttachment>>,
+) -> impl Fn(&'a Arc<NetworkInterface>) -> bool {
+    let selection = filters::Selection::new(filters, &view::Row::FIELDS).ok();
+    move |eni| selection.as_ref().is_some_and(|selection| selection.passes(&view::Row { network, eni, ended: ended(eni) }))
+}
+
 fn describe_network_interfaces(
     ctx: &Ctx<'_>,
     request: shapes::DescribeNetworkInterfacesRequest,
@@ -181,8 +194,14 @@ fn describe_network_interfaces(
     let behind = |last: Option<EniId>| {
         let enis: Box<dyn Iterator<Item = &Arc<NetworkInterface>>> = if explicit {
             Box::new(picked.iter())
+        } else if let Some(ids) = view::named(&request.filters) {
+            let behind = ids.into_iter().filter(move |id| last.is_none_or(|last| last < *id));
+            Box::new(behind.filter_map(|id| network.enis.get(&id)))
         } else if let Some(anchors) = view::anchors(&request.filters) {
             network.enis.by_any(&anchors, last.as_ref())
+        } else if last.is_none() && request.max_results.is_none() && network.enis.size() >= MANY {
+            let test = || passes(&network, &request.filters, &ended);
+            Box::new(network.enis.passing(&EniId::from_random(1 << 63), test).into_iter())
         } else {
             Box::new(network.enis.behind(last.as_ref()))
         };

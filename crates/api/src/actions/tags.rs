@@ -33,7 +33,18 @@ fn delete_tags(ctx: &Ctx<'_>, request: shapes::DeleteTagsRequest) -> Result<Done
 fn describe_tags(ctx: &Ctx<'_>, request: shapes::DescribeTagsRequest) -> Result<shapes::DescribeTagsResult, ApiError> {
     let network = ctx.network()?;
     let selection = filters::Selection::new(&request.filters, &fields())?;
-    let behind = |place: Option<TagPlace>| tags::all(&network, ctx.owner(), place.as_ref()).filter(|tag| selection.passes(tag));
+    let behind = |place: Option<TagPlace>| {
+        let tags: Box<dyn Iterator<Item = TagOf<'_>>> = match filters::literals(&request.filters, "resource-id") {
+            Some(mut resources) => {
+                resources.sort();
+                resources.dedup();
+                let all = resources.into_iter().flat_map(|id| tags::of(&network, ctx.owner(), &id));
+                Box::new(all.filter(move |tag| place.as_ref().is_none_or(|place| *place < tag.place())))
+            }
+            None => Box::new(tags::all(&network, ctx.owner(), place.as_ref())),
+        };
+        tags.filter(|tag| selection.passes(tag))
+    };
     let (tags, next_token) = page::take(&request, false, behind, TagOf::place)?;
     Ok(shapes::DescribeTagsResult { next_token, tags: tags.iter().map(shape).collect() })
 }

@@ -12,7 +12,7 @@ use super::refuse_if_managed;
 use crate::{ControlError, Tx};
 
 /// The sizes of prefixes, which are the only ones.
-const IPV4_LENGTH: u8 = 28;
+pub(crate) const IPV4_LENGTH: u8 = 28;
 const IPV6_LENGTH: u8 = 80;
 
 /// How often an IPv6 prefix is drawn before the subnet counts as full: of 65,536 only few can be taken.

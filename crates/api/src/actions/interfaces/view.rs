@@ -103,6 +103,8 @@ impl<'a> Row<'a> {
 /// Where an index has what a filter's value names.
 type AnchorOf = fn(&str) -> Option<Anchor>;
 
+const OF_INSTANCE: &str = "attachment.instance-id";
+
 /// The filters that an index serves, those first that few interfaces pass.
 const INDEXED: &[(&str, AnchorOf)] = &[
     ("mac-address", |value| value.parse().ok().map(Anchor::Mac)),
@@ -111,6 +113,7 @@ const INDEXED: &[(&str, AnchorOf)] = &[
     ("private-ip-address", |value| value.parse().ok().map(Anchor::Address)),
     ("addresses.private-ip-address", |value| value.parse().ok().map(Anchor::Address)),
     ("ipv6-addresses.ipv6-address", |value| value.parse().ok().map(Anchor::Address)),
+    (OF_INSTANCE, |value| value.parse().ok().map(Anchor::Instance)),
     ("subnet-id", |value| value.parse().ok().map(Anchor::Subnet)),
     ("group-id", |value| value.parse().ok().map(Anchor::SecurityGroup)),
     ("vpc-id", |value| value.parse().ok().map(Anchor::Vpc)),
@@ -118,12 +121,20 @@ const INDEXED: &[(&str, AnchorOf)] = &[
 
 /// Where an index has all interfaces that filters can let through; none when no index serves.
 pub(super) fn anchors(filters: &[shapes::Filter]) -> Option<Vec<Anchor>> {
-    let of = |(name, anchor): &(&str, AnchorOf)| {
-        let filter = filters.iter().find(|filter| filter.name.as_deref() == Some(*name))?;
-        // A value with wildcards, or that is no such id, leaves it to looking at all of them.
-        filter.values.iter().map(|value| anchor(&filters::literal(value)?)).collect()
-    };
-    INDEXED.iter().find_map(of)
+    // A value with wildcards, or that is no such id, leaves it to looking at all of them.
+    let of = |(name, anchor): &(&str, AnchorOf)| filters::literals(filters, name)?.iter().map(|value| anchor(value)).collect();
+    // What was just detached is in no index of instances any more, and still found by its attachment.
+    let of_attachment = filters.iter().any(|filter| filter.name.as_deref() == Some("attachment.attachment-id"));
+    INDEXED.iter().filter(|(name, _)| !of_attachment || *name != OF_INSTANCE).find_map(of)
+}
+
+/// The interfaces that filters name by their ids, in order; none when no filter does.
+pub(super) fn named(filters: &[shapes::Filter]) -> Option<Vec<EniId>> {
+    let ids = filters::literals(filters, "network-interface-id")?;
+    let mut ids: Vec<EniId> = ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    Some(ids)
 }
 
 fn operator() -> shapes::OperatorResponse {

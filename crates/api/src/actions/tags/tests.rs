@@ -203,3 +203,35 @@ fn pages_of_tags_go_on_behind_the_last_one_also_when_it_went() {
     }
     assert_eq!(seen, all);
 }
+
+#[test]
+fn the_tags_of_named_resources_are_those_that_the_list_of_all_shows() {
+    let api = api();
+    let resources = one_of_each(&api);
+    for (_, id) in &resources {
+        ["b", "a key"].iter().for_each(|key| drop(tag(&api, id, key, "v").unwrap()));
+    }
+    for (_, id) in &resources {
+        let named = api.call("DescribeTags", &[("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", id)]).unwrap();
+        let among_all = format!("{id}*");
+        let all = api.call("DescribeTags", &[("Filter.1.Name", "resource-id"), ("Filter.1.Value.1", &among_all)]).unwrap();
+        assert_eq!(named["Tags"].as_array().unwrap().len(), 2);
+        assert_eq!(named["Tags"], all["Tags"]);
+    }
+    let (mut ask, mut seen) = (vec![("MaxResults", "5"), ("Filter.1.Name", "resource-id")], Vec::new());
+    let names: Vec<String> = (1..=resources.len()).map(|n| format!("Filter.1.Value.{n}")).collect();
+    ask.extend(names.iter().zip(&resources).map(|(name, (_, id))| (&**name, &**id)));
+    let mut token = None::<String>;
+    loop {
+        let mut ask = ask.clone();
+        ask.extend(token.as_deref().map(|token| ("NextToken", token)));
+        let page = api.call("DescribeTags", &ask).unwrap();
+        seen.extend(page["Tags"].as_array().unwrap().iter().map(|tag| (text(&tag["ResourceId"]), text(&tag["Key"]))));
+        token = page.get("NextToken").map(text);
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), resources.len() * 2);
+    assert!(seen.is_sorted());
+}
