@@ -157,9 +157,15 @@ impl<S: FlowSink + 'static> EngineBackend<S> {
         }
     }
 
-    /// Puts the program in front of a link that the engine knows.
+    /// Puts the program in front of a link. Until the engine knows the link nothing passes.
     fn attach_program(&self, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
         self.program.as_ref().map_or(Ok(()), |program| program.attach(fabric, wire))
+    }
+
+    fn detach_program(&self, wire: LinkIndex) {
+        if let Some(program) = &self.program {
+            program.detach(wire);
+        }
     }
 }
 
@@ -187,25 +193,27 @@ impl<S: FlowSink + 'static> Backend for EngineBackend<S> {
     }
 
     fn attach(&self, eni: EniIndex, fabric: &NetNs, wire: Wire) -> Result<(), DatapathError> {
-        self.engine.add_port(eni, wire, self.socket(fabric, wire.index)?)?;
-        self.attach_program(fabric, wire.index)
+        // The program first: with the engine's port the first packets arrive, and their answers must find it.
+        self.attach_program(fabric, wire.index)?;
+        let connected = self.socket(fabric, wire.index).and_then(|socket| self.engine.add_port(eni, wire, socket));
+        connected.inspect_err(|_| self.detach_program(wire.index))
     }
 
     fn detach(&self, eni: EniIndex, wire: LinkIndex) -> Result<(), DatapathError> {
-        if let Some(program) = &self.program {
-            program.detach(wire);
-        }
+        self.detach_program(wire);
         self.engine.remove_port(eni)
     }
 
     fn attach_internet(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.set_uplink(uplink, Wire::veth(wire), self.socket(fabric, wire)?)?;
-        self.attach_program(fabric, wire)
+        self.attach_program(fabric, wire)?;
+        let connected = self.socket(fabric, wire).and_then(|socket| self.engine.set_uplink(uplink, Wire::veth(wire), socket));
+        connected.inspect_err(|_| self.detach_program(wire))
     }
 
     fn attach_services(&self, uplink: Uplink, fabric: &NetNs, wire: LinkIndex) -> Result<(), DatapathError> {
-        self.engine.set_services(uplink, Wire::veth(wire), self.socket(fabric, wire)?)?;
-        self.attach_program(fabric, wire)
+        self.attach_program(fabric, wire)?;
+        let connected = self.socket(fabric, wire).and_then(|socket| self.engine.set_services(uplink, Wire::veth(wire), socket));
+        connected.inspect_err(|_| self.detach_program(wire))
     }
 
     fn adopted(&self) -> Result<(), DatapathError> {

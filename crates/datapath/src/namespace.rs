@@ -5,9 +5,10 @@
 //! the daemon is held by a process (see [`crate::sandbox`]) and found again by [`NetNs::of_process`].
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
-use std::{fmt, fs, panic, thread};
+use std::{fmt, fs, thread};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
@@ -49,16 +50,27 @@ impl NetNs {
         Ok(Self { file: Arc::new(file) })
     }
 
-    /// Runs `work` on a fresh thread inside the namespace and returns what it returns.
+    /// Runs `work` inside the namespace and returns what it returns.
     ///
     /// Sockets opened by `work` stay in the namespace wherever they are used later: this is how a listener or a packet
     /// socket inside an instance is made by the daemon outside. A panic of `work` goes on in the caller.
     pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DatapathError> {
-        on_a_thread(|| {
-            rustix::thread::move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
-                .attempt(|| format!("enter {self:?}"))?;
-            Ok(work())
-        })?
+        let enter = |namespace: &Self| {
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .attempt(|| format!("enter {namespace:?}"))
+        };
+        let own = Self::current()?;
+        // Who may enter its own namespace can come back to it. Without privileges, the way out of it is a way without return.
+        if enter(&own).is_err() {
+            return on_a_thread(|| enter(self).map(|()| work()))?;
+        }
+        enter(self)?;
+        let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+        if enter(&own).is_err() {
+            // It was allowed a moment ago. What this thread did from here on would be done in another's network.
+            std::process::abort();
+        }
+        Ok(outcome.unwrap_or_else(|cause| panic::resume_unwind(cause)))
     }
 
     /// Writes a setting of this namespace, named as a path below `/proc/sys`, for example

@@ -113,6 +113,8 @@ pub struct RouteSpec {
 pub struct Netlink {
     socket: Socket,
     sequence: u32,
+    /// The number of the next wire, once one was made.
+    next_wire: Option<LinkIndex>,
 }
 
 impl Netlink {
@@ -127,7 +129,7 @@ impl Netlink {
             let _ = socket.set_cap_ack(true);
             Ok::<_, io::Error>(socket)
         })?;
-        Ok(Self { socket: socket.attempt(|| "open a netlink socket")?, sequence: 0 })
+        Ok(Self { socket: socket.attempt(|| "open a netlink socket")?, sequence: 0, next_wire: None })
     }
 
     /// Makes a veth pair and returns the number of the wire, which is up; the host's end stays down, so that its
@@ -279,7 +281,23 @@ impl Netlink {
 
     /// The link called `name`, if there is one.
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, DatapathError> {
-        Ok(self.links()?.into_iter().find(|link| link.name == name))
+        self.one_link(LinkUnspec::new_with_name(name).build(), || format!("find the link {name}"))
+    }
+
+    /// The link of that number, if there is one.
+    fn link_of(&mut self, index: LinkIndex) -> Result<Option<Link>, DatapathError> {
+        self.one_link(LinkUnspec::new_with_index(index.0).build(), || format!("find the link {}", index.0))
+    }
+
+    fn one_link(&mut self, which: LinkMessage, action: impl Fn() -> String) -> Result<Option<Link>, DatapathError> {
+        match self.request(RouteNetlinkMessage::GetLink(which), NLM_F_REQUEST | NLM_F_ACK, &action) {
+            Ok(answers) => Ok(answers.into_iter().find_map(|answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => Some(Link::from_message(message)),
+                _ => None,
+            })),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Frames that were sent to a link and dropped there, since it was made.
@@ -332,9 +350,13 @@ impl Netlink {
             .setns_by_fd(spec.host.as_fd().as_raw_fd())
             .build();
         loop {
-            let links = self.links()?;
-            let highest = links.iter().map(|link| link.index.0).max().unwrap_or_default();
-            let wire = LinkIndex(highest.max(FIRST_WIRE - 1) + 1);
+            let wire = match self.next_wire {
+                Some(next) => next,
+                None => {
+                    let highest = self.links()?.iter().map(|link| link.index.0).max().unwrap_or_default();
+                    LinkIndex(highest.max(FIRST_WIRE - 1) + 1)
+                }
+            };
             let mut message =
                 LinkUnspec::new_with_name(spec.wire).index(wire.0).mtu(spec.mtu).txqueuelen(TRANSMIT_QUEUE).arp(false).build();
             message.attributes.push(LinkAttribute::LinkInfo(vec![
@@ -343,22 +365,18 @@ impl Netlink {
             ]));
             let made = self
                 .create(RouteNetlinkMessage::NewLink(message), || format!("make the link {} to {}", spec.wire, spec.host_link));
+            self.next_wire = made.is_ok().then(|| LinkIndex(wire.0 + 1));
             match made {
                 Ok(()) => return Ok(wire),
                 // Somebody else took the number meanwhile, unless it is the name that is taken.
-                Err(error)
-                    if error.is_present() && !links.iter().any(|link| link.name == spec.wire) && self.index_is_taken(wire)? => {}
+                Err(error) if error.is_present() && self.link(spec.wire)?.is_none() && self.link_of(wire)?.is_some() => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn index_is_taken(&mut self, index: LinkIndex) -> Result<bool, DatapathError> {
-        Ok(self.links()?.iter().any(|link| link.index == index))
-    }
-
     fn is_ready(&mut self, link: LinkIndex) -> Result<bool, DatapathError> {
-        if !self.links()?.into_iter().any(|candidate| candidate.index == link && candidate.running) {
+        if !self.link_of(link)?.is_some_and(|link| link.running) {
             return Ok(false);
         }
         let addresses: Vec<_> = self.addresses(link)?.iter().map(IpNet::addr).filter(IpAddr::is_ipv6).collect();

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use udp::Spray;
 
 use crate::Outcome;
 
@@ -21,7 +22,7 @@ use crate::Outcome;
 pub const SUMMARY: &str =
     "put load on a network, as the benchmarks do: `udp`, `pace`, `sink`, `spray`, `connect`, `accept`, `ping`";
 
-const USAGE: &str = "usage: cargo xtask load udp ADDRESS:PORT SECONDS | pace ADDRESS:PORT SECONDS RATE | sink PORT | spray ADDRESS SECONDS FLOWS SOURCE_PORT RATE \
+const USAGE: &str = "usage: cargo xtask load udp ADDRESS:PORT SECONDS | pace ADDRESS:PORT SECONDS RATE | sink PORT | spray ADDRESS SECONDS FLOWS SOURCE_PORT RATE TIMES \
                      | connect ADDRESS:PORT THREADS SECONDS | accept PORT THREADS | ping ADDRESS SECONDS | reap";
 
 /// Runs a tool.
@@ -31,8 +32,9 @@ pub fn run(arguments: &[String]) -> Outcome {
         ["udp", to, seconds] => udp::send(parsed(to)?, duration(seconds)?),
         ["pace", to, seconds, rate] => udp::pace(parsed(to)?, duration(seconds)?, parsed(rate)?),
         ["sink", port] => udp::sink(parsed(port)?),
-        ["spray", to, seconds, flows, source, rate] => {
-            udp::spray(parsed(to)?, duration(seconds)?, parsed(flows)?, parsed(source)?, parsed(rate)?)
+        ["spray", to, seconds, flows, source, rate, times] => {
+            let (flows, source, rate, times) = (parsed(flows)?, parsed(source)?, parsed(rate)?, parsed(times)?);
+            udp::spray(parsed(to)?, duration(seconds)?, Spray { flows, source, rate, times })
         }
         ["connect", to, threads, seconds] => connect::connect(parsed(to)?, parsed(threads)?, duration(seconds)?),
         ["accept", port, threads] => connect::accept(parsed(port)?, parsed(threads)?),

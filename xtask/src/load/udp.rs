@@ -78,11 +78,22 @@ fn count(socket: &UdpSocket, stop: &AtomicBool) -> io::Result<u64> {
     }
 }
 
-/// Sends one datagram on each of so many flows, or until the time is over. With a source port, the flows are the same in
-/// every run that has it; with none, they are others. With a rate, no more than that begin in a second.
-pub fn spray(to: Ipv4Addr, time: Duration, flows: u64, source: u16, rate: u32) -> Answer {
+/// How many datagrams a spray sends, and on which flows.
+pub struct Spray {
+    /// Ends it, unless the time is over before.
+    pub flows: u64,
+    /// With a source port, the flows are the same in every run that has it; with 0, they are others.
+    pub source: u16,
+    /// Datagrams a second at most; 0 for as many as can be.
+    pub rate: u32,
+    /// Datagrams on each flow, one soon after the other.
+    pub times: u64,
+}
+
+/// Sends a few datagrams on each of many flows.
+pub fn spray(to: Ipv4Addr, time: Duration, Spray { flows, source, rate, times }: Spray) -> Answer {
     let begin = Instant::now();
-    let (mut sent, mut sockets) = (0, Vec::new());
+    let (mut sent, mut datagrams, mut sockets) = (0, 0, Vec::new());
     while sent < flows && begin.elapsed() < time {
         let port = if source == 0 { 0 } else { source + sockets.len() as u16 };
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
@@ -92,17 +103,20 @@ pub fn spray(to: Ipv4Addr, time: Duration, flows: u64, source: u16, rate: u32) -
             // The bound above keeps these within sixteen bits.
             let addresses: Vec<_> =
                 (next..end).map(|port| Some(SocketAddrAny::from(SocketAddrV4::new(to, port as u16)))).collect();
-            sent += batch(&socket, &addresses)?;
-            next = end;
-            if rate > 0 {
-                let due = Duration::from_secs_f64(sent as f64 / f64::from(rate));
-                std::thread::sleep(due.saturating_sub(begin.elapsed()));
+            for _ in 0..times {
+                datagrams += batch(&socket, &addresses)?;
+                if rate > 0 {
+                    let due = Duration::from_secs_f64(datagrams as f64 / f64::from(rate));
+                    std::thread::sleep(due.saturating_sub(begin.elapsed()));
+                }
             }
+            sent += addresses.len() as u64;
+            next = end;
         }
         // Held to the end, so that no other takes its port.
         sockets.push(socket);
     }
-    Ok(json!({ "sent": sent, "seconds": begin.elapsed().as_secs_f64() }))
+    Ok(json!({ "sent": datagrams, "seconds": begin.elapsed().as_secs_f64() }))
 }
 
 /// Sends a datagram to each; how many were sent.
@@ -135,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_spray_is_of_as_many_flows_as_were_asked_for_also_where_they_fill_no_batch() {
-        let answer = spray(Ipv4Addr::LOCALHOST, Duration::from_secs(60), 2 * BATCH as u64 + 5, 0, 0);
-        assert_eq!(answer.ok().and_then(|answer| answer["sent"].as_u64()), Some(2 * BATCH as u64 + 5));
+        let flows = 2 * BATCH as u64 + 5;
+        let answer = spray(Ipv4Addr::LOCALHOST, Duration::from_secs(60), Spray { flows, source: 0, rate: 0, times: 3 });
+        assert_eq!(answer.ok().and_then(|answer| answer["sent"].as_u64()), Some(3 * flows));
     }
 }

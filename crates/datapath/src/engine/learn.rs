@@ -20,7 +20,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         self.fast = Some(Box::new(fast));
     }
 
-    /// Tells the kernel tier of a link, before the program is attached to it.
+    /// Tells the kernel tier of a link that has the program in front.
     pub(crate) fn add_fast_port(&mut self, place: PortId, wire: Wire, now: Now) -> Result<(), DatapathError> {
         self.forget_flows_of(place, now);
         match &mut self.fast {
@@ -29,11 +29,26 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    /// Takes over what the kernel tier counted, and has it let go of what is over: of a part of its flows, or of all.
-    pub fn collect(&mut self, whole: bool, now: Now) {
+    /// Has counters of the kernel tier taken over, of a part of its flows or of all; see [`FastPath::plan`].
+    pub(super) fn plan_collect(&mut self, whole: bool) -> u64 {
+        self.fast.as_mut().map_or(0, |fast| fast.plan(whole))
+    }
+
+    /// How many flows of the kernel tier were looked at so far.
+    pub(super) fn looked_at(&self) -> u64 {
+        self.fast.as_ref().map_or(0, |fast| fast.looked_at())
+    }
+
+    /// Whether [`Self::collect`] or [`Self::refresh`] has something to do.
+    pub(super) fn has_upkeep(&self) -> bool {
+        self.fast.as_ref().is_some_and(|fast| fast.has_stale() || fast.has_to_collect())
+    }
+
+    /// Takes over some of what the kernel tier counted, and has it let go of what is over.
+    pub(super) fn collect(&mut self, now: Now) {
         let Some(mut fast) = self.fast.take() else { return };
         let Self { tables, flows, sink, enis, stations, .. } = self;
-        fast.collect(whole, tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, stations, now));
+        fast.collect(tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, stations, now));
         self.fast = Some(fast);
     }
 
@@ -44,13 +59,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    /// Whether flows wait to be judged again, by [`Self::refresh`].
-    pub fn has_stale_flows(&self) -> bool {
-        self.fast.as_ref().is_some_and(|fast| fast.has_stale())
-    }
-
     /// Judges some of the flows again that the kernel tier carried before rules changed.
     pub fn refresh(&mut self, now: Nanos) {
+        if !self.fast.as_ref().is_some_and(|fast| fast.has_stale()) {
+            return;
+        }
         self.with_fast(|core, fast, flows| {
             fast.refresh(&core.tables, flows, now, |fast, flows, flow, action| core.judge_again(fast, flows, flow, action, now));
         });

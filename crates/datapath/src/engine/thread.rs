@@ -1,5 +1,6 @@
 //! The thread that runs the core, and how others reach it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
@@ -51,6 +52,7 @@ impl<S: FlowSink + 'static> Engine<S> {
             commands,
             punt: None,
             took: 0,
+            counted: VecDeque::new(),
             stop: false,
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
@@ -115,10 +117,7 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// The counters of every connected interface and of the uplink.
     pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
-        self.mailbox.ask(|worker| {
-            worker.core.collect(true, now());
-            worker.core.counters()
-        })
+        self.mailbox.ask_when_counted(|worker| worker.core.counters())
     }
 
     /// What the kernel tier says of itself, if there is one.
@@ -156,11 +155,9 @@ impl<S: FlowSink + 'static> SinkHandle<S> {
         &self,
         work: impl FnOnce(&mut S, &Tables, UnixMillis) -> R + Send + 'static,
     ) -> Result<R, DatapathError> {
-        self.mailbox.ask(move |worker| {
-            let now = now();
-            worker.core.collect(true, now);
+        self.mailbox.ask_when_counted(move |worker| {
             let (sink, tables) = worker.core.sink();
-            work(sink, tables, now.wall)
+            work(sink, tables, now().wall)
         })
     }
 }
@@ -189,14 +186,40 @@ impl<S> Mailbox<S> {
 
     fn ask<R: Send + 'static>(&self, work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static) -> Result<R, DatapathError>
     where
+        S: FlowSink + 'static,
+    {
+        self.ask_by(|worker, command| command(worker), work)
+    }
+
+    /// The same, once all is taken over that the kernel tier has counted until now. Frames are dealt with meanwhile.
+    fn ask_when_counted<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static,
+    ) -> Result<R, DatapathError>
+    where
+        S: FlowSink + 'static,
+    {
+        let later = |worker: &mut Worker<S>, command| {
+            let until = worker.core.plan_collect(true);
+            worker.counted.push_back((until, command));
+        };
+        self.ask_by(later, work)
+    }
+
+    fn ask_by<R: Send + 'static>(
+        &self,
+        run: fn(&mut Worker<S>, Command<S>),
+        work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static,
+    ) -> Result<R, DatapathError>
+    where
         S: 'static,
     {
         let (answer, outcome) = mpsc::sync_channel(1);
-        let command = move |worker: &mut Worker<S>| {
+        let command: Command<S> = Box::new(move |worker| {
             // Who asked may have gone; the work is done all the same.
             let _ = answer.send(work(worker));
-        };
-        self.post(Box::new(command)).attempt(|| "reach the engine")?;
+        });
+        self.post(Box::new(move |worker| run(worker, command))).attempt(|| "reach the engine")?;
         outcome.recv().map_err(|_| io::Error::other("it ended without an answer")).attempt(|| "reach the engine")
     }
 }
@@ -217,6 +240,8 @@ struct Worker<S> {
     punt: Option<Punt>,
     /// Frames that came up since the last look at whether they are too many.
     took: u64,
+    /// What waits until that many flows have been looked at; each is as many as the one before or more.
+    counted: VecDeque<(u64, Command<S>)>,
     stop: bool,
 }
 
@@ -226,7 +251,7 @@ impl<S: FlowSink> Worker<S> {
         let mut events = Vec::with_capacity(EVENTS);
         let mut sweep_at = now().monotonic;
         while !self.stop {
-            let sweep = match self.core.has_stale_flows() {
+            let sweep = match self.core.has_upkeep() || !self.counted.is_empty() {
                 true => Timespec { tv_sec: 0, tv_nsec: 0 },
                 false => Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() },
             };
@@ -249,11 +274,11 @@ impl<S: FlowSink> Worker<S> {
                 }
             }
             let now = now();
-            if self.core.has_stale_flows() {
-                self.core.refresh(now.monotonic);
-            }
+            self.core.refresh(now.monotonic);
+            self.core.collect(now);
+            self.answer_counted();
             if now.monotonic.0 >= sweep_at.0 {
-                self.core.collect(false, now);
+                self.core.plan_collect(false);
                 self.core.sweep(now.monotonic);
                 let lost = self.punt.as_mut().map_or(0, Punt::take_dropped);
                 self.core.balance(std::mem::take(&mut self.took), lost);
@@ -266,10 +291,22 @@ impl<S: FlowSink> Worker<S> {
         // Read before the commands: one that is posted meanwhile wakes the thread again.
         let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
         while let Ok(command) = self.commands.try_recv() {
-            // Who asked finds out by getting no answer.
-            if panic::catch_unwind(AssertUnwindSafe(|| command(self))).is_err() {
-                tracing::error!("a command made the engine panic");
-            }
+            self.run_command(command);
+        }
+    }
+
+    /// Runs the commands whose counters are complete.
+    fn answer_counted(&mut self) {
+        let looked_at = self.core.looked_at();
+        while let Some((_, command)) = self.counted.pop_front_if(|(until, _)| *until <= looked_at) {
+            self.run_command(command);
+        }
+    }
+
+    fn run_command(&mut self, command: Command<S>) {
+        // Who asked finds out by getting no answer.
+        if panic::catch_unwind(AssertUnwindSafe(|| command(self))).is_err() {
+            tracing::error!("a command made the engine panic");
         }
     }
 

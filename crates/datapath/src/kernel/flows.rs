@@ -33,6 +33,7 @@ mod tests;
 
 pub use live::LiveFlow;
 use shared_state::{places, progress, set_connection, state};
+use upkeep::Eviction;
 
 /// The flows that the program carries, as user space keeps them: the mirror of the maps, with what the maps don't say.
 ///
@@ -51,8 +52,10 @@ pub(crate) struct FastPath {
     links: HashMap<PortId, u32, RandomState>,
     /// Where looking for counters goes on.
     cursor: usize,
-    /// Where looking for pairs to let go of goes on.
-    evicted_to: usize,
+    /// Pairs looked at so far, and how many are to be.
+    looked_at: u64,
+    look_at: u64,
+    eviction: Eviction,
     /// Where judging flows again goes on, after rules changed.
     stale: Option<usize>,
     /// The flows of an earlier daemon go on, but it isn't known yet what they are.
@@ -188,7 +191,9 @@ impl FastPath {
             ports: HashMap::default(),
             links: HashMap::default(),
             cursor: 0,
-            evicted_to: 0,
+            looked_at: 0,
+            look_at: 0,
+            eviction: Eviction::default(),
             stale: None,
             counts: Counts::default(),
         })
@@ -199,7 +204,7 @@ impl FastPath {
         self.maps.settings[0].punt.store(link, Release);
     }
 
-    /// Takes notice of a link, before the program is attached to it.
+    /// Takes notice of a link that has the program in front, and lets its misses come up.
     pub fn add_port(&mut self, place: PortId, wire: Wire) -> Result<(), DatapathError> {
         let link = wire.index.0;
         // The services answer what they were asked, and all their packets come up; only who asks has a budget.

@@ -136,8 +136,11 @@ impl Host {
         self.revive_internet(config, backend)?;
         self.forget_state_dirs(config, network)?;
 
-        let wires = self.netlink.links()?;
-        self.services.mend(backend, self.fabric.net_ns(), &mut self.netlink, &wires)?;
+        self.services.mend(backend, self.fabric.net_ns(), &mut self.netlink)?;
+        let wires = match &concerned {
+            None => self.netlink.links()?,
+            Some(concerned) => self.wires_of(network, concerned)?,
+        };
         let mut reports = Vec::new();
         let is_concerned = |id: &InstanceId| concerned.as_ref().is_none_or(|concerned| concerned.contains(id));
         self.unsettled.clear();
@@ -288,6 +291,16 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// The links of some instances. All links there are would take longer the more instances there are.
+    fn wires_of(&mut self, network: &Network, concerned: &BTreeSet<InstanceId>) -> Result<Vec<Link>, DatapathError> {
+        let mut enis = BTreeSet::new();
+        for id in concerned {
+            enis.extend(self.guests.get(id).into_iter().flat_map(|guest| guest.links.keys().copied()));
+            enis.extend(network.enis_of(*id).into_iter().map(|eni| eni.id));
+        }
+        enis.into_iter().filter_map(|eni| self.netlink.link(&links::wire_name(eni)).transpose()).collect()
     }
 
     fn see_to(

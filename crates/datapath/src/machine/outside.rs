@@ -63,6 +63,10 @@ impl Outside {
         netlink: &mut Netlink,
         tables: &Tables,
     ) -> Result<(), DatapathError> {
+        if self.wanted.is_empty() && self.connected.is_empty() {
+            self.gone.clear();
+            return Ok(());
+        }
         let wires = netlink.links()?;
         let wire_of = |eni: &EniId| wires.iter().find(|wire| wire.name == links::wire_name(*eni));
         let stays = |eni: &EniId, link: LinkIndex| wire_of(eni).is_some_and(|wire| wire.index == link);

@@ -42,9 +42,8 @@ impl ServicesLink {
         backend: &dyn Backend,
         fabric: &NetNs,
         netlink: &mut Netlink,
-        wires: &[Link],
     ) -> Result<(), DatapathError> {
-        if !wires.iter().any(|wire| wire.index == self.link.wire && wire.name == WIRE) {
+        if netlink.link(WIRE)?.is_none_or(|wire| wire.index != self.link.wire) {
             tracing::warn!("the link of the link-local services is gone and is made again");
             self.link = connect(&self.namespace, backend, fabric, netlink)?;
         }

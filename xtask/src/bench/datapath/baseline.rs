@@ -7,7 +7,7 @@ use super::place::{Pair, Place};
 use super::undo::Undo;
 use crate::Outcome;
 
-/// The MTU of a VPC's interfaces.
+/// The MTU of a VPC's interfaces, unless another is asked for.
 pub const MTU: &str = "9001";
 
 /// Namespaces that go when this is dropped, or when the benchmark dies.
@@ -19,18 +19,18 @@ pub struct Baseline {
 
 impl Baseline {
     /// Two hosts on one veth pair.
-    pub fn veth(undo: &mut Undo) -> Result<Self, String> {
+    pub fn veth(undo: &mut Undo, mtu: &str) -> Result<Self, String> {
         let names = namespaces(undo, &["veth-a", "veth-b"])?;
-        wire((&names[0], "eth0", "10.200.0.1/24"), (&names[1], "eth0", "10.200.0.2/24"))?;
+        wire((&names[0], "eth0", "10.200.0.1/24"), (&names[1], "eth0", "10.200.0.2/24"), mtu)?;
         Ok(Self::new(names, "10.200.0.2"))
     }
 
     /// Two hosts and a router with so many rules. What is established passes by the first rule, what is new by the last.
-    pub fn router(undo: &mut Undo, rules: usize) -> Result<Self, String> {
+    pub fn router(undo: &mut Undo, rules: usize, mtu: &str) -> Result<Self, String> {
         let names = namespaces(undo, &["nft-a", "nft-b", "nft-r"])?;
         let [a, b, router] = [&names[0], &names[1], &names[2]];
-        wire((a, "eth0", "10.201.1.4/24"), (router, "left", "10.201.1.1/24"))?;
-        wire((b, "eth0", "10.201.2.4/24"), (router, "right", "10.201.2.1/24"))?;
+        wire((a, "eth0", "10.201.1.4/24"), (router, "left", "10.201.1.1/24"), mtu)?;
+        wire((b, "eth0", "10.201.2.4/24"), (router, "right", "10.201.2.1/24"), mtu)?;
         ip(&["-n", a, "route", "add", "default", "via", "10.201.1.1"])?;
         ip(&["-n", b, "route", "add", "default", "via", "10.201.2.1"])?;
         let settings = ["net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=0"];
@@ -79,8 +79,8 @@ pub fn namespaces(undo: &mut Undo, names: &[&str]) -> Result<Vec<String>, String
 }
 
 /// A veth pair between two namespaces, each end by namespace, name and address.
-pub fn wire(near: (&str, &str, &str), far: (&str, &str, &str)) -> Outcome {
-    let (from, to) = (["netns", near.0, "mtu", MTU], ["netns", far.0, "mtu", MTU]);
+pub fn wire(near: (&str, &str, &str), far: (&str, &str, &str), mtu: &str) -> Outcome {
+    let (from, to) = (["netns", near.0, "mtu", mtu], ["netns", far.0, "mtu", mtu]);
     let mut command = vec!["link", "add", near.1];
     command.extend(from);
     command.extend(["type", "veth", "peer", "name", far.1]);

@@ -16,8 +16,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Changes a group again and again until it is stopped.
-    pub fn every(interval: Duration, address: SocketAddr, group: &str) -> Self {
+    /// Changes a group again and again until it is stopped, by the rule of that port.
+    pub fn every(interval: Duration, address: SocketAddr, group: &str, port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, group) = (Arc::clone(&stop), group.to_owned());
         let thread = std::thread::spawn(move || {
@@ -29,7 +29,7 @@ impl Changes {
                 if number % 2 == 0 && flag.load(Ordering::Relaxed) {
                     break;
                 }
-                figures.latencies.push(change(&mut client, &group, number)?);
+                figures.latencies.push(change(&mut client, &group, port, number)?);
                 // One that took longer than its turn makes the next ones no faster.
                 std::thread::sleep((interval * (number + 1)).saturating_sub(begin.elapsed()));
             }
@@ -47,11 +47,13 @@ impl Changes {
     }
 }
 
-/// Authorizes a rule, or revokes it the next time; how long that took.
-pub fn change(client: &mut Client, group: &str, number: u32) -> Result<Duration, String> {
+/// Authorizes the rule of a port, or revokes it the next time; how long that took.
+pub fn change(client: &mut Client, group: &str, port: u16, number: u32) -> Result<Duration, String> {
     let action = if number.is_multiple_of(2) { "Authorize" } else { "Revoke" };
-    let rule = "IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=9&IpPermissions.1.ToPort=9\
-                &IpPermissions.1.IpRanges.1.CidrIp=198.51.100.0%2F24";
+    let rule = format!(
+        "IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort={port}&IpPermissions.1.ToPort={port}\
+         &IpPermissions.1.IpRanges.1.CidrIp=198.51.100.0%2F24"
+    );
     let body = format!("Action={action}SecurityGroupIngress&Version=2016-11-15&GroupId={group}&{rule}");
     let request = signature::post(&client.host(), &body);
     let begin = Instant::now();

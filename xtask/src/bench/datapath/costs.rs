@@ -10,14 +10,17 @@ use super::headline::on_the_other_processor;
 use super::loads::{self, Load};
 use super::place::Pair;
 use super::table::Bar::{AtLeast, AtMost};
+use super::table::Figures;
 use super::{Bench, INTERVAL, new_directory};
 use crate::Outcome;
-use crate::bench::load::{Work, drive};
+use crate::bench::load::{self, Work, drive};
 use crate::bench::signature;
 
 /// How often packets are counted, and streams.
 const HITS: [(&str, Load); 2] = [("UDP 64 bytes, k packets/s", loads::udp), ("TCP 1 stream, Gbit/s", loads::tcp_1)];
 const FEW: usize = 10;
+/// The port of rules that come and go.
+const PORT: u16 = 9;
 /// Who makes interfaces at the same time.
 const CLIENTS: usize = 8;
 
@@ -162,7 +165,7 @@ pub fn bump(bench: &mut Bench) -> Outcome {
     let seconds = bench.options.seconds;
     let mut rate = 0.0;
     let figures = bench.table.alternate(2, |index| {
-        let changes = (index == 0).then(|| Changes::every(INTERVAL, address, &vpc.group));
+        let changes = (index == 0).then(|| Changes::every(INTERVAL, address, &vpc.group, PORT));
         let figure = loads::tcp_1(&pair, seconds);
         if let Some(changes) = changes {
             rate = changes.stop()?.rate();
@@ -175,6 +178,35 @@ pub fn bump(bench: &mut Bench) -> Outcome {
     Ok(())
 }
 
+/// As many rule changes as a few callers get through, of the group that a stream is judged by.
+pub fn changes(bench: &mut Bench) -> Outcome {
+    let title = format!("rule changes by {CLIENTS} callers beside a stream");
+    let pair = bench.ours()?;
+    let (address, vpc) = (bench.estate()?.server.address, bench.our_vpc()?);
+    let seconds = bench.options.seconds;
+    let (mut rates, mut slowest) = (Figures::default(), Figures::default());
+    let streams = bench.table.alternate(2, |index| {
+        let caller = |number: usize| Changes::every(Duration::ZERO, address, &vpc.group, PORT + number as u16);
+        let callers: Vec<_> = (0..CLIENTS).filter(|_| index == 0).map(caller).collect();
+        let begin = Instant::now();
+        let figure = loads::tcp_1(&pair, seconds);
+        let mut all = load::Figures::default();
+        for caller in callers {
+            all.add(caller.stop()?);
+        }
+        all.elapsed = begin.elapsed();
+        if index == 0 {
+            rates.push(all.rate());
+            slowest.push(all.percentile(99).as_secs_f64() * 1e3);
+        }
+        figure
+    })?;
+    bench.table.row(&title, &[("changes a second", &rates), ("99th percentile, ms", &slowest)]);
+    bench.table.row("    TCP 1 stream, Gbit/s", &[("with changes", &streams[0]), ("none", &streams[1])]);
+    bench.table.bar(&title, "a second", rates.median(), AtLeast(1000.0));
+    Ok(())
+}
+
 /// What an established flow loses while rules change beside many live flows.
 pub fn bump_loss(bench: &mut Bench) -> Outcome {
     let number = bench.options.scaled(100_000);
@@ -182,9 +214,9 @@ pub fn bump_loss(bench: &mut Bench) -> Outcome {
     let pair = bench.ours()?;
     let (address, vpc): (_, Vpc) = (bench.estate()?.server.address, bench.our_vpc()?);
     let seconds = bench.options.seconds;
-    loads::fill(&pair, number)?;
     let figures = bench.table.alternate(2, |index| {
-        let changes = (index == 0).then(|| Changes::every(INTERVAL * 20, address, &vpc.group));
+        loads::fill(&pair, number)?;
+        let changes = (index == 0).then(|| Changes::every(INTERVAL * 20, address, &vpc.group, PORT));
         let lost = loads::lost(&pair, seconds);
         if let Some(changes) = changes {
             changes.stop()?;

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::place::{Cpu, Pair, Place};
 use super::undo::Undo;
 use crate::bench::load::{Answer, Client};
@@ -109,6 +111,14 @@ impl Estate {
         let text = status.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("datapath")).unwrap_or("unknown").trim();
         line.to_owned()
+    }
+
+    /// How many connections the kernel carries; 0 where all packets take the way through user space.
+    pub fn connections(&self) -> u64 {
+        let output = self.command().args(["status", "datapath", "--json"]).output();
+        let status = output.ok().and_then(|output| serde_json::from_slice::<Value>(&output.stdout).ok()).unwrap_or_default();
+        let details = status["details"].as_array().into_iter().flatten();
+        details.filter(|detail| detail["name"] == "connections").find_map(|detail| detail["value"].as_u64()).unwrap_or_default()
     }
 
     /// A command of openvpc's for this daemon.

@@ -54,6 +54,7 @@ pub fn elastic_ip(bench: &mut Bench) -> Outcome {
     let estate = bench.estate()?;
     let vpc = estate.vpc(estate::WHOLE)?;
     let ours = estate.public_pair(&vpc)?;
+    bench.set_mtu(&ours)?;
     loads::until_connected(&ours)?;
     let figures = bench.table.measure(loads::tcp_1, &[("openvpc", &ours), ("bare veth", &veth)])?;
     bench.table.row(title, &[("openvpc", &figures[0]), ("bare veth", &figures[1])]);

@@ -14,6 +14,7 @@ use crate::bench::load::Client;
 
 /// Changes per filling of the table, so that flows stay live.
 const CHANGES: u32 = 100;
+const PORT: u16 = 9;
 /// An instance of this type takes as many interfaces as any does.
 const TYPE: &str = "m5.24xlarge";
 const INTERFACES: usize = 15;
@@ -30,14 +31,17 @@ pub fn rule_change(bench: &mut Bench) -> Outcome {
     attach_many(estate, &vpc, attached)?;
     bench.table.note(&format!("{attached} interfaces were attached in {:.1} s", begin.elapsed().as_secs_f64()));
     let mut client = Client::new(address);
+    let mut carried = 0;
     let mut figures = Figures::default();
     for _ in 0..bench.options.rounds {
         loads::fill(&pair, flows)?;
+        carried = bench.estate()?.connections();
         for number in 0..CHANGES {
-            figures.push(changes::change(&mut client, &vpc.group, number)?.as_secs_f64() * 1e3);
+            figures.push(changes::change(&mut client, &vpc.group, PORT, number)?.as_secs_f64() * 1e3);
         }
     }
     bench.table.row(&title, &[("openvpc", &figures)]);
+    bench.table.note(&format!("{carried} connections in the kernel"));
     bench.table.bar(&title, "ms at the 99th percentile", figures.percentile(99), AtMost(5.0));
     bench.forget();
     Ok(())
@@ -103,6 +107,7 @@ pub fn memory(bench: &mut Bench) -> Outcome {
     let (pid, resident) = (bench.estate()?.server.pid(), bench.estate()?.server.resident());
     let (maps, _) = maps(pid);
     loads::fill(&pair, flows)?;
+    let carried = bench.estate()?.connections();
     let grown = bench.estate()?.server.resident().saturating_sub(resident);
     let (maps_now, per_entry) = self::maps(pid);
     let user = grown as f64 / flows as f64;
@@ -112,7 +117,7 @@ pub fn memory(bench: &mut Bench) -> Outcome {
     figures.push(user + kernel);
     bench.table.row(&title, &[("openvpc", &figures)]);
     bench.table.note(&format!(
-        "{user:.0} in the daemon, {kernel:.0} in maps, which hold {:.1} MiB",
+        "{user:.0} in the daemon, {kernel:.0} in maps, which hold {:.1} MiB; {carried} connections in the kernel",
         maps_now as f64 / f64::from(1 << 20)
     ));
     bench.table.bar(&title, "bytes", user + kernel, AtMost(512.0));

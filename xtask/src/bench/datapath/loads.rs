@@ -13,8 +13,10 @@ const MANY_THREADS: &str = "16";
 /// More flows than any run sends.
 const ALL_FLOWS: &str = "1000000000";
 
-/// New flows a second, where as many as that have to become live.
+/// Datagrams a second, where many flows have to become live.
 const FILL_RATE: &str = "50000";
+/// Datagrams of each: a flow lives from its second on.
+const FILL_TIMES: usize = 2;
 /// How often it is tried to bring all of them through on a machine that is busy otherwise.
 const TRIES: usize = 3;
 
@@ -77,23 +79,23 @@ fn connect(pair: &Pair, seconds: f64, (client, server): (Cpu, Cpu), threads: &st
 /// UDP datagrams that each begin a flow, in thousands per second delivered.
 pub fn spray(pair: &Pair, seconds: f64) -> Result<f64, String> {
     let before = unheard(&pair.server)?;
-    let sent = pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0", "0"])?;
+    let sent = pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0", "0", "1"])?;
     let after = unheard(&pair.server)?;
     Ok((after - before) / number(&sent, "seconds")? / 1e3)
 }
 
 /// Makes so many flows live, the same each time, at a rate that any path keeps up with.
 pub fn fill(pair: &Pair, flows: usize) -> Outcome {
-    let mut arrived = 0.0;
+    let (mut arrived, times) = (0.0, FILL_TIMES.to_string());
     for _ in 0..TRIES {
         let before = unheard(&pair.server)?;
-        pair.client.load(Cpu::Client, 60.0, &["spray", &pair.address, "60", &flows.to_string(), "20000", FILL_RATE])?;
+        pair.client.load(Cpu::Client, 60.0, &["spray", &pair.address, "60", &flows.to_string(), "20000", FILL_RATE, &times])?;
         arrived = unheard(&pair.server)? - before;
-        if arrived >= flows as f64 {
+        if arrived >= (flows * FILL_TIMES) as f64 {
             return Ok(());
         }
     }
-    Err(format!("of {flows} flows only {arrived} arrived"))
+    Err(format!("of {FILL_TIMES} datagrams on each of {flows} flows only {arrived} arrived"))
 }
 
 /// Datagrams that came to a host for ports where nobody listens.

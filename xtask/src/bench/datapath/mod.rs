@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use baseline::Baseline;
 use estate::{Estate, Plan, Vpc, WHOLE};
-use place::Pair;
+use place::{Cpu, Pair, Place};
 use table::Table;
 use undo::Undo;
 
@@ -32,7 +32,7 @@ use super::servers;
 use crate::Outcome;
 
 const USAGE: &str = "usage: cargo xtask bench datapath [--only ROW]… [--rounds N] [--seconds N] [--quick] \
-                     [--datapath auto|kernel|rootless] [--binary FILE]; the rows are ";
+                     [--datapath auto|kernel|rootless] [--mtu N] [--binary FILE]; the rows are ";
 
 /// A row of the table, or a few that are measured together: its name, and what measures it.
 type Row = (&'static str, fn(&mut Bench) -> Outcome);
@@ -51,6 +51,7 @@ const ROWS: &[Row] = &[
     ("flow-logs", costs::flow_logs),
     ("bump", costs::bump),
     ("bump-loss", costs::bump_loss),
+    ("changes", costs::changes),
     ("attach", latencies::attach),
     ("hit-flows", costs::hit_flows),
     ("hit-enis", costs::hit_enis),
@@ -160,14 +161,21 @@ impl Bench {
         let estate = self.estate()?;
         let vpc = estate.vpc(plan)?;
         let pair = estate.pair(&vpc)?;
+        self.set_mtu(&pair)?;
         loads::until_connected(&pair)?;
         Ok((vpc, pair))
+    }
+
+    /// Gives both hosts the MTU that was asked for.
+    fn set_mtu(&self, pair: &Pair) -> Outcome {
+        let set = |host: &Place| host.run(Cpu::Any, 10.0, &["ip", "link", "set", "eth0", "mtu", &self.options.mtu]).map(drop);
+        set(&pair.client).and_then(|()| set(&pair.server))
     }
 
     fn veth(&mut self) -> Result<Pair, String> {
         let veth = match self.veth.take() {
             Some(veth) => veth,
-            None => Baseline::veth(&mut self.undo)?,
+            None => Baseline::veth(&mut self.undo, &self.options.mtu)?,
         };
         loads::until_connected(&veth.pair)?;
         Ok(self.veth.insert(veth).pair.clone())
@@ -176,7 +184,7 @@ impl Bench {
     fn router(&mut self) -> Result<Pair, String> {
         let router = match self.router.take() {
             Some(router) => router,
-            None => Baseline::router(&mut self.undo, RULES)?,
+            None => Baseline::router(&mut self.undo, RULES, &self.options.mtu)?,
         };
         loads::until_connected(&router.pair)?;
         Ok(self.router.insert(router).pair.clone())
@@ -197,6 +205,8 @@ struct Options {
     seconds: f64,
     quick: bool,
     datapath: String,
+    /// Of openvpc's hosts and of what they are compared with, in the rows of plain traffic.
+    mtu: String,
     /// Instead of one that is built.
     binary: Option<PathBuf>,
 }
@@ -207,7 +217,8 @@ impl Options {
         let usage = || format!("{USAGE}{}", rows.join(", "));
         let quick = arguments.iter().any(|argument| argument == "--quick");
         let (rounds, seconds) = if quick { (1, 1.0) } else { (5, 3.0) };
-        let mut options = Self { only: Vec::new(), rounds, seconds, quick, datapath: "auto".to_owned(), binary: None };
+        let (datapath, mtu) = ("auto".to_owned(), baseline::MTU.to_owned());
+        let mut options = Self { only: Vec::new(), rounds, seconds, quick, datapath, mtu, binary: None };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             if argument == "--quick" {
@@ -220,6 +231,7 @@ impl Options {
                 "--seconds" => options.seconds = value.parse().ok().filter(|seconds| *seconds >= 1.0).ok_or_else(usage)?,
                 "--binary" => options.binary = Some(value.into()),
                 "--datapath" => options.datapath.clone_from(value),
+                "--mtu" if value.parse::<u16>().is_ok() => options.mtu.clone_from(value),
                 _ => return Err(usage()),
             }
         }

@@ -46,7 +46,7 @@ fn measure(bench: &mut Bench, names: &[String]) -> Outcome {
 
     ip(&["-n", bridge, "link", "add", "br0", "mtu", MTU, "type", "bridge"])?;
     ip(&["-n", bridge, "link", "set", "br0", "up"])?;
-    super::baseline::wire((client, "eth0", "10.202.0.1/24"), (bridge, "port", "10.202.9.9/32"))?;
+    super::baseline::wire((client, "eth0", "10.202.0.1/24"), (bridge, "port", "10.202.9.9/32"), MTU)?;
     ip(&["-n", bridge, "link", "set", "port", "master", "br0"])?;
     let mut splice = Command::new("ip");
     splice.args(["netns", "exec", bridged]).arg(&binary).args(["toolbox", "splice", "eth0"]);

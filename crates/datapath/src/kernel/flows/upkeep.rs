@@ -5,18 +5,38 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use super::*;
 
 impl FastPath {
-    /// Reports what was counted and lets flows go that are over or have been idle for long: of a part of all flows, or of
-    /// all.
-    pub fn collect(
-        &mut self,
-        whole: bool,
-        tables: &Tables,
-        flows: &mut FlowState,
-        now: Nanos,
-        mut report: impl FnMut(&Report<'_>),
-    ) {
+    /// Has a part of all flows looked at by [`Self::collect`], or all of them; says how many must have been
+    /// [looked at](Self::looked_at) then.
+    pub fn plan(&mut self, whole: bool) -> u64 {
         let count = self.pairs.len();
         let share = if whole { count } else { count.div_ceil(PARTS) };
+        let until = self.looked_at + share as u64;
+        self.look_at = self.look_at.max(until);
+        if !whole {
+            self.eviction.steps = count.div_ceil(PARTS) * Worth::ALL.len();
+            if self.retired.front().is_some_and(|retired| !self.grace.is_over(retired.grace)) {
+                self.grace.begin();
+            }
+        }
+        until
+    }
+
+    /// How many flows were looked at so far.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at
+    }
+
+    /// Whether [`Self::collect`] has something to do.
+    pub fn has_to_collect(&self) -> bool {
+        let is_free = |retired: &Retired| self.grace.is_over(retired.grace);
+        self.looked_at < self.look_at || self.retired.front().is_some_and(is_free) || self.has_to_evict()
+    }
+
+    /// Goes on with what was planned, but no longer than a few frames may wait: reports what was counted, lets flows go that
+    /// are over or have been idle for long, makes room.
+    pub fn collect(&mut self, tables: &Tables, flows: &mut FlowState, now: Nanos, mut report: impl FnMut(&Report<'_>)) {
+        let count = self.pairs.len();
+        let share = (self.look_at - self.looked_at).min(AT_ONCE as u64);
         for _ in 0..share {
             self.cursor = if self.cursor + 1 < count { self.cursor + 1 } else { 0 };
             let pair = self.cursor as u32;
@@ -28,18 +48,14 @@ impl FastPath {
                 }
             }
         }
-        while let Some(Retired { pair, grace }) = self.retired.front() {
-            if !self.grace.is_over(*grace) {
-                self.grace.begin();
-                break;
-            }
-            let pair = *pair;
-            self.retired.pop_front();
+        self.looked_at += share;
+        for _ in 0..AT_ONCE {
+            let Some(Retired { pair, .. }) = self.retired.pop_front_if(|retired| self.grace.is_over(retired.grace)) else { break };
             self.report(pair, flows, &mut report);
             self.clear(pair);
             self.free.push(pair);
         }
-        if self.room() < self.capacity() / RESERVE {
+        if self.has_to_evict() {
             self.evict(tables, flows, now);
         }
     }
@@ -118,26 +134,31 @@ impl FastPath {
         }
     }
 
+    fn has_to_evict(&self) -> bool {
+        self.eviction.steps > 0 && self.room() < self.capacity() / RESERVE
+    }
+
     /// Makes room: what is closed goes first, whoever's it is; then, of those who have more than an equal share, what is half
-    /// open or idle; then whatever they have. Looks at a part of the table at each call.
+    /// open or idle; then whatever they have. Goes through one part of the table after the other, some steps at a time.
     fn evict(&mut self, tables: &Tables, flows: &mut FlowState, now: Nanos) {
         let share = self.capacity() / self.ports.len().max(1);
         let count = self.pairs.len();
-        let looked_at = count.div_ceil(PARTS);
-        for worth in [Worth::Nothing, Worth::Little, Worth::Something] {
-            for step in 0..looked_at {
-                if self.room() >= self.capacity() / RESERVE {
-                    return;
-                }
-                let pair = ((self.evicted_to + step) % count) as u32;
-                let owner = self.pairs[pair as usize].owner;
-                let is_greedy = || self.ports.get(&owner).is_none_or(|port| port.pairs as usize > share);
-                if owner != 0 && self.worth(pair, now) <= worth && (worth == Worth::Nothing || is_greedy()) {
-                    self.retire(pair, tables, flows);
-                }
+        let part = count.div_ceil(PARTS);
+        for _ in 0..AT_ONCE {
+            if !self.has_to_evict() {
+                // What is worth the least goes first the next time, too.
+                (self.eviction.step, self.eviction.round) = (0, 0);
+                return;
             }
+            let Eviction { from, step, round, .. } = self.eviction;
+            let (pair, worth) = (((from + step) % count) as u32, Worth::ALL[round]);
+            let owner = self.pairs[pair as usize].owner;
+            let is_greedy = || self.ports.get(&owner).is_none_or(|port| port.pairs as usize > share);
+            if owner != 0 && self.worth(pair, now) <= worth && (worth == Worth::Nothing || is_greedy()) {
+                self.retire(pair, tables, flows);
+            }
+            self.eviction.next(part, count);
         }
-        self.evicted_to = (self.evicted_to + looked_at) % count.max(1);
     }
 
     fn worth(&self, pair: u32, now: Nanos) -> Worth {
@@ -161,8 +182,41 @@ enum Worth {
     Something,
 }
 
-/// In how many parts all flows are looked at by [`FastPath::collect`].
+impl Worth {
+    const ALL: [Self; 3] = [Self::Nothing, Self::Little, Self::Something];
+}
+
+/// Where looking for pairs to let go of is.
+#[derive(Default)]
+pub(super) struct Eviction {
+    /// Steps that may still be made until the next time that it is planned.
+    steps: usize,
+    /// The pair that a part of the table begins with.
+    from: usize,
+    /// How far in this part.
+    step: usize,
+    /// The part is gone through once for each [`Worth`].
+    round: usize,
+}
+
+impl Eviction {
+    fn next(&mut self, part: usize, count: usize) {
+        self.steps -= 1;
+        self.step += 1;
+        if self.step >= part {
+            (self.step, self.round) = (0, self.round + 1);
+        }
+        if self.round >= Worth::ALL.len() {
+            (self.from, self.round) = ((self.from + part) % count, 0);
+        }
+    }
+}
+
+/// In how many parts all flows are looked at.
 const PARTS: usize = 5;
+
+/// Flows looked at between two batches of frames.
+const AT_ONCE: usize = 256;
 
 /// Nanoseconds without a packet after which a flow that nobody tracks is forgotten.
 const IDLE: u64 = 15_000_000_000;
