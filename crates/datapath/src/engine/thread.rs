@@ -1,10 +1,9 @@
 //! The thread that runs the core, and how others reach it.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,48 +24,52 @@ use crate::packet_socket::{FrameBatch, PacketSocket};
 
 /// The running engine. It ends, and takes no more frames, when this is dropped.
 ///
-/// Every method hands work to the engine's thread, which does it between two batches of frames, and returns when it
-/// has been done: after [`Engine::swap`] no packet is judged by the tables before.
+/// Every method does its work between two batches of frames, on the calling thread: after [`Engine::swap`] no packet is
+/// judged by the tables before.
 pub struct Engine<S> {
-    mailbox: Mailbox<S>,
+    shared: Arc<Shared<S>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A way to reach the sink inside the engine's thread; it stays valid, and answers with an error, when the engine ends.
+/// A way to reach the sink inside the engine; it stays valid, and answers with an error, when the engine ends.
 pub struct SinkHandle<S> {
-    mailbox: Mailbox<S>,
+    shared: Arc<Shared<S>>,
 }
 
-impl<S: FlowSink + 'static> Engine<S> {
+impl<S: FlowSink + Send + 'static> Engine<S> {
     /// Starts the thread, with no port yet.
     pub fn start(tables: Arc<Tables>, sink: S) -> Result<Self, DatapathError> {
         let what = || "start the engine";
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).attempt(what)?);
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).attempt(what)?;
         let poll = epoll::create(CreateFlags::CLOEXEC).attempt(what)?;
         epoll::add(&poll, &wake, EventData::new_u64(WAKE), EventFlags::IN).attempt(what)?;
-        let (sender, commands) = mpsc::channel();
+        let poll = Arc::new(poll);
         let worker = Worker {
             core: EngineCore::new(tables, sink),
-            poll,
-            wake: Arc::clone(&wake),
-            commands,
+            poll: Arc::clone(&poll),
             punt: None,
             took: 0,
-            counted: VecDeque::new(),
-            stop: false,
+            sweep_at: now().monotonic,
         };
-        let thread = thread::Builder::new().name("engine".into()).spawn(move || worker.run()).attempt(what)?;
-        Ok(Self { mailbox: Mailbox { sender, wake }, thread: Some(thread) })
+        let shared = Arc::new(Shared { next: Mutex::new(()), worker: Mutex::new(Some(worker)), wake });
+        let own = Arc::clone(&shared);
+        let run = move || {
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| own.run(&poll)));
+            // However it ended, whoever comes later is to find out.
+            drop(own.enter().take());
+        };
+        let thread = thread::Builder::new().name("engine".into()).spawn(run).attempt(what)?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Judges every packet from now on by `tables`.
     pub fn swap(&self, tables: Arc<Tables>) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| worker.core.swap(tables))
+        self.shared.ask(move |worker| worker.core.swap(tables))
     }
 
     /// Leaves to the kernel tier what has been judged; from now on frames come by `punt` alone.
     pub(crate) fn set_fast_path(&self, fast: FastPath, punt: Punt) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| {
+        self.shared.ask(move |worker| {
             worker.watch(&punt, PUNT)?;
             fast.set_punt(punt.link().0);
             worker.core.set_fast_path(fast);
@@ -77,12 +80,12 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// Takes over the flows that the kernel tier carried for an earlier daemon, once all links are connected.
     pub(crate) fn adopt(&self) -> Result<(), DatapathError> {
-        self.mailbox.ask(|worker| worker.core.adopt(now().monotonic))
+        self.shared.ask(|worker| worker.core.adopt(now().monotonic))
     }
 
     /// Connects an interface, whose link has that number; a port it had before is closed.
     pub fn add_port(&self, eni: EniIndex, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| {
+        self.shared.ask(move |worker| {
             worker.connect(PortId::Eni(eni), wire, &socket)?;
             worker.core.add_port(eni, socket);
             Ok(())
@@ -91,7 +94,7 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// Disconnects an interface.
     pub fn remove_port(&self, eni: EniIndex) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| {
+        self.shared.ask(move |worker| {
             worker.core.forget_flows_of(PortId::Eni(eni), now());
             drop(worker.core.remove_port(eni));
         })
@@ -99,7 +102,7 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// Connects the internet.
     pub fn set_uplink(&self, uplink: Uplink, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| {
+        self.shared.ask(move |worker| {
             worker.connect(PortId::Uplink, wire, &socket)?;
             worker.core.set_uplink(uplink, socket);
             Ok(())
@@ -108,7 +111,7 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// Connects the link-local services.
     pub fn set_services(&self, uplink: Uplink, wire: Wire, socket: PacketSocket) -> Result<(), DatapathError> {
-        self.mailbox.ask(move |worker| {
+        self.shared.ask(move |worker| {
             worker.connect(PortId::Services, wire, &socket)?;
             worker.core.set_services(uplink, socket);
             Ok(())
@@ -117,45 +120,43 @@ impl<S: FlowSink + 'static> Engine<S> {
 
     /// The counters of every connected interface and of the uplink.
     pub fn counters(&self) -> Result<EngineCounters, DatapathError> {
-        self.mailbox.ask_when_counted(|worker| worker.core.counters())
+        self.shared.ask_when_counted(|worker| worker.core.counters())
     }
 
     /// What the kernel tier says of itself, if there is one.
     pub(crate) fn fast_details(&self) -> Result<Vec<Detail>, DatapathError> {
-        self.mailbox.ask(|worker| worker.core.fast.as_ref().map(|fast| fast.details()).unwrap_or_default())
+        self.shared.ask(|worker| worker.core.fast.as_ref().map(|fast| fast.details()).unwrap_or_default())
     }
 
     /// The busiest flows that the kernel tier carries, that many of them.
     pub(crate) fn live_flows(&self, limit: usize) -> Result<Vec<LiveFlow>, DatapathError> {
         let live = move |fast: &FastPath| fast.live(limit, now().monotonic);
-        self.mailbox.ask(move |worker| worker.core.fast.as_deref().map(live).unwrap_or_default())
+        self.shared.ask(move |worker| worker.core.fast.as_deref().map(live).unwrap_or_default())
     }
 
     /// A handle to the sink.
     pub fn sink(&self) -> SinkHandle<S> {
-        SinkHandle { mailbox: self.mailbox.clone() }
+        SinkHandle { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<S> Drop for Engine<S> {
     fn drop(&mut self) {
-        // A thread that has ended already is as good as one that ends now.
-        let _ = self.mailbox.post(Box::new(|worker| worker.stop = true));
+        // Whoever comes later finds nobody.
+        drop(self.shared.enter().take());
+        self.shared.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-impl<S: FlowSink + 'static> SinkHandle<S> {
+impl<S: FlowSink + Send + 'static> SinkHandle<S> {
     /// Runs `work` on the sink, between two batches of frames: what it sees is complete up to the time it is given.
     ///
     /// Frames wait meanwhile, so `work` takes out what it needs and leaves formatting and writing to the caller.
-    pub fn with<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut S, &Tables, UnixMillis) -> R + Send + 'static,
-    ) -> Result<R, DatapathError> {
-        self.mailbox.ask_when_counted(move |worker| {
+    pub fn with<R>(&self, work: impl FnOnce(&mut S, &Tables, UnixMillis) -> R) -> Result<R, DatapathError> {
+        self.shared.ask_when_counted(|worker| {
             let (sink, tables) = worker.core.sink();
             work(sink, tables, now().wall)
         })
@@ -164,100 +165,73 @@ impl<S: FlowSink + 'static> SinkHandle<S> {
 
 impl<S> Clone for SinkHandle<S> {
     fn clone(&self) -> Self {
-        Self { mailbox: self.mailbox.clone() }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-type Command<S> = Box<dyn FnOnce(&mut Worker<S>) + Send>;
-
-/// Where commands are left for the engine's thread.
-struct Mailbox<S> {
-    sender: mpsc::Sender<Command<S>>,
-    wake: Arc<OwnedFd>,
+/// What the engine's thread and its callers work on in turns.
+struct Shared<S> {
+    /// Who has this gets the worker next. Without it the thread, which comes back at once, would get it again and again.
+    next: Mutex<()>,
+    /// None when the engine has ended.
+    worker: Mutex<Option<Worker<S>>>,
+    wake: OwnedFd,
 }
 
-impl<S> Mailbox<S> {
-    fn post(&self, command: Command<S>) -> io::Result<()> {
-        self.sender.send(command).map_err(|_| io::Error::other("its thread has ended"))?;
-        // The counter of an eventfd is full only after 2^64 commands that nobody read.
-        rustix::io::write(&self.wake, &1_u64.to_ne_bytes())?;
-        Ok(())
+impl<S> Shared<S> {
+    /// Waits for the batch of frames that is being dealt with.
+    fn enter(&self) -> MutexGuard<'_, Option<Worker<S>>> {
+        // A panic with a frame or a question is caught before it gets here.
+        let _next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask<R: Send + 'static>(&self, work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static) -> Result<R, DatapathError>
-    where
-        S: FlowSink + 'static,
-    {
-        self.ask_by(|worker, command| command(worker), work)
+    /// Has the thread look for what there is to do besides frames.
+    fn wake(&self) {
+        // It fails only when the counter is full, after 2^64 times that the thread didn't read it.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+impl<S: FlowSink> Shared<S> {
+    fn ask<R>(&self, work: impl FnOnce(&mut Worker<S>) -> R) -> Result<R, DatapathError> {
+        let ended = |what: &str| Err(io::Error::other(what.to_owned())).attempt(|| "reach the engine");
+        let mut entered = self.enter();
+        let Some(worker) = &mut *entered else { return ended("it has ended") };
+        let before = worker.patience();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| work(worker)));
+        // The thread waits for frames as long as was right before.
+        let wakes = worker.patience() != before;
+        drop(entered);
+        if wakes {
+            self.wake();
+        }
+        outcome.or_else(|_| {
+            tracing::error!("a command made the engine panic");
+            ended("it panicked")
+        })
     }
 
     /// The same, once all is taken over that the kernel tier has counted until now. Frames are dealt with meanwhile.
-    fn ask_when_counted<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static,
-    ) -> Result<R, DatapathError>
-    where
-        S: FlowSink + 'static,
-    {
-        let later = |worker: &mut Worker<S>, command| {
-            let until = worker.core.plan_collect(true);
-            worker.counted.push_back((until, command));
+    fn ask_when_counted<R>(&self, work: impl FnOnce(&mut Worker<S>) -> R) -> Result<R, DatapathError> {
+        let until = self.ask(|worker| worker.core.plan_collect(true))?;
+        let is_to_go_on = |worker: &mut Worker<S>| {
+            worker.core.collect(now());
+            worker.core.looked_at() < until
         };
-        self.ask_by(later, work)
+        while self.ask(is_to_go_on)? {}
+        self.ask(work)
     }
 
-    fn ask_by<R: Send + 'static>(
-        &self,
-        run: fn(&mut Worker<S>, Command<S>),
-        work: impl FnOnce(&mut Worker<S>) -> R + Send + 'static,
-    ) -> Result<R, DatapathError>
-    where
-        S: 'static,
-    {
-        let (answer, outcome) = mpsc::sync_channel(1);
-        let command: Command<S> = Box::new(move |worker| {
-            // Who asked may have gone; the work is done all the same.
-            let _ = answer.send(work(worker));
-        });
-        self.post(Box::new(move |worker| run(worker, command))).attempt(|| "reach the engine")?;
-        outcome.recv().map_err(|_| io::Error::other("it ended without an answer")).attempt(|| "reach the engine")
-    }
-}
-
-impl<S> Clone for Mailbox<S> {
-    fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), wake: Arc::clone(&self.wake) }
-    }
-}
-
-/// What the engine's thread owns.
-struct Worker<S> {
-    core: EngineCore<PacketSocket, S>,
-    poll: OwnedFd,
-    wake: Arc<OwnedFd>,
-    commands: mpsc::Receiver<Command<S>>,
-    /// Where frames come from that the kernel tier doesn't know what to do with.
-    punt: Option<Punt>,
-    /// Frames that came up since the last look at whether they are too many.
-    took: u64,
-    /// What waits until that many flows have been looked at; each is as many as the one before or more.
-    counted: VecDeque<(u64, Command<S>)>,
-    stop: bool,
-}
-
-impl<S: FlowSink> Worker<S> {
-    fn run(mut self) {
+    /// Deals with frames until the engine ends.
+    fn run(&self, poll: &OwnedFd) {
         let mut batch = FrameBatch::new(BATCH);
         let mut events = Vec::with_capacity(EVENTS);
-        let mut sweep_at = now().monotonic;
-        while !self.stop {
-            let sweep = match self.core.has_upkeep() || !self.counted.is_empty() {
-                true => Timespec { tv_sec: 0, tv_nsec: 0 },
-                false => Timespec { tv_sec: 0, tv_nsec: SWEEP_EVERY.subsec_nanos().into() },
-            };
-            let patience = self.core.has_flows().then_some(&sweep);
+        loop {
+            let Some(patience) = self.enter().as_ref().map(Worker::patience) else { return };
+            let patience = patience.map(|patience| Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() });
             events.clear();
-            match epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), patience) {
+            match epoll::wait(poll, rustix::buffer::spare_capacity(&mut events), patience.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "the engine can't wait for frames and stops; no packet passes any more");
@@ -265,48 +239,51 @@ impl<S: FlowSink> Worker<S> {
                 }
             }
             for event in &events {
+                let Some(worker) = &mut *self.enter() else { return };
                 match event.data.u64() {
-                    WAKE => self.run_commands(),
-                    UPLINK => self.take_frames(PortId::Uplink, &mut batch),
-                    SERVICES => self.take_frames(PortId::Services, &mut batch),
-                    PUNT => self.take_punted(&mut batch),
-                    eni => self.take_frames(PortId::Eni(EniIndex(eni as u32)), &mut batch),
+                    // Read before anything is looked at: what comes meanwhile wakes the thread again.
+                    WAKE => drop(rustix::io::read(&self.wake, &mut [0_u8; 8])),
+                    UPLINK => worker.take_frames(PortId::Uplink, &mut batch),
+                    SERVICES => worker.take_frames(PortId::Services, &mut batch),
+                    PUNT => worker.take_punted(&mut batch),
+                    eni => worker.take_frames(PortId::Eni(EniIndex(eni as u32)), &mut batch),
                 }
             }
-            let now = now();
-            self.core.refresh(now.monotonic);
-            self.core.collect(now);
-            self.answer_counted();
-            if now.monotonic.0 >= sweep_at.0 {
-                self.core.plan_collect(false);
-                self.core.sweep(now.monotonic);
-                let lost = self.punt.as_mut().map_or(0, Punt::take_dropped);
-                self.core.balance(std::mem::take(&mut self.took), lost);
-                sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
-            }
+            let Some(worker) = &mut *self.enter() else { return };
+            worker.keep_up();
         }
     }
+}
 
-    fn run_commands(&mut self) {
-        // Read before the commands: one that is posted meanwhile wakes the thread again.
-        let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
-        while let Ok(command) = self.commands.try_recv() {
-            self.run_command(command);
-        }
+/// What one of them at a time has to itself.
+struct Worker<S> {
+    core: EngineCore<PacketSocket, S>,
+    poll: Arc<OwnedFd>,
+    /// Where frames come from that the kernel tier doesn't know what to do with.
+    punt: Option<Punt>,
+    /// Frames that came up since the last look at whether they are too many.
+    took: u64,
+    sweep_at: Nanos,
+}
+
+impl<S: FlowSink> Worker<S> {
+    /// How long to wait for frames at most; not at all while there is something to do besides.
+    fn patience(&self) -> Option<Duration> {
+        let patience = if self.core.has_upkeep() { Duration::ZERO } else { SWEEP_EVERY };
+        self.core.has_flows().then_some(patience)
     }
 
-    /// Runs the commands whose counters are complete.
-    fn answer_counted(&mut self) {
-        let looked_at = self.core.looked_at();
-        while let Some((_, command)) = self.counted.pop_front_if(|(until, _)| *until <= looked_at) {
-            self.run_command(command);
-        }
-    }
-
-    fn run_command(&mut self, command: Command<S>) {
-        // Who asked finds out by getting no answer.
-        if panic::catch_unwind(AssertUnwindSafe(|| command(self))).is_err() {
-            tracing::error!("a command made the engine panic");
+    /// Does some of what is to do besides frames.
+    fn keep_up(&mut self) {
+        let now = now();
+        self.core.refresh(now.monotonic);
+        self.core.collect(now);
+        if now.monotonic.0 >= self.sweep_at.0 {
+            self.core.plan_collect(false);
+            self.core.sweep(now.monotonic);
+            let lost = self.punt.as_mut().map_or(0, Punt::take_dropped);
+            self.core.balance(std::mem::take(&mut self.took), lost);
+            self.sweep_at = Nanos(now.monotonic.0 + SWEEP_EVERY.as_nanos() as u64);
         }
     }
 

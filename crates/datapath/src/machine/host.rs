@@ -137,7 +137,7 @@ impl Host {
         self.forget_state_dirs(config, network)?;
 
         self.services.mend(backend, self.fabric.net_ns(), &mut self.netlink)?;
-        let wires = match &concerned {
+        let guest_wires = match &concerned {
             None => self.netlink.links()?,
             Some(concerned) => self.wires_of(network, concerned)?,
         };
@@ -158,7 +158,7 @@ impl Host {
                 reports.push(report(Outcome::Exited));
                 continue;
             }
-            match self.see_to(config, backend, network, tables, instance, &wires) {
+            match self.see_to(config, backend, network, tables, instance, &guest_wires) {
                 Ok(()) if instance.state == InstanceState::Pending => reports.push(report(Outcome::Started)),
                 Ok(()) => {}
                 Err(error) => reports.push(report(Outcome::Failed(error.to_string()))),

@@ -17,7 +17,7 @@ use crate::DatapathError;
 use crate::backend::Backend;
 use crate::engine::Uplink;
 use crate::namespace::NetNs;
-use crate::netlink::{Link, Netlink};
+use crate::netlink::Netlink;
 
 /// The name of its wire in the fabric.
 pub(super) const WIRE: &str = "services";
