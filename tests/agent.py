@@ -3,6 +3,7 @@ says, answers with a line of JSON. `network.Agent` is its other end."""
 
 import ctypes
 import fcntl
+import itertools
 import json
 import queue
 import selectors
@@ -358,7 +359,7 @@ class Vector(ctypes.Structure):
 class Message(ctypes.Structure):
     _fields_ = [("name", ctypes.c_void_p), ("name_length", ctypes.c_uint), ("vectors", ctypes.c_void_p),
                 ("vector_count", ctypes.c_size_t), ("control", ctypes.c_void_p), ("control_length", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("length", ctypes.c_uint)]
+                ("flags", ctypes.c_size_t), ("length", ctypes.c_size_t)]
 
 
 class Flood(threading.Thread):
@@ -392,6 +393,33 @@ class Flood(threading.Thread):
         return (Message * self.COUNT)(*messages), held
 
 
+class HalfOpen(threading.Thread):
+    """Requests for connections with an address, each from and to other ports, as fast as they can be sent. Their checksums are
+    wrong, so nobody answers: they stay as they are."""
+
+    COUNT = 1000
+
+    def __init__(self, to):
+        super().__init__(daemon=True)
+        self.to, self.sent, self.stopping = socket.inet_aton(to), 0, threading.Event()
+        self.start()
+
+    def run(self):
+        libc = ctypes.CDLL(None)
+        name = ctypes.create_string_buffer(struct.pack("=HH4s8x", socket.AF_INET, 0, self.to))
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as sender:
+            for number in itertools.count(1024):
+                if self.stopping.is_set():
+                    return
+                ports = range(1024, 1024 + self.COUNT)
+                requests = b"".join(struct.pack(">HHIIBBHHH", port, number, 0, 0, 80, 2, 65535, 1, 0) for port in ports)
+                held = ctypes.create_string_buffer(requests)
+                vectors = (Vector * self.COUNT)(*(Vector(ctypes.addressof(held) + 20 * n, 20) for n in range(self.COUNT)))
+                whole, each = ctypes.addressof(vectors), ctypes.sizeof(Vector)
+                messages = (Message(ctypes.addressof(name), 16, whole + each * n, 1, None, 0, 0, 0) for n in range(self.COUNT))
+                self.sent += max(libc.sendmmsg(sender.fileno(), (Message * self.COUNT)(*messages), self.COUNT, 0), 0)
+
+
 class Agent:
     """What can be asked for, by the member `do`."""
 
@@ -400,7 +428,8 @@ class Agent:
 
     def begin(self, name, what, **parameters):
         """Starts what goes on by itself."""
-        self.running[name] = {"stream": Stream, "churn": Churn, "tagged": Tagged, "prober": Prober, "flood": Flood}[what](**parameters)
+        kinds = {"stream": Stream, "churn": Churn, "tagged": Tagged, "prober": Prober, "flood": Flood, "half open": HalfOpen}
+        self.running[name] = kinds[what](**parameters)
 
     def progress(self):
         """How far streams are, and their errors."""

@@ -26,6 +26,13 @@ def details(daemon):
     return {detail["name"]: detail["value"] for detail in shown["details"]}
 
 
+def fill(daemon):
+    """How many connections the kernel carries, and how many it can."""
+    shown = json.loads(daemon.run("status", "datapath", "--json", check=True).stdout)
+    connections = next(detail for detail in shown["details"] if detail["name"] == "connections")
+    return connections["value"], connections["capacity"]
+
+
 def warm(daemon, talk):
     """Has a flow talk until the kernel carries it, where there is one that could."""
     assert talk()

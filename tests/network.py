@@ -8,6 +8,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 from conftest import REGION, error_code, until
 
 ACCOUNTS = itertools.count(600000000000)
@@ -294,3 +296,13 @@ class Agent:
         self.process.stdin.close()
         self.process.wait(timeout=10)
         self.process.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def everything_open_again(net):
+    """Takes back, after each test of a module that imports this, what it did to groups and network ACLs of the module's `net`."""
+    yield
+    for host in (net.web, net.poor, net.db):
+        host.groups(net.open)
+    for subnet in net.subnets[:2]:
+        net.use_acl(subnet, net.default_acl())

@@ -4,7 +4,7 @@ AWS cuts ends at once. On every path that packets take."""
 import pytest
 
 from datapaths import path, warm  # noqa: F401 - a fixture
-from network import EVERYTHING, INTERNET4, INTERNET6, PING, Agent, Network, rule
+from network import EVERYTHING, INTERNET4, INTERNET6, PING, Agent, Network, rule, everything_open_again  # noqa: F401 - a fixture
 
 SILENT = {"timeout": 0.3}
 BOTH = pytest.mark.parametrize("kind", ["tcp", "udp"])
@@ -25,15 +25,6 @@ def net(path):  # noqa: F811
     yield net
     net.internet.close()
     net.delete()
-
-
-@pytest.fixture(autouse=True)
-def everything_open_again(net):
-    yield
-    for host in (net.web, net.poor, net.db):
-        host.groups(net.open)
-    for subnet in net.subnets[:2]:
-        net.use_acl(subnet, net.default_acl())
 
 
 class Flow:

@@ -1,6 +1,7 @@
 """Rules that change as often as the API takes it, under load: every packet is judged by the old or the new set, never a mix."""
 
 import bisect
+import concurrent.futures
 import http.client
 import itertools
 import re
@@ -70,34 +71,59 @@ class History:
         return {self.sets[number] for number in range(max(newest, 0), last + 1)}
 
 
-def change_under_load(net, change, admitted):
-    """Has both senders send to all ports while sets are swapped; judges all that arrived. `admitted` are the pairs of
+class Receiver:
+    """What arrives at an instance while the sets that admit packets to it are swapped by `change`; `admitted` are the pairs of
     sender and port of each set."""
-    change(0)
-    for host in net.senders:
-        host.agent.ask("begin", name="tagged", what="tagged", to=net.receiver.address, ports=[FIRST, SECOND, NEVER], pause=0.0005)
-    net.receiver.agent.ask("marks_seen")
-    history, marks = History(change), []
 
-    def some_after_the_last():
-        marks.extend(net.receiver.agent.ask("marks_seen"))
-        return sum(sent > history.done[-1] for _, _, sent, _ in marks) >= 20
+    def __init__(self, net, host, change, admitted):
+        self.net, self.host, self.change, self.admitted, self.marks = net, host, change, admitted, []
 
-    until(some_after_the_last, what="packets after the last change")
-    for host in net.senders:
-        assert host.agent.ask("end", name="tagged") > 100
-    marks += net.receiver.agent.ask("marks_seen")
-    addresses, counts = [host.address for host in net.senders], [0, 0]
-    for sender, port, sent, received in marks:
-        if sent < history.done[0]:
-            continue
-        what = (addresses.index(sender), port)
-        assert what in admitted[0] | admitted[1], f"{what} is admitted by neither set"
-        possible = history.possible(sent, received)
-        assert any(what in admitted[which] for which in possible), f"{what}, sent {sent}, received {received}, under {possible}"
-        counts[what in admitted[1]] += 1
-    print(f"{len(history.sets) / SECONDS:.0f} changes a second, {counts} packets of either set, {details(net.daemon)}")
-    assert min(counts) > 50, counts
+    def begin(self):
+        self.change(0)
+        for sender in self.net.senders:
+            options = {"to": self.host.address, "ports": [FIRST, SECOND, NEVER], "pause": 0.0005}
+            sender.agent.ask("begin", name=f"tagged {self.host.id}", what="tagged", **options)
+        self.host.agent.ask("marks_seen")
+
+    def some_after(self, moment):
+        self.marks.extend(self.host.agent.ask("marks_seen"))
+        return sum(sent > moment for _, _, sent, _ in self.marks) >= 20
+
+    def end(self):
+        for sender in self.net.senders:
+            assert sender.agent.ask("end", name=f"tagged {self.host.id}") > 100
+        self.marks += self.host.agent.ask("marks_seen")
+
+    def judge(self, history):
+        """Holds against each packet that arrived what was in force while it was under way."""
+        addresses, counts = [host.address for host in self.net.senders], [0, 0]
+        for sender, port, sent, received in self.marks:
+            if sent < history.done[0]:
+                continue
+            what = (addresses.index(sender), port)
+            assert what in self.admitted[0] | self.admitted[1], f"{what} is admitted by neither set"
+            possible = history.possible(sent, received)
+            under = [what in self.admitted[which] for which in possible]
+            assert any(under), f"{what}, sent {sent}, received {received}, under {possible}"
+            counts[what in self.admitted[1]] += 1
+        assert min(counts) > 50, counts
+        return counts
+
+
+def change_under_load(net, receivers):
+    """Has both senders send to all ports of some receivers while sets are swapped, by one caller for each receiver at the same
+    time; judges all that arrived."""
+    for receiver in receivers:
+        receiver.begin()
+    with concurrent.futures.ThreadPoolExecutor(len(receivers)) as callers:
+        histories = list(callers.map(lambda receiver: History(receiver.change), receivers))
+    for receiver, history in zip(receivers, histories):
+        until(lambda: receiver.some_after(history.done[-1]), what="packets after the last change")
+    for receiver in receivers:
+        receiver.end()
+    counts = [receiver.judge(history) for receiver, history in zip(receivers, histories)]
+    changes = sum(len(history.sets) for history in histories)
+    print(f"{changes / SECONDS:.0f} changes a second, {counts} packets of either set, {details(net.daemon)}")
 
 
 def test_network_acls_that_are_swapped_are_never_mixed(net):
@@ -118,18 +144,33 @@ def test_network_acls_that_are_swapped_are_never_mixed(net):
         text = caller.call("ReplaceNetworkAclAssociation", AssociationId=association[0], NetworkAclId=acls[which])
         association[0] = re.search("<newAssociationId>(.*)</newAssociationId>", text)[1]
 
-    change_under_load(net, change, [{(0, FIRST)}, {(1, SECOND)}])
+    change_under_load(net, [Receiver(net, net.receiver, change, [{(0, FIRST)}, {(1, SECOND)}])])
     net.use_acl(subnet, net.default_acl())
 
 
-def test_security_groups_that_are_swapped_are_never_mixed(net):
-    """Of everybody's flows, which aren't tracked."""
+OF_GROUPS = [{(0, FIRST), (1, FIRST)}, {(0, SECOND), (1, SECOND)}]
+
+
+def swapped_groups(net, host):
+    """Swaps the groups of an instance, for everybody's flows, which aren't tracked. On a connection of its own."""
     caller = Caller(net)
     groups = [net.group(rule("udp", port)) for port in (FIRST, SECOND)]
 
     def change(which):
-        caller.call("ModifyNetworkInterfaceAttribute", **{"NetworkInterfaceId": net.receiver.eni, "SecurityGroupId.1": groups[which]})
+        caller.call("ModifyNetworkInterfaceAttribute", **{"NetworkInterfaceId": host.eni, "SecurityGroupId.1": groups[which]})
 
-    change_under_load(net, change, [{(0, FIRST), (1, FIRST)}, {(0, SECOND), (1, SECOND)}])
+    return Receiver(net, host, change, OF_GROUPS)
+
+
+def test_security_groups_that_are_swapped_are_never_mixed(net):
+    change_under_load(net, [swapped_groups(net, net.receiver)])
     net.receiver.groups(net.open)
 
+
+def test_what_several_callers_change_at_the_same_time_is_never_mixed(net):
+    """Each for another receiver of the VPC: what one of them changes has everybody's flows judged again."""
+    others = net.instances(net.subnet(3), 3, net.open)
+    for host in others:
+        host.agent.ask("keep_marks", ports=[FIRST, SECOND, NEVER])
+    change_under_load(net, [swapped_groups(net, host) for host in (net.receiver, *others)])
+    net.receiver.groups(net.open)

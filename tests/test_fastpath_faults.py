@@ -7,7 +7,7 @@ import pytest
 
 import bpf
 from conftest import BINARY, until
-from datapaths import EVERY, KERNEL, again, close, details, warm
+from datapaths import EVERY, KERNEL, again, close, details, fill, warm
 from network import EVERYTHING, Network, rule
 from test_survival import Left
 
@@ -154,5 +154,43 @@ def test_a_flood_of_new_flows_from_one_interface_harms_no_other(start, datapath,
         assert near.agent.probe("tcp", far.address, 80, timeout=16) == "answered", f"new connection {turn}"
         until(lambda: rounds() >= before + 20, 60, what=f"the transfer going on, {turn}")
     flooder.agent.ask("end", name="flood")
+    assert near.agent.ask("end", name="bulk")[1] is None
+    net.delete()
+
+
+@pytest.mark.parametrize("datapath", [KERNEL])
+def test_a_table_that_one_interface_fills_with_half_open_connections_has_room_for_others(start, datapath):
+    daemon = start("--datapath", datapath)
+    net = Network(daemon)
+    # All connections are tracked.
+    peers = net.group(rule("-1", None, "10.0.0.0/16"))
+    flooder, near = net.instances(net.subnet(1), 2, peers)
+    victim, far = net.instances(net.subnet(2), 2, peers)
+    far.agent.serve(tcp=[80])
+    near.agent.ask("connect", name="old", kind="tcp", to=far.address, port=80)
+    warm(daemon, lambda: near.agent.ask("talk", name="old"))
+    near.agent.ask("begin", name="bulk", what="stream", to=far.address, port=80)
+    flooder.agent.ask("begin", name="flood", what="half open", to=victim.address)
+
+    def is_full():
+        used, capacity = fill(daemon)
+        # A sixteenth is kept for those who have less than their share.
+        return used >= capacity * 15 // 16
+
+    until(is_full, 180, "the table full")
+    until(lambda: details(daemon)["connections_not_entered"] > 0, 60, "the flooder left to user space")
+    rounds = lambda: near.agent.ask("progress")["bulk"][0]
+    for turn in range(5):
+        before = rounds()
+        # Within the time of four retransmissions.
+        assert near.agent.probe("tcp", far.address, 80, timeout=16) == "answered", f"new connection {turn}"
+        name = f"new {turn}"
+        near.agent.ask("connect", name=name, kind="tcp", to=far.address, port=80)
+        warm(daemon, lambda: near.agent.ask("talk", name=name))
+        until(lambda: rounds() >= before + 20, 60, what=f"the transfer going on, {turn}")
+        assert near.agent.ask("talk", name="old"), f"the connection from before the flood, {turn}"
+        used, capacity = fill(daemon)
+        assert used > capacity * 7 // 8, "as full as before"
+    assert flooder.agent.ask("end", name="flood") > 100_000
     assert near.agent.ask("end", name="bulk")[1] is None
     net.delete()

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import until
-from network import EVERYTHING, INTERNET4, INTERNET6, PING, PYTHON, Agent, Network, rule
+from network import EVERYTHING, INTERNET4, INTERNET6, PING, PYTHON, Agent, Network, rule, everything_open_again  # noqa: F401 - a fixture
 
 # What has no answer is not waited for for long.
 SILENT = {"timeout": 0.3}
@@ -28,15 +28,6 @@ def net(world):
     yield net
     net.internet.close()
     net.delete()
-
-
-@pytest.fixture(autouse=True)
-def everything_open_again(net):
-    yield
-    for host in (net.web, net.poor, net.db):
-        host.groups(net.open)
-    for subnet in net.subnets[:2]:
-        net.use_acl(subnet, net.default_acl())
 
 
 def test_pings_pass_within_a_subnet_and_between_subnets_on_both_families(net):
