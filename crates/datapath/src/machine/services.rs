@@ -37,12 +37,7 @@ impl ServicesLink {
     }
 
     /// Makes the link again if it isn't among the fabric's any more. Listeners go on.
-    pub(super) fn mend(
-        &mut self,
-        backend: &dyn Backend,
-        fabric: &NetNs,
-        netlink: &mut Netlink,
-    ) -> Result<(), DatapathError> {
+    pub(super) fn mend(&mut self, backend: &dyn Backend, fabric: &NetNs, netlink: &mut Netlink) -> Result<(), DatapathError> {
         if netlink.link(WIRE)?.is_none_or(|wire| wire.index != self.link.wire) {
             tracing::warn!("the link of the link-local services is gone and is made again");
             self.link = connect(&self.namespace, backend, fabric, netlink)?;

@@ -79,7 +79,8 @@ fn connect(pair: &Pair, seconds: f64, (client, server): (Cpu, Cpu), threads: &st
 /// UDP datagrams that each begin a flow, in thousands per second delivered.
 pub fn spray(pair: &Pair, seconds: f64) -> Result<f64, String> {
     let before = unheard(&pair.server)?;
-    let sent = pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0", "0", "1"])?;
+    let sent =
+        pair.client.load(Cpu::Client, seconds, &["spray", &pair.address, &seconds.to_string(), ALL_FLOWS, "0", "0", "1"])?;
     let after = unheard(&pair.server)?;
     Ok((after - before) / number(&sent, "seconds")? / 1e3)
 }

@@ -50,7 +50,9 @@ impl FastPath {
         }
         self.looked_at += share;
         for _ in 0..AT_ONCE {
-            let Some(Retired { pair, .. }) = self.retired.pop_front_if(|retired| self.grace.is_over(retired.grace)) else { break };
+            let Some(Retired { pair, .. }) = self.retired.pop_front_if(|retired| self.grace.is_over(retired.grace)) else {
+                break;
+            };
             self.report(pair, flows, &mut report);
             self.clear(pair);
             self.free.push(pair);
