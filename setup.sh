@@ -15,6 +15,7 @@ if [ "${1:-build}" = test ]; then
   need ping iputils-ping
   need curl curl
   need tcpdump tcpdump
+  need dig bind9-dnsutils
   need iperf3 iperf3
   need unshare util-linux
   need nft nftables

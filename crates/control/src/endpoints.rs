@@ -4,14 +4,15 @@
 //! A gateway endpoint is routes: [`gateway`] puts one per prefix list into each of its tables. The other types are
 //! interfaces in subnets: [`placement`] makes them. What an endpoint may lead to is decided in [`services`].
 
-pub mod aws_services;
 mod gateway;
 mod modification;
-pub mod names;
 mod placement;
 pub mod policy;
 pub mod services;
 
+pub use openvpc_model::aws_services;
+pub(crate) use openvpc_model::aws_services::letters;
+pub use openvpc_model::endpoint::names;
 use openvpc_model::{
     Acceptance, AddressType, ConnectionNotification, DnsRecordType, EndpointType, NotificationSubject, Region, RouteTable,
     RouteTableId, RouteTarget, SecurityGroupId, ServiceReference, SubnetId, Tags, UnixMillis, Vpc, VpcEndpoint, VpcEndpointId,
@@ -233,18 +234,6 @@ pub(crate) fn with_group(tx: &Tx, group: SecurityGroupId) -> Option<VpcEndpointI
 /// An endpoint that has routes in a table.
 pub(crate) fn with_table(tx: &Tx, table: RouteTableId) -> Option<VpcEndpointId> {
     tx.network().all::<VpcEndpoint>().find(|endpoint| endpoint.route_tables.contains(&table)).map(|endpoint| endpoint.id)
-}
-
-/// Lower-case letters and digits that follow from a number.
-pub(crate) fn letters(mut number: u64, count: usize) -> String {
-    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut text = String::with_capacity(count);
-    for _ in 0..count {
-        // The remainder is smaller than the table.
-        text.push(char::from(LETTERS[(number % 36) as usize]));
-        number /= 36;
-    }
-    text
 }
 
 /// The code that most refusals of this family have.

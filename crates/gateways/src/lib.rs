@@ -7,6 +7,7 @@
 //! Read [`services::Askers`] first (who asks), then [`s3::S3`] and [`internet::serve`].
 #![forbid(unsafe_code)]
 
+pub mod dns;
 pub mod internet;
 pub mod s3;
 pub mod services;

@@ -1,5 +1,7 @@
 //! VPC endpoints, and the endpoint services of accounts.
 
+pub mod names;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};

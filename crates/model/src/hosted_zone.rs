@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::table::Anchor;
-use crate::{AccountId, DomainName, Owner, Region, Tags, UnixMillis, VpcId};
+use crate::{AccountId, DomainName, Network, Owner, Region, Tags, UnixMillis, VpcId};
 
 /// A hosted zone. See "Working with hosted zones" in the Route 53 Developer Guide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -305,6 +305,21 @@ pub struct HealthCheckConfig {
     pub alarm: Option<(String, String)>,
     pub insufficient_data: Option<String>,
     pub routing_control: Option<String>,
+}
+
+/// How deep calculated checks may lie in each other.
+const DEPTH: usize = 8;
+
+impl Network {
+    /// Whether record sets with that health check are chosen. One that isn't there any more keeps nothing from being chosen.
+    pub fn is_healthy(&self, health_check: &str) -> bool {
+        self.is_healthy_at(health_check, DEPTH)
+    }
+
+    fn is_healthy_at(&self, id: &str, depth: usize) -> bool {
+        let Some(below) = depth.checked_sub(1) else { return true };
+        self.dns_health_checks.get(id).is_none_or(|check| check.is_healthy(|child| self.is_healthy_at(child, below)))
+    }
 }
 
 /// A reusable delegation set.

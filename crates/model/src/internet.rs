@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::{AwsPrefixList, Region};
 
 /// Elastic IPs and addresses assigned at launch come from here.
 pub const PUBLIC_IPV4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24);
@@ -16,6 +18,29 @@ pub const LAB_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0
 
 /// The outer addresses of IPv6 VPN tunnels: the part of [`AMAZON_IPV6`] that no VPC's block comes from.
 pub const VPN_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0xfffe, 0, 0, 0, 0, 0), 48);
+
+/// The lab internet's own host.
+pub const LAB_HOST_IPV4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 10);
+/// The same in IPv6.
+pub const LAB_HOST_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x10);
+
+/// Where a service of AWS answers on the internet: inside its managed prefix lists if it has such, else where all others do.
+/// The service goes by the last part of its name, as in `com.amazonaws.eu-central-1.s3`.
+pub fn service_addresses(service: &str, region: &Region) -> (Ipv4Addr, Ipv6Addr) {
+    const OTHERS: (Ipv4Addr, Ipv6Addr) =
+        (Ipv4Addr::new(192, 0, 2, 240), Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0xa000, 0, 0, 0, 0x240));
+    const HOST: u32 = 10;
+    let block = |name: &str| AwsPrefixList::of_service(region, name).map(|list| list.block);
+    let v4 = match block(service) {
+        Some(IpNet::V4(block)) => Ipv4Addr::from(u32::from(block.network()) + HOST),
+        _ => OTHERS.0,
+    };
+    let v6 = match block(&format!("ipv6.{service}")) {
+        Some(IpNet::V6(block)) => Ipv6Addr::from(u128::from(block.network()) + u128::from(HOST)),
+        _ => OTHERS.1,
+    };
+    (v4, v6)
+}
 
 /// Whether openvpc gives the address out, so that it belongs to a VPC or to nobody.
 pub fn is_given_out(address: IpAddr) -> bool {

@@ -9,6 +9,7 @@
 pub mod access_key;
 pub mod access_scope;
 pub mod address;
+pub mod aws_services;
 pub mod certificate;
 pub mod cidr_reservation;
 pub mod client_vpn;

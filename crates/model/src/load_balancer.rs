@@ -36,6 +36,12 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
+    /// The DNS name that a Network Load Balancer has.
+    pub fn dns_name(&self) -> String {
+        let region = &self.owner.region;
+        format!("{}-{}.elb.{region}.{}", self.name, self.digits(), crate::aws_services::domain(region)).to_lowercase()
+    }
+
     /// The sixteen digits that end its ARN.
     pub fn digits(&self) -> &str {
         self.arn.rsplit('/').next().unwrap_or_default()

@@ -8,7 +8,6 @@ mod target_groups;
 mod tests;
 
 use openvpc_control::ControlError;
-use openvpc_control::endpoints::aws_services;
 use openvpc_control::load_balancers::{self, CreateLoadBalancer, Mapping, attributes};
 use openvpc_model::{AddressType, Id, LoadBalancer, LoadBalancerKind, LoadBalancerNode, NetworkInterface, SecurityGroupId};
 
@@ -184,11 +183,10 @@ fn describe_capacity_reservation(
 fn shape(network: &Network, balancer: &LoadBalancer) -> shapes::LoadBalancer {
     let region = &balancer.owner.region;
     let is_network = balancer.kind == LoadBalancerKind::Network;
-    let name = format!("{}-{}.elb.{region}.{}", balancer.name, balancer.digits(), aws_services::domain(region));
     let scheme = if balancer.internal { "internal" } else { "internet-facing" };
     shapes::LoadBalancer {
         load_balancer_arn: Some(balancer.arn.clone()),
-        dns_name: is_network.then_some(name),
+        dns_name: is_network.then(|| balancer.dns_name()),
         canonical_hosted_zone_id: is_network.then(|| hosted_zone(region.as_str())),
         created_time: Some(balancer.created_at),
         load_balancer_name: Some(balancer.name.clone()),

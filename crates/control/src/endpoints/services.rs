@@ -89,10 +89,7 @@ pub fn zones_of(network: &Network, service: &EndpointService) -> Vec<Zone> {
     zones
 }
 
-/// What the DNS names of a service of an account end with.
-pub fn base_name_of(service: EndpointServiceId, region: &Region) -> String {
-    format!("{service}.{region}.vpce.{}", aws_services::domain(region))
-}
+pub use openvpc_model::endpoint::names::base_name_of;
 
 /// Whether a permission lets an account in. Every caller is its account's root here, so that users and roles stand for
 /// their account.

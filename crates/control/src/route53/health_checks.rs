@@ -8,9 +8,6 @@ use openvpc_model::{DnsHealthCheck, Network, Owner, Tags};
 use super::{invalid, new_uuid, owner};
 use crate::{ControlError, Tx};
 
-/// How deep calculated checks may lie in each other.
-const DEPTH: usize = 8;
-
 /// Makes a health check. The same call again gives the health check there is.
 ///
 /// # Errors
@@ -91,18 +88,8 @@ pub fn find(network: &Network, owner: &Owner, id: &str) -> Result<Arc<DnsHealthC
     found.cloned().ok_or_else(|| no_such_check(id))
 }
 
-/// Whether record sets with that health check are chosen. One that isn't there any more keeps nothing from being chosen.
-pub fn is_healthy(network: &Network, id: &str) -> bool {
-    healthy(network, id, DEPTH)
-}
-
 pub(super) fn no_such_check(id: &str) -> ControlError {
     ControlError::new("NoSuchHealthCheck", format!("A health check with id {id} does not exist."))
-}
-
-fn healthy(network: &Network, id: &str, depth: usize) -> bool {
-    let Some(below) = depth.checked_sub(1) else { return true };
-    network.dns_health_checks.get(id).is_none_or(|check| check.is_healthy(|child| healthy(network, child, below)))
 }
 
 /// What AWS adds to what was asked for.

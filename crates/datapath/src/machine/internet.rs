@@ -51,7 +51,7 @@ impl LabInternet {
             &SandboxSpec {
                 name: NAME.into(),
                 hostname: NAME.into(),
-                resolv_conf: "# The lab internet has no resolver.\n".into(),
+                resolv_conf: format!("nameserver {HOST_IPV4}\nnameserver {HOST_IPV6}\n"),
                 hosts: HOSTS.into(),
                 user_data: None,
                 state_dir,

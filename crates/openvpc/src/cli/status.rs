@@ -18,6 +18,13 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
     println!("{} {} at {}", paint.bold("openvpc"), text(&status["version"]), target.endpoint);
     println!("datapath   {} ({})", text(&status["datapath"]["backend"]), text(&status["datapath"]["why"]));
     println!("data       {}", text(&status["data_dir"]));
+    let servers: Vec<_> = status["names"]["upstream"].as_array().into_iter().flatten().map(text).collect();
+    let beyond =
+        if servers.is_empty() { "nothing beyond the lab internet".to_owned() } else { format!("then {}", servers.join(", ")) };
+    let outcomes = status["names"]["outcomes"].as_object().into_iter().flatten();
+    let outcomes: Vec<_> =
+        outcomes.filter(|(_, count)| **count != 0).map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    println!("resolver   {beyond}{}", outcomes.iter().map(|part| format!(", {part}")).collect::<String>());
     for (kind, count) in status["resources"].as_object().into_iter().flatten() {
         println!("{kind:<10} {count}");
     }

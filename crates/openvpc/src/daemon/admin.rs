@@ -9,6 +9,7 @@ use futures_util::Stream;
 use openvpc_control::{Caller, Control, Environment};
 use openvpc_flowlogs::record::Record;
 use openvpc_flowlogs::{FlowLogs, Format};
+use openvpc_gateways::dns::Resolver;
 use openvpc_gateways::s3;
 use openvpc_model::{AccountId, Instance, InstanceId, InstanceState, Network, Owner, Region};
 use openvpc_reach::Question;
@@ -32,6 +33,8 @@ pub struct Admin {
     pub flow_logs: FlowLogs,
     /// Buckets.
     pub objects: Arc<s3::ObjectStore>,
+    /// The resolver.
+    pub resolver: Arc<Resolver>,
     /// The account of callers whose access key is no account number.
     pub default_account: AccountId,
     /// Whether a reset is allowed.
@@ -118,6 +121,10 @@ impl Admin {
                 "why": self.why,
                 "drops": drops_shown(&drops_by_reason(&counters)),
                 "overruns": counters.overruns,
+            },
+            "names": {
+                "upstream": self.resolver.upstream().servers(),
+                "outcomes": self.resolver.counters().by_outcome(),
             },
             "resources": {
                 "vpcs": network.vpcs.size(),

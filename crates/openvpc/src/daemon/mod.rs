@@ -16,6 +16,7 @@ mod http;
 mod keys;
 mod link_local;
 mod metrics;
+mod names;
 mod not_forwarded;
 mod observe;
 mod options;
@@ -37,6 +38,7 @@ use openvpc_datapath::privileges::{self, Standing};
 use openvpc_datapath::sandbox::Helper;
 use openvpc_flowlogs::FlowLogs;
 use openvpc_flowlogs::service_prefixes::ServicePrefixes;
+use openvpc_gateways::dns::{Resolver, Upstream};
 use openvpc_gateways::s3;
 use openvpc_model::AccountId;
 use openvpc_store::DurableStore;
@@ -143,6 +145,7 @@ impl Daemon {
         let clock = reconcile::tick_flow_logs(self.flow_logs.clone());
         let host = DaemonHost::new(self.enforcement.clone(), Arc::clone(&self.objects), Arc::clone(&self.control));
         let gate = Arc::new(Gate::new(self.default_account, !self.options.listen.ip().is_loopback()));
+        let resolver = Arc::new(Resolver::new(Upstream::new(self.options.dns_upstream.clone())));
         let services = Services {
             api: Api::new(Arc::clone(&self.control), Arc::new(host), Arc::clone(&gate)),
             admin: Admin {
@@ -150,6 +153,7 @@ impl Daemon {
                 enforcement: self.enforcement.clone(),
                 flow_logs: self.flow_logs.clone(),
                 objects: Arc::clone(&self.objects),
+                resolver: Arc::clone(&resolver),
                 default_account: self.default_account,
                 allow_reset: self.options.allow_reset,
                 data_dir: self.data_dir.clone(),
@@ -160,7 +164,7 @@ impl Daemon {
             object_requests: ObjectRequests::default(),
             fallback: self.fallback,
         };
-        let served = runtime.block_on(serve(listener, services, &self.enforcement));
+        let served = runtime.block_on(serve(listener, services, &self.enforcement, &resolver));
         // Requests under way are done; what comes now is answered by nobody.
         runtime.shutdown_background();
         reconciler.stop();
@@ -177,14 +181,20 @@ impl Daemon {
 }
 
 /// Serves until a signal says to stop.
-async fn serve(listener: TcpListener, services: Services, enforcement: &Enforcement) -> Result<(), Failure> {
+async fn serve(
+    listener: TcpListener,
+    services: Services,
+    enforcement: &Enforcement,
+    resolver: &Arc<Resolver>,
+) -> Result<(), Failure> {
     let failure = |error: std::io::Error| Failure::new(format!("the HTTP server failed: {error}"));
     let address = listener.local_addr().map_err(failure)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failure)?;
     for page in lab_internet(enforcement)? {
         tokio::spawn(openvpc_gateways::internet::serve(page));
     }
-    link_local::serve(enforcement)?;
+    names::serve_internet(resolver, enforcement)?;
+    link_local::serve(enforcement, resolver)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failure)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failure)?;
     let told = async move {

@@ -28,6 +28,9 @@ pub struct UpOptions {
     /// Pass requests for services that openvpc doesn't have on to another emulator.
     #[arg(long, value_name = "URL")]
     pub fallback_endpoint: Option<String>,
+    /// Ask this name server for what neither VPCs nor Route 53 know. May be given again; without, such names don't exist.
+    #[arg(long = "dns-upstream", value_name = "ADDR", value_parser = super::names::upstream)]
+    pub dns_upstream: Vec<SocketAddr>,
     /// Change a quota: NAME=N. `openvpc up --quota help` lists the names.
     #[arg(long = "quota", value_name = "NAME=N")]
     quotas: Vec<String>,

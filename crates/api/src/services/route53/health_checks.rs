@@ -95,7 +95,7 @@ pub(super) fn checker_ranges(
 fn observations(ctx: &Ctx<'_>, id: &str, failures: bool) -> Result<Vec<shapes::HealthCheckObservation>, ApiError> {
     let network = ctx.network()?;
     let check = control::find(&network, &owner(ctx), id)?;
-    let healthy = control::is_healthy(&network, id);
+    let healthy = network.is_healthy(id);
     if failures && healthy {
         return Ok(Vec::new());
     }

@@ -42,6 +42,7 @@ impl Admin {
         self.state(&mut text);
         self.packets(&mut text);
         self.records(&mut text);
+        self.names(&mut text);
         text.into_text()
     }
 
@@ -111,6 +112,14 @@ impl Admin {
         let mut drops = text.counter("openvpc_interface_dropped_packets_total", "Packets from an interface that were dropped.");
         for (name, seen) in &seen {
             drops.sample(&[("interface", name)], seen.counters.drops.iter().map(|(_, packets)| packets).sum::<u64>());
+        }
+    }
+
+    fn names(&self, text: &mut Exposition) {
+        let mut questions =
+            text.counter("openvpc_dns_questions_total", "Questions to the resolver, by what became of them and why.");
+        for (outcome, reason, count) in self.resolver.counters().all() {
+            questions.sample(&[("outcome", outcome), ("reason", reason)], count);
         }
     }
 

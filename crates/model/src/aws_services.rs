@@ -1,6 +1,6 @@
 //! AWS's own services that endpoints lead to. See "AWS services that integrate with AWS PrivateLink".
 
-use openvpc_model::{EndpointServiceId, EndpointType, Id, Region};
+use crate::{EndpointServiceId, EndpointType, Id, Region};
 
 /// A service of AWS in one region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +43,34 @@ pub fn short_name<'a>(name: &'a str, region: &Region) -> Option<&'a str> {
     name.strip_prefix(&prefix(region))
 }
 
+/// The service that a host name below a region's domain leads to: `ec2`, `api.ecr`, `1234.dkr.ecr`.
+pub fn with_public_host(host: &str) -> Option<&'static str> {
+    let is_it = |name: &&str| match name.strip_prefix("*.") {
+        Some(name) => host.strip_suffix(name).is_some_and(|below| below.ends_with('.')),
+        None => name.strip_suffix(".api.aws").unwrap_or(name) == host,
+    };
+    INTERFACES.iter().find(|entry| entry.private.iter().any(|name| is_it(&name))).map(|entry| entry.service)
+}
+
+/// Small letters and digits that follow from a number.
+pub fn letters(mut number: u64, count: usize) -> String {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(count);
+    for _ in 0..count {
+        // The remainder is smaller than the table.
+        text.push(char::from(LETTERS[(number % 36) as usize]));
+        number /= 36;
+    }
+    text
+}
+
 /// The domain that AWS's names in a region end with.
 pub fn domain(region: &Region) -> &'static str {
     if region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 /// A number made of a text that is the same in every version and on every machine: FNV-1a.
-pub(crate) fn stable(text: &str) -> u64 {
+pub fn stable(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
