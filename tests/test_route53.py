@@ -108,6 +108,9 @@ def test_every_type_of_record_comes_back_as_it_was_written(zones):
     assert sorted(found, key=lambda r: r["Name"]) == sorted(records, key=lambda r: r["Name"])
     names = [".".join(reversed(r["Name"].split("."))) for r in zones.records(zone)]
     assert names == sorted(names)
+    for name, kind, values in (("x.example.org", "A", ["192.0.2.9"]), ("txt.example.org", "TXT", ['"a b" "c"', '"\\"quoted\\""'])):
+        tested = zones.client.test_dns_answer(HostedZoneId=zone, RecordName=name, RecordType=kind)
+        assert (tested["ResponseCode"], sorted(tested["RecordData"])) == ("NOERROR", sorted(values))
     zones.change(zone, *[("DELETE", r) for r in found])
     assert len(zones.records(zone)) == 2
 

@@ -1,6 +1,6 @@
 //! What actions ask of the daemon beyond the state of the network.
 
-use openvpc_model::{FlowLogId, InstanceId, UnixMillis};
+use openvpc_model::{DomainName, FlowLogId, HostedZone, InstanceId, Network, RecordType, UnixMillis};
 
 /// The machine that the network lives on.
 pub trait Host: Send + Sync {
@@ -21,4 +21,15 @@ pub trait Host: Send + Sync {
 
     /// AWS's word for why a flow log's last files couldn't be written (`Access error`, …); none when all is well.
     fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str>;
+
+    /// What a hosted zone says of a name: DNS's word for how it ends, and the values. Nobody answers where nothing runs.
+    fn zone_answer(
+        &self,
+        _network: &Network,
+        _zone: &HostedZone,
+        _name: &DomainName,
+        _kind: RecordType,
+    ) -> (&'static str, Vec<String>) {
+        ("SERVFAIL", Vec::new())
+    }
 }

@@ -53,6 +53,7 @@ pub const ACTIONS: &[Action] = &[
     action!(route53::ListTagsForResource, sets::list_tags),
     action!(route53::ListTagsForResources, sets::list_tags_of_many),
     action!(route53::ListVPCAssociationAuthorizations, zones::list_authorizations),
+    action!(route53::TestDNSAnswer, records::test_answer),
     action!(route53::UpdateHealthCheck, health_checks::update),
     action!(route53::UpdateHostedZoneComment, zones::set_comment),
 ];

@@ -17,3 +17,4 @@ pub use aws::LAB_HOST;
 pub use counters::{Counters, Event};
 pub use server::{Resolver, Standpoint, serve};
 pub use upstream::Upstream;
+pub use zones::values_in;

@@ -4,6 +4,7 @@ use openvpc_model::hosted_zone::{RecordAnswer, Routing};
 use openvpc_model::{RecordSet, Region};
 
 use super::answer::Place;
+use super::zones;
 
 /// The most sets that a multivalue answer is made of.
 const MULTIVALUE: usize = 8;
@@ -37,12 +38,9 @@ fn is_healthy(place: &Place<'_>, set: &RecordSet) -> bool {
     let own = set.health_check.as_ref().is_none_or(|id| place.network.is_healthy(id));
     own && match &set.answer {
         RecordAnswer::Alias { zone, name, evaluate_health: true } if *zone == set.zone => {
-            let targets = place
-                .network
-                .record_sets
-                .values()
-                .filter(|other| other.zone == set.zone && other.name == *name && other.kind == set.kind);
-            targets.into_iter().all(|other| other.health_check.as_ref().is_none_or(|id| place.network.is_healthy(id)))
+            let targets = zones::sets_at(place.network, zone, name);
+            let is_well = |other: &RecordSet| other.health_check.as_ref().is_none_or(|id| place.network.is_healthy(id));
+            targets.iter().filter(|other| other.kind == set.kind).any(|other| is_well(other))
         }
         _ => true,
     }

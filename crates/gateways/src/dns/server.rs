@@ -283,3 +283,54 @@ fn synthesized(record: WireRecord) -> WireRecord {
 fn dice() -> u64 {
     RandomState::new().build_hasher().finish()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::Name;
+
+    use super::*;
+
+    fn askers(network: &Network) -> Askers {
+        let tables = Arc::new(openvpc_pipeline::compile(network, None));
+        Askers::new(move || Arc::clone(&tables))
+    }
+
+    async fn ask(resolver: &Resolver, standpoint: &Standpoint, name: &str) -> Option<(ResponseCode, usize)> {
+        let mut message = Message::query();
+        message.add_query(Query::query(Name::from_ascii(name).unwrap(), WireType::A));
+        let octets = message.to_vec().unwrap();
+        let reply = resolver.handle(standpoint, &octets, "192.0.2.1".parse().unwrap(), Transport::Udp).await?;
+        let reply = Message::from_vec(&reply).unwrap();
+        assert_eq!((reply.metadata.id, &reply.queries), (message.metadata.id, &message.queries));
+        Some((reply.metadata.response_code, reply.answers.len()))
+    }
+
+    fn counted(resolver: &Resolver, reason: &str) -> u64 {
+        resolver.counters().all().find(|(_, found, _)| *found == reason).unwrap().2
+    }
+
+    #[tokio::test]
+    async fn a_question_goes_in_and_its_answer_comes_out() {
+        let network = Network::default();
+        let (resolver, internet) = (Resolver::new(Upstream::new(Vec::new())), Standpoint::Internet(askers(&network)));
+        assert_eq!(ask(&resolver, &internet, "Internet.Example.").await, Some((ResponseCode::NoError, 1)));
+        assert_eq!(ask(&resolver, &internet, "nothing.example.").await, Some((ResponseCode::NXDomain, 0)));
+        assert_eq!((counted(&resolver, "no_error"), counted(&resolver, "lab_internet")), (1, 1));
+        assert_eq!(ask(&resolver, &Standpoint::Vpcs(askers(&network)), "internet.example.").await, None, "nobody known asks");
+        assert_eq!(counted(&resolver, "unknown_asker"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dead_upstream_fails_its_own_questions_only() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let resolver = Resolver::new(Upstream::new(vec![silent.local_addr().unwrap()]));
+        let internet = Standpoint::Internet(askers(&Network::default()));
+        let slow = ask(&resolver, &internet, "somewhere.test.");
+        let quick = ask(&resolver, &internet, "internet.example.");
+        let (slow, quick) = tokio::join!(slow, quick);
+        assert_eq!((slow, quick), (Some((ResponseCode::ServFail, 0)), Some((ResponseCode::NoError, 1))));
+        assert_eq!(counted(&resolver, "upstream_silent"), 1);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openvpc_model::hosted_zone::RecordAnswer;
 use openvpc_model::{Anchor, DomainName, HostedZone, Network, RecordData, RecordKey, RecordSet, RecordType, VpcId};
 
-use super::answer::{Found, Place, Question, Record};
+use super::answer::{Found, Place, Question, Record, View};
 use super::routing;
 
 /// How many aliases may follow each other.
@@ -38,6 +38,32 @@ fn public_at<'a>(network: &'a Network, apex: &DomainName) -> Option<&'a Arc<Host
     zones.iter().find(is_named).or(zones.first()).copied()
 }
 
+/// What a zone alone says of a name, to somebody on the internet: the values as they were written.
+pub fn values_in(network: &Network, zone: &HostedZone, question: &Question) -> (&'static str, Vec<String>) {
+    let Some(place) = Place::of(network, View::Public, 0) else { return ("REFUSED", Vec::new()) };
+    match look_up(&place, zone, question) {
+        Found::Records(records) => ("NOERROR", records.iter().map(|record| text(network, zone, record)).collect()),
+        Found::Nothing(_) => ("NOERROR", Vec::new()),
+        Found::NoName(_) => ("NXDOMAIN", Vec::new()),
+        Found::Elsewhere => ("SERVFAIL", Vec::new()),
+    }
+}
+
+/// A record's value as it was written.
+fn text(network: &Network, zone: &HostedZone, record: &Record) -> String {
+    let written = || {
+        let names = std::iter::once(record.name.clone()).chain(record.name.ancestors().map(|above| above.wildcard()));
+        let values = names.flat_map(|name| values_of(network, &zone.id, &name, record.kind));
+        values.into_iter().find(|value| RecordData::parse(record.kind, value).is_ok_and(|data| data == record.data))
+    };
+    match &record.data {
+        RecordData::V4(address) => address.to_string(),
+        RecordData::V6(address) => address.to_string(),
+        RecordData::Name(name) => name.to_string(),
+        RecordData::Octets(_) => written().unwrap_or_default(),
+    }
+}
+
 /// What a zone says of a name in it: it has the last word.
 pub(super) fn look_up(place: &Place<'_>, zone: &HostedZone, question: &Question) -> Found {
     look_up_at(place, zone, question, ALIASES)
@@ -45,13 +71,13 @@ pub(super) fn look_up(place: &Place<'_>, zone: &HostedZone, question: &Question)
 
 fn look_up_at(place: &Place<'_>, zone: &HostedZone, question: &Question, aliases: usize) -> Found {
     let network = place.network;
-    let (name, found) = match sets_at(network, &zone.id, &question.name) {
-        sets if !sets.is_empty() => (Some(&question.name), sets),
-        _ => (None, wildcard(network, zone, &question.name)),
-    };
-    if name.is_none() && is_delegated(network, zone, &question.name) {
+    if is_delegated(network, zone, question) {
         return Found::Elsewhere;
     }
+    let found = match sets_at(network, &zone.id, &question.name) {
+        sets if !sets.is_empty() => sets,
+        _ => wildcard(network, zone, &question.name),
+    };
     if found.is_empty() {
         let below = first_below(network, &zone.id, &question.name);
         let soa = soa(network, zone);
@@ -116,7 +142,7 @@ fn without_dualstack(question: Question) -> Question {
 }
 
 /// The sets at a name.
-fn sets_at<'a>(network: &'a Network, zone: &str, name: &DomainName) -> Vec<&'a Arc<RecordSet>> {
+pub(super) fn sets_at<'a>(network: &'a Network, zone: &str, name: &DomainName) -> Vec<&'a Arc<RecordSet>> {
     network
         .record_sets
         .range(first_key(zone, name)..)
@@ -130,8 +156,8 @@ fn wildcard<'a>(network: &'a Network, zone: &HostedZone, name: &DomainName) -> V
     if first_below(network, &zone.id, name) {
         return Vec::new();
     }
-    let above = name.ancestors().skip(1).take_while(|above| above.is_in(&zone.name));
-    let closest = above.into_iter().find(|above| *above == zone.name || first_below(network, &zone.id, above));
+    let mut above = name.ancestors().skip(1).take_while(|above| above.is_in(&zone.name));
+    let closest = above.find(|above| *above == zone.name || first_below(network, &zone.id, above));
     closest.map(|closest| sets_at(network, &zone.id, &closest.wildcard())).unwrap_or_default()
 }
 
@@ -145,10 +171,15 @@ fn first_below(network: &Network, zone: &str, name: &DomainName) -> bool {
         .is_some_and(|(key, _)| key.zone == zone && key.name.starts_with(&first.name))
 }
 
-/// Whether a name between the zone's and this one has name servers of its own.
-fn is_delegated(network: &Network, zone: &HostedZone, name: &DomainName) -> bool {
-    let between = name.ancestors().skip(1).take_while(|above| above.is_in(&zone.name) && *above != zone.name);
-    between.into_iter().any(|above| sets_at(network, &zone.id, &above).iter().any(|set| set.kind == RecordType::Ns))
+/// Whether a name below that of a public zone has name servers of its own, which alone know it and what lies below it.
+fn is_delegated(network: &Network, zone: &HostedZone, question: &Question) -> bool {
+    if zone.is_private() {
+        return false;
+    }
+    let of_parent = question.wants(RecordType::Ns) || question.wants(RecordType::Ds);
+    let between = question.name.ancestors().skip(usize::from(of_parent));
+    let mut between = between.take_while(|above| above.is_in(&zone.name) && *above != zone.name);
+    between.any(|above| sets_at(network, &zone.id, &above).iter().any(|set| set.kind == RecordType::Ns))
 }
 
 /// A zone's SOA record, for answers that have no others; kept no longer than it says.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use openvpc_api::host::Host;
 use openvpc_control::Control;
+use openvpc_gateways::dns::{self, answer::Question};
 use openvpc_gateways::s3;
-use openvpc_model::{FlowLogId, InstanceId, UnixMillis};
+use openvpc_model::{DomainName, FlowLogId, HostedZone, InstanceId, Network, RecordType, UnixMillis};
 
 use super::enforcement::Enforcement;
 
@@ -50,5 +51,15 @@ impl Host for DaemonHost {
 
     fn delivery_failure(&self, flow_log: FlowLogId) -> Option<&'static str> {
         self.enforcement.flow_logs().failure(flow_log)
+    }
+
+    fn zone_answer(
+        &self,
+        network: &Network,
+        zone: &HostedZone,
+        name: &DomainName,
+        kind: RecordType,
+    ) -> (&'static str, Vec<String>) {
+        dns::values_in(network, zone, &Question { name: name.clone(), kind: kind.code() })
     }
 }

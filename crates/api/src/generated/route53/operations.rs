@@ -307,6 +307,14 @@ impl Operation for ListVPCAssociationAuthorizations {
     type Response = shapes::ListVPCAssociationAuthorizationsResponse;
 }
 
+pub struct TestDNSAnswer;
+
+impl Operation for TestDNSAnswer {
+    const NAME: &'static str = "TestDNSAnswer";
+    type Request = shapes::TestDNSAnswerRequest;
+    type Response = shapes::TestDNSAnswerResponse;
+}
+
 pub struct UpdateHealthCheck;
 
 impl Operation for UpdateHealthCheck {

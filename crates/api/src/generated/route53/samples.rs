@@ -42,6 +42,7 @@ pub const TRIPS: &[Trip] = &[
     Trip::rest::<operations::ListTagsForResource>("route53"),
     Trip::rest::<operations::ListTagsForResources>("route53"),
     Trip::rest::<operations::ListVPCAssociationAuthorizations>("route53"),
+    Trip::rest::<operations::TestDNSAnswer>("route53"),
     Trip::rest::<operations::UpdateHealthCheck>("route53"),
     Trip::rest::<operations::UpdateHostedZoneComment>("route53"),
 ];
@@ -1079,6 +1080,32 @@ impl Sample for Tag {
         Self {
             key: Sample::sample(),
             value: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TestDNSAnswerRequest {
+    fn sample() -> Self {
+        Self {
+            hosted_zone_id: Sample::sample(),
+            record_name: Sample::sample(),
+            record_type: Sample::sample(),
+            resolver_ip: Sample::sample(),
+            edns0_client_subnet_ip: Sample::sample(),
+            edns0_client_subnet_mask: Sample::sample(),
+        }
+    }
+}
+
+impl Sample for TestDNSAnswerResponse {
+    fn sample() -> Self {
+        Self {
+            nameserver: Sample::sample(),
+            record_name: Sample::sample(),
+            record_type: Sample::sample(),
+            record_data: Sample::sample(),
+            response_code: Sample::sample(),
+            protocol: Sample::sample(),
         }
     }
 }

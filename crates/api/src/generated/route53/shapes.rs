@@ -1867,6 +1867,52 @@ impl WriteXml for Tag {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
+pub struct TestDNSAnswerRequest {
+    pub hosted_zone_id: Option<String>,
+    pub record_name: Option<String>,
+    pub record_type: Option<String>,
+    pub resolver_ip: Option<String>,
+    pub edns0_client_subnet_ip: Option<String>,
+    pub edns0_client_subnet_mask: Option<String>,
+}
+
+impl FromQuery for TestDNSAnswerRequest {
+    fn from_query(node: Node) -> Result<Self, ApiError> {
+        let mut members = node.members()?;
+        let shape = Self {
+            hosted_zone_id: members.take_required("HostedZoneId")?,
+            record_name: members.take_required("RecordName")?,
+            record_type: members.take_required("RecordType")?,
+            resolver_ip: members.take("ResolverIP")?,
+            edns0_client_subnet_ip: members.take("EDNS0ClientSubnetIP")?,
+            edns0_client_subnet_mask: members.take("EDNS0ClientSubnetMask")?,
+        };
+        members.finish(shape)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TestDNSAnswerResponse {
+    pub nameserver: Option<String>,
+    pub record_name: Option<String>,
+    pub record_type: Option<String>,
+    pub record_data: Vec<String>,
+    pub response_code: Option<String>,
+    pub protocol: Option<String>,
+}
+
+impl WriteXml for TestDNSAnswerResponse {
+    fn write_xml(&self, w: &mut XmlWriter) {
+        w.member("Nameserver", &self.nameserver);
+        w.member("RecordName", &self.record_name);
+        w.member("RecordType", &self.record_type);
+        w.list("RecordData", "RecordDataEntry", &self.record_data);
+        w.member("ResponseCode", &self.response_code);
+        w.member("Protocol", &self.protocol);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateHealthCheckRequest {
     pub health_check_id: Option<String>,
     pub health_check_version: Option<i64>,

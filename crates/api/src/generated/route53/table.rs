@@ -37,7 +37,7 @@ static SHAPES: &[Shape] = &[
     ]),
     Shape::Structure(&[
         Member::new("HostedZoneId", "", "", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
         Member::new("Comment", "Comment", "Comment", 6),
     ]),
     Shape::Structure(&[
@@ -45,7 +45,7 @@ static SHAPES: &[Shape] = &[
     ]),
     Shape::Structure(&[
         Member::new("Action", "Action", "Action", 6),
-        Member::new("ResourceRecordSet", "ResourceRecordSet", "ResourceRecordSet", 126),
+        Member::new("ResourceRecordSet", "ResourceRecordSet", "ResourceRecordSet", 127),
     ]),
     Shape::Structure(&[
         Member::new("Comment", "Comment", "Comment", 6),
@@ -67,8 +67,8 @@ static SHAPES: &[Shape] = &[
     Shape::Structure(&[
         Member::new("ResourceType", "", "", 6),
         Member::new("ResourceId", "", "", 6),
-        Member::new("AddTags", "AddTags", "AddTags", 135),
-        Member::new("RemoveTagKeys", "RemoveTagKeys", "RemoveTagKeys", 134),
+        Member::new("AddTags", "AddTags", "AddTags", 136),
+        Member::new("RemoveTagKeys", "RemoveTagKeys", "RemoveTagKeys", 135),
     ]),
     Shape::Structure(&[
     ]),
@@ -103,7 +103,7 @@ static SHAPES: &[Shape] = &[
     ]),
     Shape::Structure(&[
         Member::new("Name", "Name", "Name", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
         Member::new("CallerReference", "CallerReference", "CallerReference", 6),
         Member::new("HostedZoneConfig", "HostedZoneConfig", "HostedZoneConfig", 91),
         Member::new("DelegationSetId", "DelegationSetId", "DelegationSetId", 6),
@@ -112,7 +112,7 @@ static SHAPES: &[Shape] = &[
         Member::new("HostedZone", "HostedZone", "HostedZone", 90),
         Member::new("ChangeInfo", "ChangeInfo", "ChangeInfo", 15),
         Member::new("DelegationSet", "DelegationSet", "DelegationSet", 37),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
         Member::new("Location", "", "", 6),
     ]),
     Shape::Structure(&[
@@ -133,11 +133,11 @@ static SHAPES: &[Shape] = &[
     ]),
     Shape::Structure(&[
         Member::new("HostedZoneId", "", "", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
     ]),
     Shape::Structure(&[
         Member::new("HostedZoneId", "HostedZoneId", "HostedZoneId", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
     ]),
     Shape::Structure(&[
         Member::new("ServeSignature", "ServeSignature", "ServeSignature", 6),
@@ -173,7 +173,7 @@ static SHAPES: &[Shape] = &[
     ]),
     Shape::Structure(&[
         Member::new("HostedZoneId", "", "", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
     ]),
     Shape::Structure(&[
     ]),
@@ -184,7 +184,7 @@ static SHAPES: &[Shape] = &[
     Shape::List { item: 50, element: "Dimension" },
     Shape::Structure(&[
         Member::new("HostedZoneId", "", "", 6),
-        Member::new("VPC", "VPC", "VPC", 141),
+        Member::new("VPC", "VPC", "VPC", 144),
         Member::new("Comment", "Comment", "Comment", 6),
     ]),
     Shape::Structure(&[
@@ -268,7 +268,7 @@ static SHAPES: &[Shape] = &[
     Shape::Structure(&[
         Member::new("HostedZone", "HostedZone", "HostedZone", 90),
         Member::new("DelegationSet", "DelegationSet", "DelegationSet", 37),
-        Member::new("VPCs", "VPCs", "VPCs", 142),
+        Member::new("VPCs", "VPCs", "VPCs", 145),
     ]),
     Shape::Structure(&[
         Member::new("Id", "", "", 6),
@@ -281,7 +281,7 @@ static SHAPES: &[Shape] = &[
         Member::new("DelegationSetId", "", "", 6),
     ]),
     Shape::Structure(&[
-        Member::new("Limit", "Limit", "Limit", 131),
+        Member::new("Limit", "Limit", "Limit", 132),
         Member::new("Count", "Count", "Count", 5),
     ]),
     Shape::Structure(&[
@@ -321,7 +321,7 @@ static SHAPES: &[Shape] = &[
     Shape::Structure(&[
         Member::new("Region", "Region", "Region", 6),
         Member::new("IPAddress", "IPAddress", "IPAddress", 6),
-        Member::new("StatusReport", "StatusReport", "StatusReport", 132),
+        Member::new("StatusReport", "StatusReport", "StatusReport", 133),
     ]),
     Shape::List { item: 86, element: "HealthCheckObservation" },
     Shape::List { item: 6, element: "Region" },
@@ -450,7 +450,7 @@ static SHAPES: &[Shape] = &[
         Member::new("MaxItems", "", "", 6),
     ]),
     Shape::Structure(&[
-        Member::new("ResourceRecordSets", "ResourceRecordSets", "ResourceRecordSets", 127),
+        Member::new("ResourceRecordSets", "ResourceRecordSets", "ResourceRecordSets", 128),
         Member::new("IsTruncated", "IsTruncated", "IsTruncated", 1),
         Member::new("NextRecordName", "NextRecordName", "NextRecordName", 6),
         Member::new("NextRecordType", "NextRecordType", "NextRecordType", 6),
@@ -473,14 +473,14 @@ static SHAPES: &[Shape] = &[
         Member::new("ResourceId", "", "", 6),
     ]),
     Shape::Structure(&[
-        Member::new("ResourceTagSet", "ResourceTagSet", "ResourceTagSet", 129),
+        Member::new("ResourceTagSet", "ResourceTagSet", "ResourceTagSet", 130),
     ]),
     Shape::Structure(&[
         Member::new("ResourceType", "", "", 6),
-        Member::new("ResourceIds", "ResourceIds", "ResourceIds", 136),
+        Member::new("ResourceIds", "ResourceIds", "ResourceIds", 137),
     ]),
     Shape::Structure(&[
-        Member::new("ResourceTagSets", "ResourceTagSets", "ResourceTagSets", 130),
+        Member::new("ResourceTagSets", "ResourceTagSets", "ResourceTagSets", 131),
     ]),
     Shape::Structure(&[
         Member::new("HostedZoneId", "", "", 6),
@@ -490,7 +490,7 @@ static SHAPES: &[Shape] = &[
     Shape::Structure(&[
         Member::new("HostedZoneId", "HostedZoneId", "HostedZoneId", 6),
         Member::new("NextToken", "NextToken", "NextToken", 6),
-        Member::new("VPCs", "VPCs", "VPCs", 142),
+        Member::new("VPCs", "VPCs", "VPCs", 145),
     ]),
     Shape::Structure(&[
         Member::new("Id", "Id", "Id", 6),
@@ -498,6 +498,7 @@ static SHAPES: &[Shape] = &[
         Member::new("CloudWatchLogsLogGroupArn", "CloudWatchLogsLogGroupArn", "CloudWatchLogsLogGroupArn", 6),
     ]),
     Shape::List { item: 122, element: "QueryLoggingConfig" },
+    Shape::List { item: 6, element: "RecordDataEntry" },
     Shape::List { item: 6, element: "ResettableElementName" },
     Shape::Structure(&[
         Member::new("Value", "Value", "Value", 6),
@@ -512,21 +513,21 @@ static SHAPES: &[Shape] = &[
         Member::new("Failover", "Failover", "Failover", 6),
         Member::new("MultiValueAnswer", "MultiValueAnswer", "MultiValueAnswer", 1),
         Member::new("TTL", "TTL", "TTL", 5),
-        Member::new("ResourceRecords", "ResourceRecords", "ResourceRecords", 128),
+        Member::new("ResourceRecords", "ResourceRecords", "ResourceRecords", 129),
         Member::new("AliasTarget", "AliasTarget", "AliasTarget", 10),
         Member::new("HealthCheckId", "HealthCheckId", "HealthCheckId", 6),
         Member::new("TrafficPolicyInstanceId", "TrafficPolicyInstanceId", "TrafficPolicyInstanceId", 6),
         Member::new("CidrRoutingConfig", "CidrRoutingConfig", "CidrRoutingConfig", 23),
         Member::new("GeoProximityLocation", "GeoProximityLocation", "GeoProximityLocation", 55),
     ]),
-    Shape::List { item: 126, element: "ResourceRecordSet" },
-    Shape::List { item: 125, element: "ResourceRecord" },
+    Shape::List { item: 127, element: "ResourceRecordSet" },
+    Shape::List { item: 126, element: "ResourceRecord" },
     Shape::Structure(&[
         Member::new("ResourceType", "ResourceType", "ResourceType", 6),
         Member::new("ResourceId", "ResourceId", "ResourceId", 6),
-        Member::new("Tags", "Tags", "Tags", 135),
+        Member::new("Tags", "Tags", "Tags", 136),
     ]),
-    Shape::List { item: 129, element: "ResourceTagSet" },
+    Shape::List { item: 130, element: "ResourceTagSet" },
     Shape::Structure(&[
         Member::new("Type", "Type", "Type", 6),
         Member::new("Value", "Value", "Value", 5),
@@ -540,8 +541,24 @@ static SHAPES: &[Shape] = &[
         Member::new("Value", "Value", "Value", 6),
     ]),
     Shape::List { item: 6, element: "Key" },
-    Shape::List { item: 133, element: "Tag" },
+    Shape::List { item: 134, element: "Tag" },
     Shape::List { item: 6, element: "ResourceId" },
+    Shape::Structure(&[
+        Member::new("HostedZoneId", "", "", 6),
+        Member::new("RecordName", "", "", 6),
+        Member::new("RecordType", "", "", 6),
+        Member::new("ResolverIP", "", "", 6),
+        Member::new("EDNS0ClientSubnetIP", "", "", 6),
+        Member::new("EDNS0ClientSubnetMask", "", "", 6),
+    ]),
+    Shape::Structure(&[
+        Member::new("Nameserver", "Nameserver", "Nameserver", 6),
+        Member::new("RecordName", "RecordName", "RecordName", 6),
+        Member::new("RecordType", "RecordType", "RecordType", 6),
+        Member::new("RecordData", "RecordData", "RecordData", 124),
+        Member::new("ResponseCode", "ResponseCode", "ResponseCode", 6),
+        Member::new("Protocol", "Protocol", "Protocol", 6),
+    ]),
     Shape::Structure(&[
         Member::new("HealthCheckId", "", "", 6),
         Member::new("HealthCheckVersion", "HealthCheckVersion", "HealthCheckVersion", 5),
@@ -559,7 +576,7 @@ static SHAPES: &[Shape] = &[
         Member::new("Regions", "Regions", "Regions", 88),
         Member::new("AlarmIdentifier", "AlarmIdentifier", "AlarmIdentifier", 9),
         Member::new("InsufficientDataHealthStatus", "InsufficientDataHealthStatus", "InsufficientDataHealthStatus", 6),
-        Member::new("ResetElements", "ResetElements", "ResetElements", 124),
+        Member::new("ResetElements", "ResetElements", "ResetElements", 125),
     ]),
     Shape::Structure(&[
         Member::new("HealthCheck", "HealthCheck", "HealthCheck", 84),
@@ -575,7 +592,7 @@ static SHAPES: &[Shape] = &[
         Member::new("VPCRegion", "VPCRegion", "VPCRegion", 6),
         Member::new("VPCId", "VPCId", "VPCId", 6),
     ]),
-    Shape::List { item: 141, element: "VPC" },
+    Shape::List { item: 144, element: "VPC" },
 ];
 
 static OPERATIONS: &[Operation] = &[
@@ -617,8 +634,9 @@ static OPERATIONS: &[Operation] = &[
     Operation { name: "ListTagsForResource", request: Some(116), response: Some(117) },
     Operation { name: "ListTagsForResources", request: Some(118), response: Some(119) },
     Operation { name: "ListVPCAssociationAuthorizations", request: Some(120), response: Some(121) },
-    Operation { name: "UpdateHealthCheck", request: Some(137), response: Some(138) },
-    Operation { name: "UpdateHostedZoneComment", request: Some(139), response: Some(140) },
+    Operation { name: "TestDNSAnswer", request: Some(138), response: Some(139) },
+    Operation { name: "UpdateHealthCheck", request: Some(140), response: Some(141) },
+    Operation { name: "UpdateHostedZoneComment", request: Some(142), response: Some(143) },
 ];
 
 static ROUTES: &[crate::table::Route] = &[
@@ -660,6 +678,7 @@ static ROUTES: &[crate::table::Route] = &[
     crate::table::Route { operation: "ListTagsForResource", method: "GET", path: "/2013-04-01/tags/{ResourceType}/{ResourceId}", status: 200, labels: &[("ResourceType", "ResourceType"), ("ResourceId", "ResourceId")], query: &[] },
     crate::table::Route { operation: "ListTagsForResources", method: "POST", path: "/2013-04-01/tags/{ResourceType}", status: 200, labels: &[("ResourceType", "ResourceType")], query: &[] },
     crate::table::Route { operation: "ListVPCAssociationAuthorizations", method: "GET", path: "/2013-04-01/hostedzone/{Id}/authorizevpcassociation", status: 200, labels: &[("Id", "HostedZoneId")], query: &[("nexttoken", "NextToken"), ("maxresults", "MaxResults")] },
+    crate::table::Route { operation: "TestDNSAnswer", method: "GET", path: "/2013-04-01/testdnsanswer", status: 200, labels: &[], query: &[("hostedzoneid", "HostedZoneId"), ("recordname", "RecordName"), ("recordtype", "RecordType"), ("resolverip", "ResolverIP"), ("edns0clientsubnetip", "EDNS0ClientSubnetIP"), ("edns0clientsubnetmask", "EDNS0ClientSubnetMask")] },
     crate::table::Route { operation: "UpdateHealthCheck", method: "POST", path: "/2013-04-01/healthcheck/{HealthCheckId}", status: 200, labels: &[("HealthCheckId", "HealthCheckId")], query: &[] },
     crate::table::Route { operation: "UpdateHostedZoneComment", method: "POST", path: "/2013-04-01/hostedzone/{Id}", status: 200, labels: &[("Id", "Id")], query: &[] },
 ];

@@ -50,6 +50,27 @@ pub(super) fn list(
     })
 }
 
+/// What the zone's name servers would say, wherever the asker is.
+pub(super) fn test_answer(
+    ctx: &Ctx<'_>,
+    request: shapes::TestDNSAnswerRequest,
+) -> Result<shapes::TestDNSAnswerResponse, ApiError> {
+    let network = ctx.network()?;
+    let zone = route53::find(&network, &owner(ctx), id(&request.hosted_zone_id))?;
+    let given = request.record_name.unwrap_or_default();
+    let name: DomainName = given.parse().map_err(|_| invalid(format!("The record name '{given}' is not valid")))?;
+    let kind = record_type(request.record_type.as_deref().unwrap_or_default(), "recordType")?;
+    let (code, values) = ctx.host().zone_answer(&network, &zone, &name, kind);
+    Ok(shapes::TestDNSAnswerResponse {
+        nameserver: zone.name_servers.first().cloned(),
+        record_name: Some(given),
+        record_type: Some(kind.as_str().to_owned()),
+        record_data: values,
+        response_code: Some(code.to_owned()),
+        protocol: Some("UDP".to_owned()),
+    })
+}
+
 fn parse(at: usize, change: shapes::Change) -> Result<RecordChange, ApiError> {
     let place = format!("changeBatch.changes.{}.member", at + 1);
     let action = change.action.unwrap_or_default();

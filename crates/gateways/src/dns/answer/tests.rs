@@ -295,6 +295,8 @@ fn what_is_delegated_to_nobody_can_t_be_resolved() {
     let mut zone = zone(&mut world, "Z1", "example.org", &[]);
     zone.set("sub.example.org", "NS", &["ns.elsewhere.test"]);
     assert_eq!(ask(&world, None, "a.sub.example.org", "A"), "ServFail");
+    assert_eq!(ask(&world, None, "sub.example.org", "A"), "ServFail");
+    assert_eq!(ask(&world, None, "sub.example.org", "NS"), "ns.elsewhere.test.");
     self::zone(&mut world, "Z2", "sub.example.org", &[]).set("a.sub.example.org", "A", &["192.0.2.1"]);
     assert_eq!(ask(&world, None, "a.sub.example.org", "A"), "192.0.2.1");
 }
