@@ -19,7 +19,7 @@ pub(super) fn create(
 }
 
 pub(super) fn get(ctx: &Ctx<'_>, request: shapes::GetHealthCheckRequest) -> Result<shapes::GetHealthCheckResponse, ApiError> {
-    let check = control::find(&ctx.network()?, &owner(ctx), id(&request.health_check_id))?;
+    let check = control::find(&*ctx.network()?, &owner(ctx), id(&request.health_check_id))?;
     Ok(shapes::GetHealthCheckResponse { health_check: Some(shape(&check)) })
 }
 

@@ -30,7 +30,7 @@ pub(super) fn get_delegation_set(
     ctx: &Ctx<'_>,
     request: shapes::GetReusableDelegationSetRequest,
 ) -> Result<shapes::GetReusableDelegationSetResponse, ApiError> {
-    let set = delegation_sets::find(&ctx.network()?, &owner(ctx), id(&request.id))?;
+    let set = delegation_sets::find(&*ctx.network()?, &owner(ctx), id(&request.id))?;
     Ok(shapes::GetReusableDelegationSetResponse { delegation_set: Some(delegation_set_shape(&set)) })
 }
 
@@ -85,7 +85,7 @@ pub(super) fn list_tags(
     request: shapes::ListTagsForResourceRequest,
 ) -> Result<shapes::ListTagsForResourceResponse, ApiError> {
     let kind = request.resource_type.as_deref().unwrap_or_default();
-    let tags = tag_set(ctx, &ctx.network()?, kind, id(&request.resource_id))?;
+    let tags = tag_set(ctx, &*ctx.network()?, kind, id(&request.resource_id))?;
     Ok(shapes::ListTagsForResourceResponse { resource_tag_set: Some(tags) })
 }
 
@@ -155,7 +155,7 @@ pub(super) fn get_query_logging(
     ctx: &Ctx<'_>,
     request: shapes::GetQueryLoggingConfigRequest,
 ) -> Result<shapes::GetQueryLoggingConfigResponse, ApiError> {
-    let config = query_logging::find(&ctx.network()?, &owner(ctx), id(&request.id))?;
+    let config = query_logging::find(&*ctx.network()?, &owner(ctx), id(&request.id))?;
     Ok(shapes::GetQueryLoggingConfigResponse { query_logging_config: Some(query_logging_shape(&config)) })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn create(
     };
     let (zone, change) = ctx.mutate(|tx| route53::create(tx, &create))?;
     Ok(shapes::CreateHostedZoneResponse {
-        hosted_zone: Some(shape(&ctx.network()?, &zone)),
+        hosted_zone: Some(shape(&*ctx.network()?, &zone)),
         change_info: pending(&change),
         delegation_set: (!zone.is_private()).then(|| own_servers(&zone)),
         vpc: zone.vpcs.iter().flatten().next().map(vpc_shape),
@@ -55,7 +55,7 @@ pub(super) fn set_comment(
     request: shapes::UpdateHostedZoneCommentRequest,
 ) -> Result<shapes::UpdateHostedZoneCommentResponse, ApiError> {
     let zone = ctx.mutate(|tx| route53::set_comment(tx, id(&request.id), request.comment.clone()))?;
-    Ok(shapes::UpdateHostedZoneCommentResponse { hosted_zone: Some(shape(&ctx.network()?, &zone)) })
+    Ok(shapes::UpdateHostedZoneCommentResponse { hosted_zone: Some(shape(&*ctx.network()?, &zone)) })
 }
 
 pub(super) fn count(ctx: &Ctx<'_>, _: shapes::GetHostedZoneCountRequest) -> Result<shapes::GetHostedZoneCountResponse, ApiError> {
@@ -84,7 +84,7 @@ pub(super) fn limit(
 }
 
 pub(super) fn dnssec(ctx: &Ctx<'_>, request: shapes::GetDNSSECRequest) -> Result<shapes::GetDNSSECResponse, ApiError> {
-    let zone = route53::find(&ctx.network()?, &owner(ctx), id(&request.hosted_zone_id))?;
+    let zone = route53::find(&*ctx.network()?, &owner(ctx), id(&request.hosted_zone_id))?;
     if zone.is_private() {
         return Err(ApiError::new("InvalidArgument", "DNSSEC signing is available for public hosted zones only."));
     }
@@ -216,7 +216,7 @@ pub(super) fn list_authorizations(
     ctx: &Ctx<'_>,
     request: shapes::ListVPCAssociationAuthorizationsRequest,
 ) -> Result<shapes::ListVPCAssociationAuthorizationsResponse, ApiError> {
-    let zone = route53::find(&ctx.network()?, &owner(ctx), id(&request.hosted_zone_id))?;
+    let zone = route53::find(&*ctx.network()?, &owner(ctx), id(&request.hosted_zone_id))?;
     let mut vpcs: Vec<ZoneVpc> = zone.authorized.clone();
     vpcs.sort();
     let size = size(&request.max_results, 50)?;
