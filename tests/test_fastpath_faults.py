@@ -1,7 +1,9 @@
 """What carries packets outlives the daemon and obeys the next one; it leaves nothing behind, and nobody suffers for another."""
 
+import json
 import os
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -158,6 +160,14 @@ def test_a_flood_of_new_flows_from_one_interface_harms_no_other(start, datapath,
     net.delete()
 
 
+def over_budget(daemon, host):
+    """Frames of an interface that were dropped because it asked too much of user space."""
+    with urllib.request.urlopen(daemon.endpoint + "/_openvpc/interfaces") as answer:
+        interfaces = json.load(answer)["interfaces"]
+    [found] = [each for each in interfaces if each["interface"] == host.eni]
+    return sum(drop["packets"] for drop in found["drops"] if drop["reason"] == "OPENVPC_MISS_BUDGET_EXCEEDED")
+
+
 @pytest.mark.parametrize("datapath", [KERNEL])
 def test_a_table_that_one_interface_fills_with_half_open_connections_has_room_for_others(start, datapath):
     daemon = start("--datapath", datapath)
@@ -192,5 +202,6 @@ def test_a_table_that_one_interface_fills_with_half_open_connections_has_room_fo
         used, capacity = fill(daemon)
         assert used > capacity * 7 // 8, "as full as before"
     assert flooder.agent.ask("end", name="flood") > 100_000
+    assert over_budget(daemon, flooder) > 0 and over_budget(daemon, near) == over_budget(daemon, far) == 0
     assert near.agent.ask("end", name="bulk")[1] is None
     net.delete()

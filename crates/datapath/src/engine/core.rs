@@ -228,6 +228,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Everything that was counted.
     pub fn counters(&mut self) -> EngineCounters {
+        self.count_over_budget();
         let Stations { internet, services } = &mut self.stations;
         let stations = internet.iter_mut().chain(services).map(|(_, connected)| connected);
         let ports = self.enis.iter_mut().flatten().map(Box::as_mut).chain(stations);

@@ -127,6 +127,8 @@ link_drops! {
     MalformedOffload = "OPENVPC_MALFORMED_OFFLOAD";
     /// To a multicast address.
     Multicast = "OPENVPC_MULTICAST";
+    /// A flow that the kernel tier doesn't know, of a link that had more of them than its share.
+    MissBudget = "OPENVPC_MISS_BUDGET_EXCEEDED";
     /// The interface it was let through to is not connected here.
     NotConnected = "OPENVPC_NOT_CONNECTED";
     /// The engine stumbled over it: a bug.

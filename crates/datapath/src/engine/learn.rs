@@ -10,6 +10,7 @@ use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP};
 use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
 
 use super::core::{Connected, EngineCore, Now, Port, PortId, Stations, connected_mut};
+use super::counters::LinkDrop;
 use crate::DatapathError;
 use crate::kernel::{Action, Entry, FastPath, FlowId, Report, behind};
 use crate::netlink::Wire;
@@ -50,6 +51,16 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         let Self { tables, flows, sink, enis, stations, .. } = self;
         fast.collect(tables, flows, now.monotonic, |report| take_over(report, tables, sink, enis, stations, now));
         self.fast = Some(fast);
+    }
+
+    /// Takes over what the kernel tier dropped because a link asked too much of user space.
+    pub(super) fn count_over_budget(&mut self) {
+        let Some(fast) = &mut self.fast else { return };
+        for (place, frames) in fast.take_over_budget() {
+            if let Some(connected) = connected_mut(&mut self.enis, &mut self.stations, place) {
+                connected.counters.drops.count(LinkDrop::MissBudget.into(), frames);
+            }
+        }
     }
 
     /// Shares misses out among links; see [`FastPath::balance`].
@@ -132,6 +143,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Forgets a port in the kernel tier.
     pub(crate) fn forget_flows_of(&mut self, place: PortId, now: Now) {
+        self.count_over_budget();
         let Some(mut fast) = self.fast.take() else { return };
         let Self { tables, flows, sink, enis, stations, .. } = self;
         fast.remove_port(place, tables, flows, |report| take_over(report, tables, sink, enis, stations, now));

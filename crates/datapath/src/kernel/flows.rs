@@ -16,15 +16,13 @@ use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
 use openvpc_pipeline::verdict::{Action as Judgement, Basis, Code, Leg, Legs, RejectReason, Through, TrafficPath};
 use openvpc_pipeline::{
-    Connection, EniIndex, FlowKey, FlowState, HeaderView, MappingKey, NAT_IDLE, Nanos, Phase, Progress, Tables, Tracking,
-    Transport,
+    EniIndex, FlowKey, FlowState, HeaderView, MappingKey, NAT_IDLE, Nanos, Progress, Tables, Tracking, Transport,
 };
 
 use super::grace::Grace;
 use super::layout::{Action, FlowId, PortBudget, Slot};
 use super::program::FastMaps;
 use crate::DatapathError;
-use crate::details::{Detail, Reading};
 use crate::engine::PortId;
 use crate::netlink::Wire;
 
@@ -80,6 +78,8 @@ struct Counts {
     refused: u64,
     /// Misses that found the queue to user space full.
     lost: u64,
+    /// Misses of links that are gone, and what was dropped of theirs because their budget was used up.
+    departed: (u64, u64),
     /// Flows judged again after a change of rules.
     judged_again: u64,
     /// Of those, flows that the change concerned.
@@ -143,6 +143,8 @@ struct Port {
     pairs: u32,
     /// Misses up to the last look at them.
     misses: u64,
+    /// Frames over its budget that were told to whoever counts them.
+    refused: u64,
     /// Nanoseconds of budget that a miss takes at present.
     miss_cost: u64,
 }
@@ -210,7 +212,7 @@ impl FastPath {
         // The services answer what they were asked, and all their packets come up; only who asks has a budget.
         let miss_cost = if place == PortId::Services { NO_LIMIT } else { MISS_COST };
         self.maps.set_port(link, PortBudget { miss_cost, miss_burst: MISS_BURST, ..PortBudget::default() })?;
-        self.ports.insert(link, Port { place, has_peer: wire.has_peer, pairs: 0, misses: 0, miss_cost });
+        self.ports.insert(link, Port { place, has_peer: wire.has_peer, pairs: 0, misses: 0, refused: 0, miss_cost });
         self.links.insert(place, link);
         Ok(())
     }
@@ -227,6 +229,9 @@ impl FastPath {
                 self.report(pair, flows, &mut report);
             }
         }
+        let PortBudget { misses, refused, .. } = self.maps.port(link);
+        self.counts.departed.0 += misses;
+        self.counts.departed.1 += refused;
         self.maps.remove_port(link);
         self.ports.remove(&link);
     }

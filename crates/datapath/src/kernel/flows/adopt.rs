@@ -2,7 +2,12 @@
 
 use openvpc_pipeline::{End, Ingress, NextHop, restore_mapping};
 
-use super::*;
+use super::shared_state::{progress, state};
+use super::{Entry, FastPath, Pair, Retired, behind, same_flows, settings};
+use crate::engine::PortId;
+use crate::kernel::layout::{Action, FlowId};
+use openvpc_model::Direction;
+use openvpc_pipeline::{Connection, FlowKey, FlowState, MappingKey, Phase, Progress, Tables, Tracking};
 
 impl FastPath {
     /// Takes over the flows that an earlier daemon left in the maps, once all links are known and rules are in force: those

@@ -1,6 +1,9 @@
 //! Who has how many misses, and what there is to say of the kernel tier.
 
-use super::*;
+use super::{Counts, FastPath, MISS_BURST, MISS_COST, NO_LIMIT};
+use crate::details::{Detail, Reading};
+use crate::engine::PortId;
+use crate::kernel::layout::PortBudget;
 
 impl FastPath {
     /// Shares the misses that user space can take out among links: as long as it keeps up, everybody may have as many as he
@@ -40,16 +43,25 @@ impl FastPath {
         }
     }
 
+    /// Frames that were dropped since the last call because their link had used up its budget, by link.
+    pub fn take_over_budget(&mut self) -> impl Iterator<Item = (PortId, u64)> {
+        let Self { ports, maps, .. } = self;
+        ports.iter_mut().map(|(link, port)| {
+            let refused = maps.port(*link).refused;
+            (port.place, refused.saturating_sub(std::mem::replace(&mut port.refused, refused)))
+        })
+    }
+
     /// What there is to say of the kernel tier beyond the counters of its ports.
     pub fn details(&self) -> Vec<Detail> {
-        let (mut misses, mut over_budget) = (0, 0);
+        let (mut misses, mut over_budget) = self.counts.departed;
         for link in self.ports.keys() {
             let budget = self.maps.port(*link);
             misses += budget.misses;
             over_budget += budget.refused;
         }
         let fill = Reading::Fill { used: (self.pairs.len() - self.free.len()) as u64, capacity: self.capacity() as u64 };
-        let Counts { carried, entered, refused, lost, judged_again, changed } = self.counts;
+        let Counts { carried, entered, refused, lost, judged_again, changed, .. } = self.counts;
         vec![
             Detail::new("program_links", "Links with the program in front.", Reading::Gauge(self.ports.len() as u64)),
             Detail::new("connections", "Connections that the kernel carries, in both directions.", fill),

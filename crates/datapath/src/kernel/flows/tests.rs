@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use openvpc_pipeline::testing::topology::Dice;
 use openvpc_pipeline::wire::link::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use openvpc_pipeline::wire::{TcpInfo, testing};
-use openvpc_pipeline::{End, Exchanges, PacketHeader, Transport};
+use openvpc_pipeline::{Connection, End, Exchanges, PacketHeader, Phase};
 
 use super::super::program::{FastProgram, load, unpin_all};
 use super::*;

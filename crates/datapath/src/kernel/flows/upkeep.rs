@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use super::*;
+use super::shared_state::{progress, state};
+use super::{FastPath, KnownLegs, RESERVE, Report, Retired, ShortLeg, behind, settings};
+use openvpc_pipeline::verdict::{Leg, Legs};
+use openvpc_pipeline::{Connection, FlowState, HeaderView, Nanos, Phase, Progress, Tables};
 
 impl FastPath {
     /// Has a part of all flows looked at by [`Self::collect`], or all of them; says how many must have been
