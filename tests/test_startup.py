@@ -215,9 +215,10 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path):
     assert children_of(tmp_path) == []
 
 
-def test_the_first_lab_runs_against_a_daemon_and_again(start):
+@pytest.mark.parametrize("lab", ["first-light", "nat-gateway", "egress-only-ipv6"])
+def test_every_lab_runs_against_a_daemon_and_again(start, lab):
     daemon = start()
-    assert "first-light" in daemon.run("lab", "list").stdout
+    assert lab in daemon.run("lab", "list").stdout
     for _ in range(2):
-        done = daemon.run("lab", "run", "first-light", cwd=ROOT)
+        done = daemon.run("lab", "run", lab, cwd=ROOT)
         assert done.returncode == 0, done.stdout + done.stderr

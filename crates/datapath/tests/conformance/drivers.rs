@@ -17,7 +17,7 @@ use openvpc_model::interface::MacAddress;
 use openvpc_model::{Network, UnixMillis};
 use openvpc_pipeline::verdict::{Leg, LegCounts};
 use openvpc_pipeline::wire::link::Arp;
-use openvpc_pipeline::{Nanos, Tables};
+use openvpc_pipeline::{GatewayCounters, Nanos, ResourceId, Tables};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
@@ -55,6 +55,8 @@ pub struct Account {
     pub drops: BTreeMap<(PortId, DropReason), u64>,
     /// Packets and bytes received, packets and bytes sent, answers of the router.
     pub traffic: BTreeMap<PortId, [u64; 5]>,
+    /// What gateways counted.
+    pub gateways: Vec<(ResourceId, GatewayCounters)>,
 }
 
 impl Account {
@@ -68,6 +70,7 @@ impl Account {
     }
 
     fn count(&mut self, tables: &Tables, counters: EngineCounters) {
+        self.gateways = counters.gateways;
         self.drops.clear();
         self.traffic.clear();
         let enis = counters.enis.into_iter().filter(|(index, _)| tables.eni(*index).is_some());
@@ -87,6 +90,9 @@ impl Account {
             if here != there {
                 text.push_str(&format!("{leg:?}: {here:?} but {there:?}\n"));
             }
+        }
+        if self.gateways != other.gateways {
+            text.push_str(&format!("gateways {:?}\nbut {:?}\n", self.gateways, other.gateways));
         }
         for key in self.drops.keys().chain(other.drops.keys().filter(|key| !self.drops.contains_key(key))) {
             let (here, there) = (self.drops.get(key), other.drops.get(key));

@@ -25,7 +25,8 @@ use frames::{Frames, Next};
 use openvpc_datapath::backend::BackendKind;
 use openvpc_datapath::engine::PortId;
 use openvpc_datapath::packet_socket::VnetHeader;
-use openvpc_model::{Direction, SecurityGroup, SecurityGroupId};
+use openvpc_model::route::TableUser;
+use openvpc_model::{Direction, RouteTarget, SecurityGroup, SecurityGroupId};
 use openvpc_pipeline::testing::security_group_rule;
 use openvpc_pipeline::testing::topology::Topology;
 use openvpc_pipeline::verdict::{Basis, Delivery, Outcome, Verdict};
@@ -37,7 +38,8 @@ use openvpc_pipeline::{FlowKey, FlowState, Ingress, Nanos, NoTrace, PacketHeader
 fn the_same_frames_come_out_of_every_backend_and_leave_the_same_records() {
     privileged("the_same_frames_come_out_of_every_backend_and_leave_the_same_records", || {
         for seed in seeds() {
-            Suite::new(seed, seed % 3 == 0).run();
+            Suite::new(seed, Topology::new(seed, seed % 3 == 0)).run();
+            Suite::new(seed, Topology::with_gateways(seed)).run();
         }
     });
 }
@@ -127,6 +129,61 @@ fn an_error_about_a_connection_that_the_kernel_saw_closed_finds_it_closed() {
     });
 }
 
+#[test]
+fn what_goes_through_a_nat_gateway_comes_out_alike_and_the_kernel_carries_it_both_ways() {
+    privileged("what_goes_through_a_nat_gateway_comes_out_alike_and_the_kernel_carries_it_both_ways", || {
+        let mut lab = Lab::new();
+        let client = lab.instance(2, 4, Group::Open);
+        let nat = lab.world.nat(lab.subnets[0], "10.0.1.250=203.0.113.50");
+        let vpc = lab.world.network().subnets.get(&lab.subnets[0]).unwrap().vpc;
+        let table = lab.world.table(vpc);
+        lab.world.use_table(table, TableUser::Subnet(lab.subnets[1]));
+        lab.world.route(table, "0.0.0.0/0", RouteTarget::NatGateway(nat.id));
+        let tables = lab.compile();
+        let index = lab.world.index(client.eni);
+        let router = tables.router_mac(index);
+        let mut simulated = Simulated::new(lab.world.network(), &tables);
+        let Some(mut kernel) = Links::start(BackendKind::Kernel, lab.world.network(), &tables) else { return };
+        let ends = (ip("10.0.2.4"), ip("198.51.100.10"));
+        let requests = [
+            testing::tcp(ends, (40000, 443), TcpInfo::SYN, b""),
+            testing::udp(ends, (40000, 53), b"question"),
+            testing::echo(ends, false, 7, b"ping"),
+        ];
+        for request in requests {
+            for _ in 0..4 {
+                let frame = (VnetHeader::default(), framed(mac(2, 4), router, &request));
+                let left = simulated.send(PortId::Eni(index), &frame, 1);
+                assert_eq!(kernel.send(PortId::Eni(index), &frame, 1), left);
+                let [(PortId::Uplink, (_, out))] = &left[..] else { panic!("{left:?}") };
+                let sent = PacketHeader::parse(&out[ETHERNET_LEN..], None).unwrap();
+                assert_eq!(sent.src, ip("203.0.113.50"));
+                testing::assert_checksums(&out[ETHERNET_LEN..]);
+                let back = (ends.1, sent.src);
+                let answer = match sent.transport {
+                    Transport::Ports { src, dst } if sent.tcp.is_some() => {
+                        testing::tcp(back, (dst, src), TcpInfo::SYN | TcpInfo::ACK, b"")
+                    }
+                    Transport::Ports { src, dst } => testing::udp(back, (dst, src), b"an answer"),
+                    Transport::Icmp { id, .. } => testing::echo(back, true, id, b"ping"),
+                    other => panic!("{other:?}"),
+                };
+                let frame = (VnetHeader::default(), framed(HOST, ROUTER, &answer));
+                let left = simulated.send(PortId::Uplink, &frame, 1);
+                assert_eq!(kernel.send(PortId::Uplink, &frame, 1), left);
+                let [(_, (_, seen))] = &left[..] else { panic!("{left:?}") };
+                let seen = PacketHeader::parse(&seen[ETHERNET_LEN..], None).unwrap();
+                let asked = PacketHeader::parse(&request, None).unwrap();
+                assert_eq!((seen.src, seen.dst), (asked.dst, asked.src));
+            }
+        }
+        // A connection comes up once, datagrams and pings twice in each direction at most.
+        assert!(kernel.misses().unwrap() <= 9, "{:?}", kernel.misses());
+        let (expected, account) = (simulated.account(), kernel.account());
+        assert!(account == expected, "{}", expected.difference(&account));
+    });
+}
+
 /// Whether a frame closes its own connection, so that the next one like it finds another state.
 fn resets((_, frame): &Frame) -> bool {
     let packet = PacketHeader::parse(frame.get(ETHERNET_LEN..).unwrap_or_default(), None);
@@ -157,8 +214,7 @@ struct Suite {
 }
 
 impl Suite {
-    fn new(seed: u64, appliances: bool) -> Self {
-        let mut topology = Topology::new(seed, appliances);
+    fn new(seed: u64, mut topology: Topology) -> Self {
         let tables = Arc::new(topology.world.tables().clone());
         let network = topology.world.network();
         let mut drivers: Vec<Box<dyn Driver>> = vec![Box::new(Simulated::new(network, &tables))];
@@ -289,7 +345,10 @@ impl Suite {
             let tracking = self.flows.tracked(key.as_ref()?)?;
             Some((tracking.progress, tracking.originated == direction))
         };
-        let mut views = verdict.basis.flows.iter().zip(directions).filter_map(view);
+        let through = verdict.basis.through.and_then(|through| {
+            Some((self.flows.mapped(&through.mapping)?, through.direction == Direction::Egress))
+        });
+        let mut views = verdict.basis.flows.iter().zip(directions).filter_map(view).chain(through);
         let first = views.next();
         views.all(|view| Some(view) == first)
     }
@@ -308,7 +367,8 @@ fn is_carried(verdict: &Verdict, (header, frame): &Frame) -> bool {
     let fits = match verdict.outcome {
         Outcome::Deliver(Delivery { mtu, rewrite, .. }) => {
             // A SYN that nobody tracks may be tracked by other rules, and is always looked at.
-            let is_looked_at = packet.tcp.is_some_and(|tcp| tcp.opens()) && verdict.basis.flows == [None; 2];
+            let is_tracked = verdict.basis.flows != [None; 2] || verdict.basis.through.is_some();
+            let is_looked_at = packet.tcp.is_some_and(|tcp| tcp.opens()) && !is_tracked;
             let is_last_hop = rewrite.ttl_decrement > 0 && packet.ttl <= rewrite.ttl_decrement;
             packet.size.max_segment <= mtu.into() && !is_last_hop && !is_looked_at
         }

@@ -15,7 +15,11 @@ use story::Story;
 use crate::cli::{Failure, Labs, Target};
 
 /// The labs that come with the program, in the order of learning.
-const BUILT_IN: &[(&str, &str)] = &[("first-light", include_str!("../../../../labs/first-light/lab.yaml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("first-light", include_str!("../../../../labs/first-light/lab.yaml")),
+    ("nat-gateway", include_str!("../../../../labs/nat-gateway/lab.yaml")),
+    ("egress-only-ipv6", include_str!("../../../../labs/egress-only-ipv6/lab.yaml")),
+];
 
 /// Runs `openvpc lab …`.
 pub fn command(target: &Target, command: Labs) -> Result<ExitCode, Failure> {

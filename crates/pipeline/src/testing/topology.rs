@@ -112,6 +112,28 @@ impl Topology {
         topology
     }
 
+    /// The network of a seed, with NAT gateways and egress-only internet gateways on the ways out.
+    pub fn with_gateways(seed: u64) -> Self {
+        let mut topology = Self::new(seed, false);
+        for (number, vpc) in topology.vpcs.clone().into_iter().enumerate() {
+            let subnets = topology.subnets_of(vpc);
+            let (seat, private) = (topology.dice.pick(&subnets), topology.dice.pick(&subnets));
+            let block = topology.world.network().subnets.get(&seat).unwrap().ipv4_block.unwrap();
+            let address = Ipv4Addr::from(u32::from(block.network()) + 250);
+            let elastic = format!("{address}=203.0.113.{}", 240 + number);
+            let addresses = if topology.dice.chance(80) { elastic } else { address.to_string() };
+            let nat = topology.world.nat(seat, &addresses);
+            let egress_only = topology.world.egress_only(vpc);
+            let table = topology.world.table(vpc);
+            topology.world.use_table(table, TableUser::Subnet(private));
+            topology.world.route(table, "0.0.0.0/0", RouteTarget::NatGateway(nat.id));
+            topology.world.route(table, "::/0", RouteTarget::EgressOnlyGateway(egress_only));
+            topology.tables.push(table);
+            topology.targets.push(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 240 + number as u8)));
+        }
+        topology
+    }
+
     fn add_vpc(&mut self, number: usize) {
         let vpc = self.world.vpc(&format!("10.{number}.0.0/16"));
         self.world.add_block(vpc, &format!("2001:db8:0:{}00::/56", number + 1));

@@ -252,6 +252,25 @@ fn a_gateway_table_bends_traffic_through_an_appliance_both_ways() {
 }
 
 #[test]
+fn a_gateway_table_bends_ipv6_alike_and_for_the_whole_vpc_too() {
+    let (mut lab, appliance) = inspected();
+    let (a, open) = (lab.a(), lab.open);
+    let b = lab.b(open);
+    let packet = |to: &str| tcp("[2001:db8:ffff::10]:40000", &format!("[{to}]:80"));
+    lab.world.route(appliance.edge, "2001:db8:0:101::/64", RouteTarget::NetworkInterface(appliance.host.eni));
+    let bent = lab.world.send_from_internet(packet("2001:db8:0:101::10")).delivered_to(appliance.host.eni);
+    lab.world.send(appliance.host.eni, bent).delivered_to(a.eni);
+    lab.world.send_from_internet(packet("2001:db8:0:102::20")).delivered_to(b.eni);
+    // In place of the local route of the whole block.
+    lab.world.route(appliance.edge, "2001:db8:0:100::/56", RouteTarget::NetworkInterface(appliance.host.eni));
+    lab.world.send_from_internet(packet("2001:db8:0:102::20")).delivered_to(appliance.host.eni);
+    lab.world.edit::<NetworkInterface>(appliance.host.eni, |eni| eni.ipv6_addresses.clear());
+    lab.world.send_from_internet(packet("2001:db8:0:102::20")).dropped(Code::IngressRtbNoPublicIp);
+    lab.world.remove::<NetworkInterface>(appliance.host.eni);
+    lab.world.send_from_internet(packet("2001:db8:0:102::20")).dropped(Code::BadStateRoute);
+}
+
+#[test]
 fn an_appliance_behind_the_gateway_needs_a_public_address_and_a_running_instance() {
     let (mut lab, appliance) = inspected();
     let a = lab.a();

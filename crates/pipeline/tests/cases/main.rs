@@ -16,6 +16,7 @@ mod interfaces;
 mod internet;
 mod legs;
 mod nat;
+mod nat_reference;
 mod network_acls;
 mod paths;
 mod properties;

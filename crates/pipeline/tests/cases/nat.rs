@@ -455,6 +455,32 @@ fn an_appliance_behind_the_gateway_sees_both_directions() {
 }
 
 #[test]
+fn an_appliance_before_the_gateway_sees_both_directions() {
+    let mut lab = NatLab::new();
+    let (vpc, open, main) = (lab.lab.vpc, lab.lab.open, lab.tables[0]);
+    let third = lab.lab.world.subnet(vpc, "10.0.3.0/24");
+    let appliance = lab.lab.world.middlebox(third, "10.0.3.99", &[open]);
+    lab.lab.world.public(appliance.eni, "10.0.3.99", "203.0.113.99");
+    let gateway = lab.lab.world.network().internet_gateway_of(vpc).unwrap().id;
+    let (outer, edge) = (lab.lab.world.table(vpc), lab.lab.world.table(vpc));
+    lab.lab.world.use_table(outer, route::TableUser::Subnet(third));
+    lab.lab.world.route(outer, "0.0.0.0/0", RouteTarget::InternetGateway(gateway));
+    lab.lab.world.route(main, "0.0.0.0/0", RouteTarget::NetworkInterface(appliance.eni));
+    lab.lab.world.use_table(edge, route::TableUser::InternetGateway(gateway));
+    lab.lab.world.route(edge, "10.0.1.0/24", RouteTarget::NetworkInterface(appliance.eni));
+    let sent = lab.send(flow(40000));
+    assert_eq!(sent.verdict.legs.iter().count(), 4);
+    let passed = sent.delivered_to(appliance.eni);
+    assert_eq!(passed.src.to_string(), "10.0.1.250");
+    let out = lab.lab.world.send(appliance.eni, passed).delivered_to_internet();
+    assert_eq!(out.src.to_string(), "203.0.113.50");
+    let bent = lab.lab.world.send_from_internet(out.reply()).delivered_to(appliance.eni);
+    assert_eq!(bent.dst.to_string(), "10.0.1.250");
+    let back = lab.lab.world.send(appliance.eni, bent).delivered_to(lab.client.eni);
+    assert_eq!(source_port(&back.reply()), 40000);
+}
+
+#[test]
 fn a_hop_limit_used_up_and_a_datagram_too_long_are_answered_by_the_gateway() {
     let mut lab = NatLab::new();
     let Some(Reply::Icmp(error)) = lab.send(flow(1).ttl(1)).dropped(Code::HopLimitExceeded).reply else { panic!("no error") };
