@@ -157,8 +157,9 @@ impl Runner {
     fn probe(&mut self, probe: &Probe) -> Result<(), Failure> {
         let from = self.fill(&probe.from)?;
         let to = self.fill(&probe.to)?;
+        let answer = probe.answer.as_deref().map(|text| self.fill(text)).transpose()?;
         let report = self.send(probe, &from, &to)?;
-        let right = report.outcome == probe.expect && probe.answer.as_ref().is_none_or(|text| report.detail.contains(text));
+        let right = report.outcome == probe.expect && answer.as_ref().is_none_or(|text| report.detail.contains(text));
         let mark = if right { self.paint.green("✓") } else { self.paint.red("✗") };
         tell!(self, "\n{mark} {}", self.paint.bold(&probe.what));
         let outcome = match report.outcome {
@@ -169,7 +170,7 @@ impl Runner {
         };
         tell!(self, "  {outcome}  {}", self.paint.dim(&report.detail));
         self.check(right, || {
-            let Probe { what, expect, answer, .. } = probe;
+            let Probe { what, expect, .. } = probe;
             let wanted = answer.as_deref().unwrap_or_default();
             format!("{what}: expected {expect:?} {wanted:?}, but it was {:?} ({})", report.outcome, report.detail)
         });
