@@ -13,6 +13,8 @@ from network import EVERYTHING, INTERNET4, Agent
 from topology import explain
 
 SILENT = {"timeout": 0.3}
+# The host on the lab internet, as IPv6 hosts write it.
+EMBEDDED = "64:ff9b::c633:640a"
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,7 @@ def net(path):  # noqa: F811
     net = Private(path)
     net.open = net.group(EVERYTHING)
     net.gateway_of_it = net.nat()
+    net.route(net.inner_table, "64:ff9b::/96", NatGatewayId=net.gateway_of_it.id)
     net.client, net.public = net.instance(net.inner, net.open), net.instance(net.outer, net.open)
     net.elastic_ip(net.public)
     net.internet = Agent(path, "internet")
@@ -69,18 +72,35 @@ def test_a_connection_is_carried_and_counted_on_all_four_sides(net):
     assert line in metrics
 
 
-def test_bulk_data_passes_whole_both_ways(net):
+def test_an_ipv6_host_reaches_ipv4_servers(net):
+    """NAT64: every protocol, a refusal, and an ICMP error."""
+    for kind in ("tcp", "udp", "ping"):
+        assert net.client.agent.probe(kind, EMBEDDED, 8080) == "answered", kind
+    assert net.client.agent.probe("tcp", EMBEDDED, 9) == "refused"
+    assert net.client.agent.probe("udp", EMBEDDED, 9) == "refused", "by an ICMP error that was translated"
+    assert net.client.agent.probe("udp", EMBEDDED, 8080, size=1400) == "answered"
+    page = net.client.exec("curl", "-s", "-g", "--max-time", "5", f"http://[{EMBEDDED}]/")
+    assert net.gateway_of_it.public in page.stdout, page
+
+
+def test_datagrams_too_long_for_the_internet_find_out_how_long_they_may_be(net):
+    """Linux learns the path's limit from the gateway's error and cuts the next ones, which UDP may and NAT64 may not."""
+    assert until(lambda: net.client.agent.probe("udp", INTERNET4, 8080, size=3000, timeout=1) == "answered", what="fragments")
+
+
+@pytest.mark.parametrize("to", [INTERNET4, EMBEDDED])
+def test_bulk_data_passes_whole_both_ways(net, to):
     for options in ([], ["-R"]):
         server = net.daemon.command("exec", "internet", "--", "iperf3", "-s", "-1", "-p", "5201")
         with subprocess.Popen(server, stdout=subprocess.DEVNULL) as running:
-            done = until(lambda: transfer(net, options), what="a transfer")
+            done = until(lambda: transfer(net, to, options), what="a transfer")
             running.wait(timeout=20)
         assert done["end"]["sum_sent"]["bytes"] >= 8 << 20
         assert done["end"]["sum_received"]["bytes"] > 1 << 20, "what was on its way at the end isn't counted"
 
 
-def transfer(net, options):
-    done = net.client.exec("iperf3", "-c", INTERNET4, "-p", "5201", "-n", "8M", "-J", *options)
+def transfer(net, to, options):
+    done = net.client.exec("iperf3", "-c", to, "-p", "5201", "-n", "8M", "-J", *options)
     result = json.loads(done.stdout or "{}")
     return None if "error" in result or "sum_received" not in result.get("end", {}) else result
 

@@ -509,7 +509,6 @@ impl<'a, T: Tracer> Walk<'a, T> {
             src_port: self.ports[0],
             dst_port: self.ports[1],
             ttl_decrement: self.hops,
-            ..Rewrite::default()
         }
     }
 

@@ -150,16 +150,19 @@ impl PortMap {
         let opens = packet.tcp.is_some_and(|tcp| tcp.opens());
         if let Some(at) = self.find_inside(&key) {
             let mapping = self.at(at);
-            let is_stale = packet.sources.first().is_some() && !packet.sources.iter().any(|own| mapping.outside.source() == *own);
-            let (is_past, is_closed) = (mapping.is_past(now), mapping.progress.is_closed());
-            if !is_past && !is_stale && !(is_closed && opens) {
+            let is_own = |own: &Ipv4Addr| mapping.outside.source() == *own;
+            let is_stale = !packet.sources.is_empty() && !packet.sources.iter().any(is_own);
+            let is_past = mapping.is_past(now);
+            let is_over = is_past || is_stale;
+            let starts_anew = mapping.progress.is_closed() && opens;
+            if !is_over && !starts_anew {
                 let outside = mapping.outside;
                 if commit {
                     self.advance(at, Side::Originator, packet.tcp, now);
                 }
                 return Ok(Found { key, outside, is_kept: true });
             }
-            if !is_past && !is_stale {
+            if !is_over {
                 // A new connection between the same ends keeps the port.
                 let outside = mapping.outside;
                 if commit {
