@@ -345,9 +345,10 @@ impl Suite {
             let tracking = self.flows.tracked(key.as_ref()?)?;
             Some((tracking.progress, tracking.originated == direction))
         };
-        let through = verdict.basis.through.and_then(|through| {
-            Some((self.flows.mapped(&through.mapping)?, through.direction == Direction::Egress))
-        });
+        let through = verdict
+            .basis
+            .through
+            .and_then(|through| Some((self.flows.mapped(&through.mapping)?, through.direction == Direction::Egress)));
         let mut views = verdict.basis.flows.iter().zip(directions).filter_map(view).chain(through);
         let first = views.next();
         views.all(|view| Some(view) == first)
