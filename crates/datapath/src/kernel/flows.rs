@@ -107,7 +107,8 @@ struct Side {
     to: Option<PortId>,
     code: Option<Code>,
     legs: KnownLegs,
-    through: Option<Through>,
+    /// Boxed, since few flows have one.
+    through: Option<Box<Through>>,
 }
 
 /// The legs of a flow.
@@ -494,7 +495,7 @@ impl FastPath {
     fn note(&mut self, number: u32, entry: Entry) {
         self.count_refusal(&entry.action, true);
         let Entry { flow, to, code, through, .. } = entry;
-        let side = Side { flow, to, code, legs: entry.known_legs(), through };
+        let side = Side { flow, to, code, legs: entry.known_legs(), through: through.map(Box::new) };
         self.pairs[number as usize / 2].sides[number as usize % 2] = Some(side);
         let Self { index, hasher, pairs, .. } = self;
         let hash_of = |number: &u32| {
