@@ -19,6 +19,9 @@ if [ "${1:-build}" = test ]; then
   need iperf3 iperf3
   need unshare util-linux
   need nft nftables
+  need dhclient isc-dhcp-client
+  need udhcpc udhcpc
+  need chronyd chrony
   need clang clang
   need llvm-objcopy llvm
   [ -e /usr/include/linux/bpf.h ] || packages+=(linux-libc-dev)

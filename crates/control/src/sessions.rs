@@ -1,6 +1,7 @@
 //! Sessions of roles, and of an account itself. See "Temporary security credentials in IAM" in the IAM User Guide.
 
-use openvpc_model::{AccessKey, AccountId, Owner};
+use openvpc_model::access_key::Session;
+use openvpc_model::{AccessKey, AccountId, IamName, InstanceId, Owner, Role};
 
 use crate::{ControlError, Tx, access_keys, iam};
 
@@ -56,6 +57,31 @@ pub fn session_token(tx: &mut Tx, duration: Option<i32>) -> Result<AccessKey, Co
     let account = tx.owner().account;
     Ok(access_keys::start_session(tx, account, "root".to_owned(), account.to_string(), seconds))
 }
+
+/// The key by which an instance acts for the role of its profile: the one that was made last, as long as it is good for more
+/// than an hour, or a new one for six. See "IAM roles for Amazon EC2" in the EC2 User Guide.
+///
+/// # Errors
+/// `NoSuchEntity`.
+pub fn of_instance(tx: &mut Tx, instance: InstanceId, role: &IamName) -> Result<AccessKey, ControlError> {
+    let missing = || ControlError::new("NoSuchEntity", format!("The role {} cannot be found.", role.name));
+    let role = tx.network().get::<Role>(role).cloned().ok_or_else(missing)?;
+    let (principal, user_id) = (format!("assumed-role/{}/{instance}", role.name), format!("{}:{instance}", role.id));
+    let account = role.owner.account;
+    let now = tx.now();
+    let is_good = |key: &&std::sync::Arc<AccessKey>| {
+        let left = |session: &Session| session.expires_at.0.saturating_sub(now.0);
+        key.owner.account == account
+            && key.session.as_ref().is_some_and(|session| session.user_id == user_id && left(session) > RENEWED_AT * 1000)
+    };
+    let found = tx.network().access_keys.values().find(is_good).map(|key| AccessKey::clone(key));
+    Ok(found.unwrap_or_else(|| access_keys::start_session(tx, account, principal, user_id, OF_INSTANCE)))
+}
+
+/// Seconds that a key of an instance is good for.
+const OF_INSTANCE: u32 = 6 * 3600;
+/// Seconds before its end from which on another is given out.
+const RENEWED_AT: u64 = 3600;
 
 fn check_session(name: &str) -> Result<(), ControlError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);

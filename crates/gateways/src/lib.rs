@@ -9,5 +9,7 @@
 
 pub mod dns;
 pub mod internet;
+pub mod metadata;
 pub mod s3;
 pub mod services;
+pub mod time;

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::{InstanceId, Region};
+use crate::{InstanceId, Region, Subnet};
 
 /// The domain of private names: `ec2.internal` in us-east-1, `<region>.compute.internal` elsewhere.
 pub fn private_domain(region: &Region) -> String {
@@ -31,6 +31,20 @@ pub fn public_ipv4_name(address: Ipv4Addr, region: &Region) -> String {
     };
     let suffix = if region.partition() == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     format!("ec2-{}.{domain}.{suffix}", dashed(address))
+}
+
+/// What an instance calls itself: `ip-10-0-0-5`, or its id where the subnet says so or there is no IPv4 address. See "EC2
+/// instance hostnames and domains" in the EC2 User Guide.
+pub fn hostname(instance: InstanceId, address: Option<Ipv4Addr>, subnet: &Subnet) -> String {
+    match address {
+        Some(address) if subnet.hostname_type != "resource-name" => ip_hostname(address),
+        _ => instance.to_string(),
+    }
+}
+
+/// The host part of a name made of a private address: `ip-10-0-0-5`.
+pub fn ip_hostname(address: Ipv4Addr) -> String {
+    format!("ip-{}", dashed(address))
 }
 
 fn dashed(address: Ipv4Addr) -> String {

@@ -13,6 +13,7 @@ pub mod aws_services;
 pub mod certificate;
 pub mod cidr_reservation;
 pub mod client_vpn;
+pub mod dhcp;
 pub mod direct_connect;
 pub mod dns;
 pub mod domain_name;

@@ -56,6 +56,10 @@ impl Service {
     }
 }
 
+/// The IPv4 address of every interface in an IPv6-only subnet, by which it asks the services and nothing else. AWS documents
+/// that it has one, but not which.
+pub const IPV6_ONLY_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 100, 1);
+
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -2,7 +2,8 @@
 //!
 //! [`compile`] turns a [`Network`](openvpc_model::Network) into [`Tables`]; [`step`] takes one packet through them, with the
 //! flows that security groups track in a [`FlowState`], and answers with a [`Verdict`]. The datapath, the analyser and the
-//! tests call the same two functions. The crate refuses to do I/O, to read a clock and to allocate on a packet's way.
+//! tests call the same two functions. The crate refuses to do I/O, to read a clock and to allocate on a packet's way. What the router itself says to an
+//! interface, DHCP and router advertisements, is in [`router`].
 //!
 //! Read [`Tables`] first (what packets are judged by), then [`Verdict`] (what comes out).
 #![forbid(unsafe_code)]
@@ -12,6 +13,7 @@ mod compile;
 mod flow;
 pub mod matching;
 mod restore;
+pub mod router;
 mod stages;
 mod step;
 #[cfg(any(test, feature = "testing"))]

@@ -70,7 +70,7 @@ pub struct EngineCore<P, S> {
     pub(super) enis: Vec<Option<Box<Connected<P>>>>,
     pub(super) stations: Stations<P>,
     fates: Vec<Fate>,
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     departed: PortCounters,
     overruns: u64,
     unusable: u64,
@@ -80,6 +80,14 @@ pub struct EngineCore<P, S> {
 pub(super) struct Connected<P> {
     port: Option<P>,
     pub(super) counters: PortCounters,
+    /// The second that runs, and the router's answers in it.
+    pub(super) router_use: (Nanos, u32),
+}
+
+impl<P> Connected<P> {
+    fn new(port: Option<P>, counters: PortCounters) -> Self {
+        Self { port, counters, router_use: (Nanos(0), 0) }
+    }
 }
 
 /// The ports that lead out of all VPCs, on whose links the engine is a router.
@@ -140,7 +148,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         if place >= self.enis.len() {
             self.enis.resize_with(place + 1, || None);
         }
-        let fresh = || Box::new(Connected { port: None, counters: PortCounters::default() });
+        let fresh = || Box::new(Connected::new(None, PortCounters::default()));
         self.enis[place].get_or_insert_with(fresh).port = Some(port);
     }
 
@@ -252,7 +260,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
     /// Decides about a frame and changes it as it is to leave.
     fn judge(&mut self, from: PortId, header: &mut VnetHeader, frame: &mut [u8], now: Now) -> Fate {
         let ingress = match from {
-            PortId::Eni(eni) => self.admit_from_eni(eni, frame),
+            PortId::Eni(eni) => self.admit_from_eni(eni, frame, now.monotonic),
             PortId::Uplink => self.admit_from_station(from, Ingress::Internet, frame),
             PortId::Services => self.admit_from_station(from, Ingress::Services, frame),
         };
@@ -439,7 +447,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
 
     /// Sends a frame of the engine's own.
     pub(super) fn answer(&mut self, to: PortId, frame: &[u8]) {
-        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
+        if let Some(Connected { port: Some(port), counters, .. }) = self.connected_mut(to) {
             match port.send(&VnetHeader::default(), frame) {
                 true => counters.answers += 1,
                 false => counters.drops.count(LinkDrop::SendQueueFull.into(), 1),
@@ -473,7 +481,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             _ => None,
         };
         let run = fates.iter().take_while(|fate| length_to(fate).is_some()).count();
-        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
+        if let Some(Connected { port: Some(port), counters, .. }) = self.connected_mut(to) {
             // Of the run and no more, however often a port asks for the next: behind the run may lie what was dropped.
             let frames = fates[..run].iter().enumerate().filter_map(|(index, fate)| {
                 let (header, frame) = batch.frame(first + index)?;
@@ -493,7 +501,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         };
         let Some(frame) = frame.get_mut(..length) else { return };
         let mut scratch = std::mem::take(&mut self.scratch);
-        if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to) {
+        if let Some(Connected { port: Some(port), counters, .. }) = self.connected_mut(to) {
             let mut send = |header: &VnetHeader, frame: &[u8]| {
                 if !port.send(header, frame) {
                     counters.drops.count(LinkDrop::SendQueueFull.into(), 1);
@@ -513,11 +521,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
         }
     }
 
-    fn is_connected(&self, eni: EniIndex) -> bool {
+    pub(super) fn is_connected(&self, eni: EniIndex) -> bool {
         self.enis.get(eni.0 as usize).and_then(Option::as_ref).is_some_and(|connected| connected.port.is_some())
     }
 
-    fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {
+    pub(super) fn connected_mut(&mut self, port: PortId) -> Option<&mut Connected<P>> {
         connected_mut(&mut self.enis, &mut self.stations, port)
     }
 }
@@ -548,7 +556,7 @@ impl<P> Stations<P> {
 
     fn connect(station: &mut Option<(Uplink, Connected<P>)>, uplink: Uplink, port: P) {
         let counters = station.take().map(|(_, connected)| connected.counters).unwrap_or_default();
-        *station = Some((uplink, Connected { port: Some(port), counters }));
+        *station = Some((uplink, Connected::new(Some(port), counters)));
     }
 }
 

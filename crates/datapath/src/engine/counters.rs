@@ -121,6 +121,8 @@ link_drops! {
     Broadcast = "OPENVPC_BROADCAST";
     /// An ARP message that does not parse.
     MalformedArp = "OPENVPC_MALFORMED_ARP";
+    /// A DHCP message that does not parse, or is about another hardware address.
+    MalformedDhcp = "OPENVPC_MALFORMED_DHCP";
     /// A neighbour discovery message that does not parse, or was routed, or hides behind extension headers.
     MalformedNeighborDiscovery = "OPENVPC_MALFORMED_NEIGHBOR_DISCOVERY";
     /// A checksum or segmentation request that does not fit the packet.
@@ -133,6 +135,8 @@ link_drops! {
     NotConnected = "OPENVPC_NOT_CONNECTED";
     /// The engine stumbled over it: a bug.
     Panic = "OPENVPC_ENGINE_PANIC";
+    /// More DHCP messages and router solicitations than the router answers to an interface in a second.
+    RouterBusy = "OPENVPC_ROUTER_BUSY";
     /// Shorter than an Ethernet header.
     Runt = "OPENVPC_RUNT_FRAME";
     /// The link it was let through to took no more.

@@ -50,6 +50,7 @@ impl<S: FlowSink + Send + 'static> Engine<S> {
             punt: None,
             took: 0,
             sweep_at: now().monotonic,
+            advertise_at: Nanos(now().monotonic.0 + ADVERTISE_EVERY.as_nanos() as u64),
         };
         let shared = Arc::new(Shared { next: Mutex::new(()), worker: Mutex::new(Some(worker)), wake });
         let own = Arc::clone(&shared);
@@ -229,9 +230,9 @@ impl<S: FlowSink> Shared<S> {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
             let Some(patience) = self.enter().as_ref().map(Worker::patience) else { return };
-            let patience = patience.map(|patience| Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() });
+            let patience = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
             events.clear();
-            match epoll::wait(poll, rustix::buffer::spare_capacity(&mut events), patience.as_ref()) {
+            match epoll::wait(poll, rustix::buffer::spare_capacity(&mut events), Some(&patience)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     tracing::error!(%error, "the engine can't wait for frames and stops; no packet passes any more");
@@ -264,13 +265,17 @@ struct Worker<S> {
     /// Frames that came up since the last look at whether they are too many.
     took: u64,
     sweep_at: Nanos,
+    advertise_at: Nanos,
 }
 
 impl<S: FlowSink> Worker<S> {
     /// How long to wait for frames at most; not at all while there is something to do besides.
-    fn patience(&self) -> Option<Duration> {
-        let patience = if self.core.has_upkeep() { Duration::ZERO } else { SWEEP_EVERY };
-        self.core.has_flows().then_some(patience)
+    fn patience(&self) -> Duration {
+        match (self.core.has_flows(), self.core.has_upkeep()) {
+            (true, true) => Duration::ZERO,
+            (true, false) => SWEEP_EVERY,
+            (false, _) => IDLE,
+        }
     }
 
     /// Does some of what is to do besides frames.
@@ -278,6 +283,10 @@ impl<S: FlowSink> Worker<S> {
         let now = now();
         self.core.refresh(now.monotonic);
         self.core.collect(now);
+        if now.monotonic.0 >= self.advertise_at.0 {
+            self.core.advertise_routers();
+            self.advertise_at = Nanos(now.monotonic.0 + ADVERTISE_EVERY.as_nanos() as u64);
+        }
         if now.monotonic.0 >= self.sweep_at.0 {
             self.core.plan_collect(false);
             self.core.sweep(now.monotonic);
@@ -362,6 +371,12 @@ const BATCH: usize = 8;
 /// Batches taken from one port before the next has its turn.
 const TURN: usize = 4;
 const EVENTS: usize = 64;
+
+/// How often the routers advertise themselves unasked: often enough for their lifetime to be renewed a few times.
+const ADVERTISE_EVERY: Duration = Duration::from_secs(300);
+
+/// How long to wait for frames at most where there is nothing else to do.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// How often idle flows are looked for.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);

@@ -1,10 +1,12 @@
 //! What the machine should look like for a network: pure, and the whole of the decisions.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use openvpc_model::dhcp::DhcpSettings;
 use openvpc_model::interface::MacAddress;
-use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, Subnet, Vpc, dns};
+use openvpc_model::link_local::IPV6_ONLY_ADDRESS;
+use openvpc_model::{EniId, Instance, InstanceState, Network, NetworkInterface, dns};
 use openvpc_pipeline::{EniIndex, Tables};
 use serde::{Deserialize, Serialize};
 
@@ -65,10 +67,10 @@ pub(super) fn instance(network: &Network, tables: &Tables, instance: &Instance) 
     let vpc = network.vpcs.get(&instance.vpc)?;
     let primary = network.enis.get(&instance.primary_eni)?;
     let subnet = network.subnets.get(&primary.subnet)?;
-    let hostname = hostname(instance, primary, subnet);
+    let hostname = dns::hostname(instance.id, primary.primary_ipv4(), subnet);
     let links = network.enis_of(instance.id).into_iter().filter_map(|eni| link(network, tables, eni)).collect();
     Some(InstancePlan {
-        resolv_conf: resolv_conf(network, vpc),
+        resolv_conf: resolv_conf(DhcpSettings::of(network, vpc), subnet.ipv4_block.is_none()),
         hosts: hosts(&hostname, &dns::private_domain(&vpc.owner.region), primary),
         hostname,
         links,
@@ -96,6 +98,9 @@ pub(super) fn setup(network: &Network, tables: &Tables, eni: &NetworkInterface, 
         addresses.extend(eni.private_addresses.iter().filter_map(|private| with_prefix(private.address)));
         gateways.extend(subnet.ipv4_router().map(IpAddr::V4));
     }
+    if subnet.ipv4_block.is_none() {
+        addresses.push(IpNet::new_assert(IPV6_ONLY_ADDRESS.into(), 16));
+    }
     for block in &subnet.ipv6_blocks {
         blocks.push(IpNet::V6(block.block));
         let own = eni.ipv6_addresses.iter().filter(|address| block.block.contains(*address));
@@ -108,41 +113,14 @@ pub(super) fn setup(network: &Network, tables: &Tables, eni: &NetworkInterface, 
     Some(LinkSetup { name, mac, mtu: MTU, addresses, blocks, gateways, device_index })
 }
 
-/// `ip-10-0-0-5`, or the instance id where the subnet says so or there is no IPv4 address. See "EC2 instance hostnames
-/// and domains" in the EC2 User Guide.
-fn hostname(instance: &Instance, primary: &NetworkInterface, subnet: &Subnet) -> String {
-    match primary.primary_ipv4() {
-        Some(address) if subnet.hostname_type != "resource-name" => ip_name(address),
-        _ => instance.id.to_string(),
-    }
-}
-
-fn ip_name(address: Ipv4Addr) -> String {
-    let [a, b, c, d] = address.octets();
-    format!("ip-{a}-{b}-{c}-{d}")
-}
-
-/// The values of an option in the VPC's DHCP option set.
-fn dhcp_option<'a>(network: &'a Network, vpc: &Vpc, name: &str) -> &'a [String] {
-    let set = vpc.dhcp_options.as_ref().and_then(|id| network.dhcp_options.get(id));
-    let values = set.and_then(|set| set.options.iter().find(|(option, _)| option == name));
-    values.map_or(&[], |(_, values)| values)
-}
-
-/// What DHCP would have said. A VPC without option set, as after associating `default`, gives neither domain nor servers.
-/// See "DHCP option sets in Amazon VPC" in the VPC User Guide.
-fn resolv_conf(network: &Network, vpc: &Vpc) -> String {
+/// What DHCP would have said.
+fn resolv_conf(settings: DhcpSettings<'_>, is_ipv6_only: bool) -> String {
     let mut text = String::from("# From the VPC's DHCP option set.\n");
-    let domains = dhcp_option(network, vpc, "domain-name");
-    if !domains.is_empty() {
-        text.push_str(&format!("search {}\n", domains.join(" ")));
+    if !settings.domains().is_empty() {
+        text.push_str(&format!("search {}\n", settings.domains().join(" ")));
     }
-    let amazon = Ipv4Addr::from(u32::from(vpc.primary_block().network()) + 2);
-    for server in dhcp_option(network, vpc, "domain-name-servers") {
-        match server.as_str() {
-            "AmazonProvidedDNS" => text.push_str(&format!("nameserver {amazon}\n")),
-            server => text.push_str(&format!("nameserver {server}\n")),
-        }
+    for server in settings.resolvers(is_ipv6_only) {
+        text.push_str(&format!("nameserver {server}\n"));
     }
     text
 }

@@ -164,7 +164,7 @@ impl Daemon {
             object_requests: ObjectRequests::default(),
             fallback: self.fallback,
         };
-        let served = runtime.block_on(serve(listener, services, &self.enforcement, &resolver));
+        let served = runtime.block_on(serve(listener, services, &self.enforcement, &self.control, &resolver));
         // Requests under way are done; what comes now is answered by nobody.
         runtime.shutdown_background();
         reconciler.stop();
@@ -185,6 +185,7 @@ async fn serve(
     listener: TcpListener,
     services: Services,
     enforcement: &Enforcement,
+    control: &Arc<Control>,
     resolver: &Arc<Resolver>,
 ) -> Result<(), Failure> {
     let failure = |error: std::io::Error| Failure::new(format!("the HTTP server failed: {error}"));
@@ -194,7 +195,7 @@ async fn serve(
         tokio::spawn(openvpc_gateways::internet::serve(page));
     }
     names::serve_internet(resolver, enforcement)?;
-    link_local::serve(enforcement, resolver)?;
+    link_local::serve(enforcement, control, resolver)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(failure)?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(failure)?;
     let told = async move {

@@ -44,7 +44,8 @@ fn serve(resolver: &Arc<Resolver>, standpoint: &Standpoint, sockets: Vec<Sockets
     dns::serve(resolver, standpoint, sockets).map_err(|error| Failure::new(format!("the resolver can't answer: {error}")))
 }
 
-fn askers(enforcement: &Enforcement) -> Askers {
+/// Who asks a link-local service.
+pub fn askers(enforcement: &Enforcement) -> Askers {
     let enforcement = enforcement.clone();
     Askers::new(move || enforcement.tables())
 }

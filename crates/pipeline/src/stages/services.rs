@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use openvpc_model::link_local::IPV6_ONLY_ADDRESS;
 use openvpc_model::{NetworkInterface, Service};
 
 use crate::compile::{EniIndex, Tables, VpcTable};
@@ -93,6 +94,9 @@ pub fn unmasked(tables: &Tables, address: IpAddr) -> Option<(EniIndex, IpAddr)> 
 /// The place of an address among all that the interface has, its own first, then those of its prefixes.
 fn place_ipv4(eni: &NetworkInterface, address: Ipv4Addr) -> Option<u32> {
     let own = &eni.private_addresses;
+    if own.is_empty() && address == IPV6_ONLY_ADDRESS {
+        return Some(0);
+    }
     if let Some(place) = own.iter().position(|own| own.address == address) {
         return u32::try_from(place).ok();
     }
@@ -107,6 +111,9 @@ fn place_ipv4(eni: &NetworkInterface, address: Ipv4Addr) -> Option<u32> {
 }
 
 fn address_ipv4(eni: &NetworkInterface, place: u32) -> Option<Ipv4Addr> {
+    if eni.private_addresses.is_empty() && place == 0 {
+        return Some(IPV6_ONLY_ADDRESS);
+    }
     if let Some(own) = eni.private_addresses.get(place as usize) {
         return Some(own.address);
     }

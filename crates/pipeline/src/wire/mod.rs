@@ -10,6 +10,7 @@
 pub mod build;
 mod bytes;
 mod checksum;
+pub mod datagram;
 mod header;
 mod icmp;
 mod ipv4;
