@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -129,8 +130,6 @@ except TimeoutError:
 
 
 def test_a_dhcp_server_in_an_instance_reaches_nobody(net):
-    import subprocess
-
     server, client = net.instances(net.only, 2)
     command = net.daemon.command("exec", server.id, "--", "python3", "-c", SERVE, "4")
     waiting = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

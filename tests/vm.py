@@ -76,6 +76,8 @@ class Machine:
             if frames.transport_checksum(sender, self.address, 17, data):
                 return
             source, port = struct.unpack(">HH", data[:4])
+            if port == 68:
+                return self.take_dhcp(data[8:])
             if port == 7:
                 reply = frames.udp(self.address, sender, 7, source, data[8:])
                 self.send(frames.IPV4, sender_mac, frames.ip(self.address, sender, 17, reply))
@@ -89,6 +91,22 @@ class Machine:
         self.send_ip(to, 17, frames.udp(self.address, to, 40000, port, text.encode()))
         heard = self.wait(lambda heard: heard[:3] == ("udp", to, port), timeout)
         return heard and heard[3]
+
+    def dhcp(self, timeout=10):
+        """What the router offers to a machine that knows nothing but its hardware address."""
+        mac = bytes.fromhex(self.mac.replace(":", ""))
+        discover = bytes([1, 1, 6, 0]) + b"vpc!" + bytes(20) + mac + bytes(202) + bytes.fromhex("63825363") + bytes([53, 1, 1, 255])
+        datagram = frames.udp("0.0.0.0", "255.255.255.255", 68, 67, discover)
+        self.send(frames.IPV4, frames.BROADCAST, frames.ip("0.0.0.0", "255.255.255.255", 17, datagram))
+        heard = self.wait(lambda heard: heard[0] == "dhcp", timeout)
+        return heard and heard[1]
+
+    def take_dhcp(self, message):
+        told, options = {}, message[240:]
+        while options and options[0] != 255:
+            told[options[0]], options = options[2:2 + options[1]], options[2 + options[1]:]
+        address, router = (str(ipaddress.ip_address(bytes(part))) for part in (message[16:20], told[3]))
+        self.heard.put(("dhcp", {"address": address, "router": router, "lease": int.from_bytes(told[51], "big")}))
 
     def environment(self):
         return {name: value for name, value in os.environ.items() if name.startswith("OPENVPC_")}

@@ -3,11 +3,13 @@
 //! Each target is a function of bytes that panics when a promise is broken. `targets` hands them to libFuzzer by
 //! `cargo xtask fuzz`, `tests/corpus.rs` replays all inputs that are kept. Read [`packet`] first.
 
+mod dhcp;
 mod dns;
 mod link;
 mod packet;
 mod request;
 
+pub use dhcp::dhcp;
 pub use dns::dns;
 pub use link::link;
 pub use packet::packet;
@@ -17,4 +19,5 @@ pub use request::request;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: &[Target] = &[("dns", dns), ("link", link), ("packet", packet), ("request", request)];
+pub const TARGETS: &[Target] =
+    &[("dhcp", dhcp), ("dns", dns), ("link", link), ("packet", packet), ("request", request)];

@@ -180,7 +180,7 @@ fn neighbour_discovery_in_anothers_name_is_dropped() {
     }
     assert_eq!(bench.take(port, &advertisement(own, own, mac(1, 4))), [], "its own it may announce");
     let looking = icmpv6((own, mac(1, 4)), "ff02::2".parse().unwrap(), 133, &[0; 4]);
-    assert_eq!(bench.take(port, &looking), [], "and look for routers");
+    assert_eq!(bench.take(port, &looking).len(), 1, "and look for routers");
 }
 
 #[test]
@@ -411,4 +411,82 @@ fn no_frame_makes_the_engine_panic() {
         let from = if draw() % 4 == 0 { PortId::Uplink } else { bench.port(1, 4) };
         bench.take_with(from, header, &frame);
     }
+}
+
+/// A DISCOVER of DHCPv4, as a client without an address sends it.
+fn discover(own: MacAddress) -> Vec<u8> {
+    let mut message = vec![1, 1, 6, 0];
+    message.resize(28, 0);
+    message.extend(own.0);
+    message.resize(236, 0);
+    message.extend([99, 130, 83, 99, 53, 1, 1, 255]);
+    let (from, to) = (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
+    framed(own, BROADCAST, &testing::udp((from, to), (68, 67), &message))
+}
+
+#[test]
+fn dhcp_is_answered_by_the_router_and_goes_nowhere_else() {
+    let mut bench = bench();
+    let port = bench.port(1, 4);
+    let left = bench.take(port, &discover(mac(1, 4)));
+    let [(to, frame)] = &left[..] else { panic!("{left:?}") };
+    let ethernet = Ethernet::parse(frame).unwrap();
+    assert_eq!((*to, ethernet.destination, ethernet.source), (port, mac(1, 4), bench.router_mac(1, 4)));
+    assert_eq!(bench.counters(port).answers, 1);
+
+    let other = framed(mac(1, 4), BROADCAST, &discover(mac(1, 5))[14..]);
+    bench.assert_dropped(port, &other, LinkDrop::MalformedDhcp);
+    bench.assert_dropped(port, &discover(mac(1, 5)), LinkDrop::SpoofedMac);
+    let offer = testing::udp((ip("10.0.1.4"), Ipv4Addr::BROADCAST.into()), (67, 68), b"from a server of ours");
+    bench.assert_dropped(port, &framed(mac(1, 4), BROADCAST, &offer), LinkDrop::Broadcast);
+}
+
+#[test]
+fn the_router_answers_so_many_dhcp_messages_and_no_more() {
+    let mut bench = bench();
+    let port = bench.port(1, 4);
+    for _ in 0..64 {
+        assert_eq!(bench.take(port, &discover(mac(1, 4))).len(), 1);
+    }
+    bench.assert_dropped(port, &discover(mac(1, 4)), LinkDrop::RouterBusy);
+    assert_eq!(bench.take(bench.port(1, 5), &discover(mac(1, 5))).len(), 1, "another's share");
+    bench.seconds += 1;
+    assert_eq!(bench.take(port, &discover(mac(1, 4))).len(), 1);
+}
+
+#[test]
+fn a_router_solicitation_is_answered_and_all_are_told_from_time_to_time() {
+    let mut bench = bench();
+    let port = bench.port(1, 4);
+    let own = mac(1, 4).link_local();
+    let left = bench.take(port, &icmpv6((own, mac(1, 4)), "ff02::2".parse().unwrap(), 133, &[0; 4]));
+    let [(to, frame)] = &left[..] else { panic!("{left:?}") };
+    let router = bench.router_mac(1, 4);
+    assert_eq!((*to, Ethernet::parse(frame).unwrap().destination), (port, mac(1, 4)));
+    let source = router.link_local();
+    assert_eq!(NeighborDiscovery::parse(&frame[14..]), Some(NeighborDiscovery::Router { kind: 134, source }));
+    bench.core.advertise_routers();
+    assert_eq!(bench.counters(port).answers, 2);
+    assert_eq!(bench.counters(bench.port(2, 6)).answers, 1);
+}
+
+#[test]
+fn the_services_are_asked_by_an_address_that_stands_for_the_asker() {
+    let mut bench = bench();
+    let (port, router) = (bench.port(1, 4), bench.router_mac(1, 4));
+    let asked = testing::udp((ip("10.0.1.4"), ip("169.254.169.123")), (1000, 123), b"what time is it?");
+    let left = bench.take(port, &framed(mac(1, 4), router, &asked));
+    let [(PortId::Services, frame)] = &left[..] else { panic!("{left:?}") };
+    let packet = openvpc_pipeline::PacketHeader::parse(&frame[14..], None).unwrap();
+    testing::assert_checksums(&frame[14..]);
+    assert_eq!(openvpc_pipeline::unmasked(&bench.tables, packet.src), Some((bench.eni(1, 4), ip("10.0.1.4"))));
+
+    let answer = testing::udp((packet.dst, packet.src), (123, 1000), b"late");
+    let left = bench.take(PortId::Services, &framed(HOST, ROUTER, &answer));
+    let expected = testing::udp((ip("169.254.169.123"), ip("10.0.1.4")), (123, 1000), b"late");
+    assert_eq!(left, [(port, framed(router, mac(1, 4), &expected))]);
+
+    let ask = Arp { sender_mac: HOST, ..request(Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(169, 254, 0, 1)) };
+    let left = bench.take(PortId::Services, &ask.frame());
+    assert!(matches!(&left[..], [(PortId::Services, _)]), "the router answers there for itself: {left:?}");
 }

@@ -52,7 +52,7 @@ pub struct Bench {
     pub tables: Arc<Tables>,
     outbox: Outbox,
     full: Rc<RefCell<bool>>,
-    seconds: u64,
+    pub seconds: u64,
 }
 
 impl Bench {

@@ -27,7 +27,8 @@ impl ServiceUse {
     /// A second begins with the first packet after the one before has passed: whoever keeps below the allowance in every
     /// second never meets it, and nobody gets more than twice as much in any.
     pub fn admit(&mut self, eni: EniIndex, packets: u32, allowance: u32, now: Nanos) -> bool {
-        let Some(second) = self.0.get_mut(eni.0 as usize) else { return false };
+        // Whoever asks about packets that nobody has sent makes no room for what is never counted.
+        let Some(second) = self.0.get_mut(eni.0 as usize) else { return true };
         if now.0 >= second.began.after_seconds(1).0 || second.packets == 0 {
             *second = Second { began: now, packets: 0 };
         }
@@ -56,6 +57,6 @@ mod tests {
         assert!(used.admit(other, 10, 10, Nanos(start)), "each has its own");
         assert!(!used.admit(other, 1, 10, Nanos(start)));
         assert!(used.admit(one, 1, 10, Nanos(start + 1_000_000_000)));
-        assert!(!used.admit(EniIndex(7), 1, 10, Nanos(start)), "unheard of");
+        assert!(used.admit(EniIndex(7), 11, 10, Nanos(start)), "no room, no count");
     }
 }

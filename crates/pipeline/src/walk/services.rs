@@ -42,10 +42,10 @@ impl<T: Tracer> Walk<'_, T> {
             self.deny(resource, None, Code::LinkLocalAllowanceExceeded, egress)?;
         }
         self.fit(resource, MTU)?;
-        let before = self.view;
+        // What stands for the addresses between here and the service is nobody's business.
+        self.report(resource, None, HopAction::Deliver, egress, self.view);
         self.view.source = source;
         self.view.destination = listener;
-        self.report(resource, None, HopAction::Deliver, egress, before);
         Ok(Egress::Services)
     }
 
@@ -67,10 +67,9 @@ impl<T: Tracer> Walk<'_, T> {
             self.deny(eni, None, Code::InstanceNotRunning, ingress)?;
         }
         self.fit(ResourceId::Service(service), MTU)?;
-        let before = self.view;
         self.view.source = known_by;
         self.view.destination = address;
-        self.report(ResourceId::Service(service), None, HopAction::Forward, ingress, before);
+        self.report(ResourceId::Service(service), None, HopAction::Forward, ingress, self.view);
         self.report(eni, None, HopAction::Deliver, ingress, self.view);
         Ok(Egress::Eni(to.index))
     }

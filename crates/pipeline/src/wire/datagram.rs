@@ -138,10 +138,10 @@ mod tests {
             let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
             let mut out = [0xaa; 200];
             let length = udp_frame(link, from, to, b"hello", &mut out).unwrap();
-            let packet = &out[ETHERNET_LEN..length];
-            testing::assert_checksums(packet);
-            assert_eq!(Datagram::parse(packet), Some(Datagram { from, to, payload: b"hello" }));
-            assert!(may_be_for_port(packet, to.port()) && !may_be_for_port(packet, 1));
+            let packet = out[ETHERNET_LEN..length].to_vec();
+            testing::assert_checksums(&packet);
+            assert_eq!(Datagram::parse(&packet), Some(Datagram { from, to, payload: b"hello" }));
+            assert!(may_be_for_port(&packet, to.port()) && !may_be_for_port(&packet, 1));
             assert_eq!(udp_frame(link, from, to, &[0; 200], &mut out), None, "no room");
             for length in 0..packet.len() {
                 assert_eq!(Datagram::parse(&packet[..length]), None);
