@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from conftest import until
 from datapaths import EVERY, path  # noqa: F401 - a fixture
 from network import Network
 from test_attach import VM, container, inside  # noqa: F401
@@ -77,8 +78,9 @@ def test_udhcpc_is_told_what_the_option_set_says(net):
         assert (told["ip"], told["router"], told["lease"]) == (host.address, "10.0.1.1", "3600")
         assert (told["dns"], told["domain"], told["ntpsrv"]) == ("10.0.0.2 10.9.0.53", "corp.example", "169.254.169.123")
         assert told["mtu"] == "9001"
-        resolv = net.instance(net.only).shell("cat /etc/resolv.conf").stdout
-        assert "search corp.example\nnameserver 10.0.0.2\nnameserver 10.9.0.53\n" in resolv
+        said = "search corp.example\nnameserver 10.0.0.2\nnameserver 10.9.0.53\n"
+        assert said in net.instance(net.only).shell("cat /etc/resolv.conf").stdout
+        until(lambda: said in host.shell("cat /etc/resolv.conf").stdout, what="an instance that runs to hear of it")
     finally:
         net.ec2.associate_dhcp_options(VpcId=net.vpc, DhcpOptionsId=before)
         net.ec2.delete_dhcp_options(DhcpOptionsId=set_)

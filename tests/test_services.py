@@ -72,6 +72,12 @@ def test_no_filter_stands_before_them(walled_in):
     assert told.stdout == f"{TIME} 4 3 True\nfd00:ec2::123 4 3 True\n", told.stderr
 
 
+def test_chronyd_takes_the_time_from_them(walled_in):
+    for address in (TIME, "fd00:ec2::123"):
+        told = walled_in.exec("chronyd", "-Q", "-t", "20", "-u", "root", f"server {address} iburst")
+        assert told.returncode == 0 and "System clock wrong by" in told.stderr + told.stdout, told.stderr
+
+
 def test_flow_logs_know_nothing_of_them(walled_in):
     net = walled_in.network
     bucket = f"services-{net.account}"
@@ -126,6 +132,24 @@ def explained(host, address, protocol, port):
     net = host.network
     command = ["explain", "--from", host.id, "--to", address, "--protocol", protocol, "--port", str(port), "--json"]
     return json.loads(net.daemon.run(*command, region=net.region, account=net.account).stdout)
+
+
+def test_a_path_of_network_insights_ends_at_the_service(walled_in):
+    ec2 = walled_in.network.ec2
+    path = ec2.create_network_insights_path(Source=walled_in.eni, DestinationIp=METADATA, Protocol="tcp", DestinationPort=80)
+    path = path["NetworkInsightsPath"]["NetworkInsightsPathId"]
+    analysis = ec2.start_network_insights_analysis(NetworkInsightsPathId=path)["NetworkInsightsAnalysis"]["NetworkInsightsAnalysisId"]
+
+    def found():
+        shown = ec2.describe_network_insights_analyses(NetworkInsightsAnalysisIds=[analysis])["NetworkInsightsAnalyses"][0]
+        return shown["Status"] != "running" and shown
+
+    shown = until(found, what="the analysis")
+    assert shown["NetworkPathFound"], shown
+    assert [component["Component"]["Id"] for component in shown["ForwardPathComponents"]][-1] == "instance-metadata"
+    assert "64.0." not in json.dumps(shown, default=str), "what stands for the asker is nobody's business"
+    ec2.delete_network_insights_analysis(NetworkInsightsAnalysisId=analysis)
+    ec2.delete_network_insights_path(NetworkInsightsPathId=path)
 
 
 def test_an_explanation_names_the_service_and_no_filter(walled_in):

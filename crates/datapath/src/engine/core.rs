@@ -377,7 +377,7 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
             let ethertype = if to_ipv4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 };
             Ethernet { destination, source, ethertype }.emit(&mut other);
             let header = offload::of_other_family(header, to_ipv4);
-            if let Some(Connected { port: Some(port), counters }) = self.connected_mut(to)
+            if let Some(Connected { port: Some(port), counters, .. }) = self.connected_mut(to)
                 && !port.send(&header, &other[..ETHERNET_LEN + length])
             {
                 counters.drops.count(LinkDrop::SendQueueFull.into(), 1);

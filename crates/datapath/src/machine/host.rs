@@ -48,6 +48,8 @@ pub(super) struct Host {
 struct Guest {
     sandbox: Sandbox,
     links: BTreeMap<EniId, (EniIndex, HostLink)>,
+    /// What it was last told of resolvers; none for one that an earlier daemon left.
+    resolv_conf: Option<String>,
 }
 
 impl Host {
@@ -206,7 +208,7 @@ impl Host {
             match name.parse() {
                 Ok(id) => {
                     self.exits.watch(sandbox.process())?;
-                    self.guests.insert(id, Guest { sandbox, links: BTreeMap::new() });
+                    self.guests.insert(id, Guest { sandbox, links: BTreeMap::new(), resolv_conf: None });
                 }
                 Err(_) if name == internet::NAME && self.internet.is_some() => {}
                 Err(_) => strangers.push(sandbox),
@@ -323,6 +325,13 @@ impl Host {
                     tracing::warn!(instance = %instance.id, %error, "can't set up the instance's network as declared");
                     self.unsettled.insert(instance.id);
                 }
+                // As a renewal of the lease would. What root inside wrote meanwhile stays as long as nothing changes.
+                let told = guest.resolv_conf.replace(plan.resolv_conf.clone());
+                if told.is_some_and(|told| told != plan.resolv_conf)
+                    && let Err(error) = sandbox::write_resolv_conf(&config.state_dir(instance.id), &plan.resolv_conf)
+                {
+                    tracing::warn!(instance = %instance.id, %error, "can't tell the instance of its resolvers");
+                }
                 self.guests.insert(instance.id, guest);
             }
             None => {
@@ -362,7 +371,7 @@ impl Host {
             Ok(sandbox)
         });
         match started {
-            Ok(sandbox) => Ok(Guest { sandbox, links }),
+            Ok(sandbox) => Ok(Guest { sandbox, links, resolv_conf: Some(plan.resolv_conf.clone()) }),
             Err(error) => {
                 self.disconnect_all(backend, links);
                 Err(error)

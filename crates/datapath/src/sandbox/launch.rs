@@ -134,7 +134,7 @@ fn prepare_state(spec: &SandboxSpec) -> io::Result<PathBuf> {
     }
     let etc = dir.join("etc");
     fs::write(etc.join("hostname"), format!("{}\n", spec.hostname))?;
-    fs::write(etc.join("resolv.conf"), &spec.resolv_conf)?;
+    write_resolv_conf(&dir, &spec.resolv_conf)?;
     if !etc.join("hosts").exists() {
         fs::write(etc.join("hosts"), &spec.hosts)?;
     }
@@ -144,6 +144,11 @@ fn prepare_state(spec: &SandboxSpec) -> io::Result<PathBuf> {
     }
     File::options().append(true).create(true).open(dir.join(console::LOG))?;
     Ok(dir)
+}
+
+/// Writes `/etc/resolv.conf` of a sandbox, also of one that runs: the same file is mounted there.
+pub fn write_resolv_conf(state_dir: &Path, text: &str) -> io::Result<()> {
+    fs::write(state_dir.join("etc/resolv.conf"), text)
 }
 
 pub(super) const SANDBOX_COMMAND: &str = "sandbox-init";

@@ -53,7 +53,7 @@ use crate::namespace::NetNs;
 pub(crate) use exec::enter_network;
 pub use exec::{ExecCommand, ExecError, exec};
 pub use fabric::Fabric;
-pub use launch::{Helper, Prepared, launch};
+pub use launch::{Helper, Prepared, launch, write_resolv_conf};
 pub use process::{Process, ProcessRecord};
 
 /// Where this program is found inside, whatever the host calls it; the variable `OPENVPC` says so.

@@ -120,7 +120,8 @@ impl Metadata {
         };
         let mut response = match &answer.outcome {
             Outcome::Ok { body, is_text } => content(body.clone(), if *is_text { TEXT } else { BYTES }),
-            Outcome::Credentials(instance, role) => match host.credentials(*instance, role) {
+            // Making keys may wait for the disk.
+            Outcome::Credentials(instance, role) => match tokio::task::block_in_place(|| host.credentials(*instance, role)) {
                 Some(credentials) => content(credentials_shown(&credentials).into_bytes(), TEXT),
                 None => refusal(StatusCode::NOT_FOUND),
             },
