@@ -73,7 +73,11 @@ pub async fn serve(listener: TcpListener, metadata: Metadata) -> io::Result<()> 
     }
 }
 
-async fn one_request(stream: TcpStream, peer: IpAddr, metadata: &Metadata) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn one_request(
+    stream: TcpStream,
+    peer: IpAddr,
+    metadata: &Metadata,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let is_ipv6 = stream.local_addr()?.is_ipv6();
     let socket = Arc::new(OwnedFd::from(rustix::io::dup(&stream)?));
     let service = service_fn(|request: Request<Incoming>| {

@@ -56,9 +56,15 @@ impl Bound {
             Ok(Sockets { address, udp, tcp })
         });
         Ok(Self {
-            metadata: addresses(Service::Metadata).map(|address| TcpListener::bind((address, HTTP))).into_iter().collect::<Result<_, _>>()?,
+            metadata: addresses(Service::Metadata)
+                .map(|address| TcpListener::bind((address, HTTP)))
+                .into_iter()
+                .collect::<Result<_, _>>()?,
             resolver: resolver.collect::<io::Result<_>>()?,
-            time: addresses(Service::Time).map(|address| UdpSocket::bind((address, NTP))).into_iter().collect::<Result<_, _>>()?,
+            time: addresses(Service::Time)
+                .map(|address| UdpSocket::bind((address, NTP)))
+                .into_iter()
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -124,8 +124,7 @@ impl Request {
         let client: [u8; 4] = *header[field::CLIENT..].first_chunk()?;
         let mac: [u8; 6] = *header[field::MAC..].first_chunk()?;
         let flags = u16::from_be_bytes(*header[field::FLAGS..].first_chunk()?);
-        let mut request =
-            Self { kind: None, flags, client: client.into(), mac: MacAddress(mac), wanted: None, server: None };
+        let mut request = Self { kind: None, flags, client: client.into(), mac: MacAddress(mac), wanted: None, server: None };
         let mut rest = options;
         while let Some((code, behind)) = rest.split_first() {
             rest = match *code {

@@ -40,9 +40,7 @@ impl Bench {
     fn options(&mut self, options: &[(&str, &str)]) {
         let vpc = self.world.network().vpcs.get(&self.vpc).unwrap().clone();
         let id = DhcpOptionsId::from_random(7);
-        let options = options.iter().map(|(name, values)| {
-            ((*name).to_owned(), values.split(' ').map(str::to_owned).collect())
-        });
+        let options = options.iter().map(|(name, values)| ((*name).to_owned(), values.split(' ').map(str::to_owned).collect()));
         self.world.add(DhcpOptions { id, owner: vpc.owner.clone(), options: options.collect(), tags: Default::default() });
         self.world.edit::<Vpc>(self.vpc, |vpc| vpc.dhcp_options = Some(id));
     }
