@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use openvpc_model::UnixMillis;
 use openvpc_model::interface::MacAddress;
-use openvpc_pipeline::verdict::{FlowSink, LegCounts, Outcome, Verdict};
+use openvpc_pipeline::verdict::{Drop, FlowSink, LegCounts, Outcome, ResourceId, Verdict};
 use openvpc_pipeline::wire::link::Ethernet;
 use openvpc_pipeline::wire::{ICMP, ICMPV6, TCP};
 use openvpc_pipeline::{FlowState, HeaderView, Ingress, Nanos, PacketHeader, Rewrite, Tables, Transport, preview};
@@ -197,7 +197,11 @@ impl<P: Port, S: FlowSink> EngineCore<P, S> {
                 (Some(to), None)
             }
         };
-        Some(Entry { flow, action, to, code, legs: verdict.legs, flows: basis.flows, through: basis.through })
+        let dropped_at = match &verdict.outcome {
+            Outcome::Drop(Drop { resource: gateway @ ResourceId::NatGateway(_), .. }) => self.tables.gateway_index(*gateway),
+            _ => None,
+        };
+        Some(Entry { flow, action, to, code, legs: verdict.legs, flows: basis.flows, through: basis.through, dropped_at })
     }
 
     /// The entry for the answers to the packets of another; none where they would not pass, or it can't be said.

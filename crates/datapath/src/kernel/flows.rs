@@ -16,7 +16,7 @@ use openvpc_model::Direction;
 use openvpc_model::interface::TrackingTimeouts;
 use openvpc_pipeline::verdict::{Action as Judgement, Basis, Code, Leg, Legs, RejectReason, Through, TrafficPath};
 use openvpc_pipeline::{
-    EniIndex, FlowKey, FlowState, HeaderView, MappingKey, NAT_IDLE, Nanos, Progress, Tables, Tracking, Transport,
+    EniIndex, FlowKey, FlowState, GatewayIndex, HeaderView, MappingKey, NAT_IDLE, Nanos, Progress, Tables, Tracking, Transport,
 };
 
 use super::grace::Grace;
@@ -109,6 +109,7 @@ struct Side {
     legs: KnownLegs,
     /// Boxed, since few flows have one.
     through: Option<Box<Through>>,
+    dropped_at: Option<GatewayIndex>,
 }
 
 /// The legs of a flow.
@@ -160,6 +161,8 @@ pub(crate) struct Entry {
     pub legs: Legs,
     pub flows: [Option<FlowKey>; 2],
     pub through: Option<Through>,
+    /// The NAT gateway that drops it, which counts that.
+    pub dropped_at: Option<GatewayIndex>,
 }
 
 /// What the program counted of a flow since it was last asked.
@@ -494,8 +497,8 @@ impl FastPath {
 
     fn note(&mut self, number: u32, entry: Entry) {
         self.count_refusal(&entry.action, true);
-        let Entry { flow, to, code, through, .. } = entry;
-        let side = Side { flow, to, code, legs: entry.known_legs(), through: through.map(Box::new) };
+        let Entry { flow, to, code, through, dropped_at, .. } = entry;
+        let side = Side { flow, to, code, legs: entry.known_legs(), through: through.map(Box::new), dropped_at };
         self.pairs[number as usize / 2].sides[number as usize % 2] = Some(side);
         let Self { index, hasher, pairs, .. } = self;
         let hash_of = |number: &u32| {

@@ -92,6 +92,9 @@ impl FastPath {
                     legs.push(*leg);
                 }),
             }
+            if let Some(gateway) = side.dropped_at {
+                flows.count_dropped(gateway, packets - reported);
+            }
             if let Some(through) = &side.through {
                 let passed = bytes - slot.reported_bytes.load(Relaxed);
                 flows.count_through(through, packets - reported, passed, side.code.is_none());
