@@ -49,7 +49,7 @@ pub fn with_public_host(host: &str) -> Option<&'static str> {
         Some(name) => host.strip_suffix(name).is_some_and(|below| below.ends_with('.')),
         None => name.strip_suffix(".api.aws").unwrap_or(name) == host,
     };
-    INTERFACES.iter().find(|entry| entry.private.iter().any(|name| is_it(&name))).map(|entry| entry.service)
+    INTERFACES.iter().find(|entry| entry.private.iter().any(&is_it)).map(|entry| entry.service)
 }
 
 /// Small letters and digits that follow from a number.

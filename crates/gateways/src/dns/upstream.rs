@@ -29,7 +29,15 @@ const UNKNOWN_CACHED: u32 = 5;
 pub struct Upstream {
     servers: Vec<SocketAddr>,
     waiting: Semaphore,
-    cache: Mutex<HashMap<(String, RecordType), (Instant, Instant, Said)>>,
+    cache: Mutex<HashMap<(String, RecordType), Cached>>,
+}
+
+/// An answer that is remembered.
+#[derive(Debug)]
+struct Cached {
+    since: Instant,
+    until: Instant,
+    said: Said,
 }
 
 /// What upstream said.
@@ -66,7 +74,7 @@ impl Upstream {
     /// What was said lately, with the time that is left of it.
     pub fn remembered(&self, query: &Query) -> Option<Said> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, until, said) = cache.get(&key(query))?;
+        let Cached { since, until, said } = cache.get(&key(query))?;
         let now = Instant::now();
         if now >= *until {
             return None;
@@ -112,13 +120,13 @@ impl Upstream {
         let until = now + Duration::from_secs(u64::from(seconds.min(LONGEST_CACHED)));
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHED {
-            cache.retain(|_, (_, until, _)| *until > now);
+            cache.retain(|_, cached| cached.until > now);
         }
         if cache.len() >= CACHED {
             // All of it is still good: forgetting it costs a question each.
             cache.clear();
         }
-        cache.insert(key(query), (now, until, said.clone()));
+        cache.insert(key(query), Cached { since: now, until, said: said.clone() });
     }
 }
 

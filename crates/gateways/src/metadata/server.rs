@@ -79,7 +79,7 @@ async fn one_request(
     metadata: &Metadata,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let is_ipv6 = stream.local_addr()?.is_ipv6();
-    let socket = Arc::new(OwnedFd::from(rustix::io::dup(&stream)?));
+    let socket = Arc::new(rustix::io::dup(&stream)?);
     let service = service_fn(|request: Request<Incoming>| {
         let socket = Arc::clone(&socket);
         async move {

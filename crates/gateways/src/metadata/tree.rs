@@ -225,7 +225,7 @@ impl<'a> Subject<'a> {
             return;
         }
         let mut tags = Dir::default();
-        tags.put("instance", Dir::of(instance.tags.iter().map(|(key, value)| (key, value))));
+        tags.put("instance", Dir::of(instance.tags.iter()));
         dir.put("tags", tags);
     }
 

@@ -70,7 +70,7 @@ pub fn unmasked(tables: &Tables, address: IpAddr) -> Option<(EniIndex, IpAddr)> 
     let (index, own) = match address {
         IpAddr::V4(v4) => {
             let number = u32::from(v4);
-            let index = EniIndex(number >> 8 & (1 << 22) - 1);
+            let index = EniIndex((number >> 8) & ((1 << 22) - 1));
             let eni = &tables.eni(index).filter(|_| number >> 30 == MASK_IPV4 >> 30)?.eni;
             (index, IpAddr::V4(address_ipv4(eni, number & (PLACES - 1))?))
         }

@@ -227,7 +227,8 @@ mod tests {
                     _ => assert_eq!(tcp.ack, asked.seq.wrapping_add(5)),
                 }
                 testing::assert_checksums(&out[..length]);
-                assert_eq!(tcp_reset(&out[..length].to_vec(), &mut out), None, "a reset has no answer");
+                let reset = out[..length].to_vec();
+                assert_eq!(tcp_reset(&reset, &mut out), None, "a reset has no answer");
             }
         }
     }
