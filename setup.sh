@@ -22,6 +22,9 @@ if [ "${1:-build}" = test ]; then
   need dhclient isc-dhcp-client
   need udhcpc udhcpc
   need chronyd chrony
+  need podman podman
+  need crun crun
+  need busybox busybox-static
   need clang clang
   need llvm-objcopy llvm
   [ -e /usr/include/linux/bpf.h ] || packages+=(linux-libc-dev)

@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::Ipv4Net;
 use openvpc_model::address::AddressAssociation;
-use openvpc_model::internet::PUBLIC_IPV4;
+use openvpc_model::internet::PublicPools;
 use openvpc_model::{
     AddressAssociationId, AllocationId, ElasticIp, EniId, Instance, InstanceId, InstanceState, Network, NetworkInterface,
     PrivateAddress, PublicMapping, Tags,
@@ -41,11 +42,11 @@ pub fn allocate(tx: &mut Tx, wanted: Option<Ipv4Addr>, tags: Tags) -> Result<All
     }
     let address = match wanted {
         None => take_public(tx, None)?,
-        Some(wanted) if free(tx.network()).any(|address| address == wanted) => wanted,
+        Some(wanted) if free(tx.network(), &tx.public_pools()).any(|address| address == wanted) => wanted,
         Some(wanted) => {
             return Err(ControlError::new(
                 "InvalidAddress.NotFound",
-                format!("The address '{wanted}' isn't a free address of the pool {PUBLIC_IPV4}"),
+                format!("The address '{wanted}' isn't a free address of {}", tx.public_pools().names()),
             ));
         }
     };
@@ -268,21 +269,22 @@ fn target_interface(tx: &Tx, target: &AddressTarget) -> Result<std::sync::Arc<Ne
 /// Draws a free address of the pool, so that an address just given back is seldom met again at once;
 /// never the one `besides`, which the caller is about to take.
 pub(crate) fn take_public(tx: &Tx, besides: Option<Ipv4Addr>) -> Result<Ipv4Addr, ControlError> {
-    let free: Vec<_> = free(tx.network()).filter(|address| Some(*address) != besides).collect();
+    let pools = tx.public_pools();
+    let free: Vec<_> = free(tx.network(), &pools).filter(|address| Some(*address) != besides).collect();
     // The remainder is smaller than the pool, whatever the platform's word.
     let at = (tx.random() % free.len().max(1) as u64) as usize;
     free.get(at).copied().ok_or_else(|| {
         ControlError::new(
             "InsufficientAddressCapacity",
-            format!("There are not enough free public addresses: all of {PUBLIC_IPV4} are in use"),
+            format!("There are not enough free public addresses: all of {} are in use", pools.names()),
         )
     })
 }
 
-/// The addresses of the pool that nobody has; its first and last are given to nobody.
-fn free(network: &Network) -> impl Iterator<Item = Ipv4Addr> {
+/// The addresses of the pools that nobody has; the first and last of each are given to nobody.
+fn free(network: &Network, pools: &PublicPools) -> impl Iterator<Item = Ipv4Addr> {
     let taken = taken(network);
-    PUBLIC_IPV4.hosts().filter(move |address| !taken.contains(address))
+    pools.ipv4.iter().flat_map(Ipv4Net::hosts).filter(move |address| !taken.contains(address))
 }
 
 fn taken(network: &Network) -> HashSet<Ipv4Addr> {

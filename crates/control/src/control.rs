@@ -21,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use arc_swap::ArcSwap;
+use openvpc_model::internet::PublicPools;
 use openvpc_model::{Network, Owner, UnixMillis};
 use openvpc_store::{Revision, Store, StoreError};
 
@@ -113,6 +114,10 @@ pub trait Environment: Send + Sync {
     fn now(&self) -> UnixMillis;
     /// Sixty-four unpredictable bits.
     fn random(&self) -> u64;
+    /// The blocks of public addresses.
+    fn public_pools(&self) -> PublicPools {
+        PublicPools::default()
+    }
 }
 
 impl Control {

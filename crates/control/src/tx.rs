@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use openvpc_model::internet::PublicPools;
 use openvpc_model::network::{Visit, stored};
 use openvpc_model::table::Quantity;
 use openvpc_model::{Change, Id, Network, Owner, Resource, UnixMillis};
@@ -67,6 +68,11 @@ impl<'a> Tx<'a> {
     /// Sixty-four unpredictable bits.
     pub fn random(&self) -> u64 {
         self.environment.random()
+    }
+
+    /// The blocks of public addresses.
+    pub(crate) fn public_pools(&self) -> PublicPools {
+        self.environment.public_pools()
     }
 
     /// The caller's resource with that key.

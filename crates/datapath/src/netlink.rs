@@ -34,6 +34,10 @@ use crate::error::Attempt;
 use crate::namespace::NetNs;
 use crate::offloads;
 
+mod policy;
+
+pub(crate) use policy::PairSpec;
+
 /// A link's number in its namespace.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -42,6 +42,29 @@ pub fn service_addresses(service: &str, region: &Region) -> (Ipv4Addr, Ipv6Addr)
     (v4, v6)
 }
 
+/// The blocks that public addresses are given out from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PublicPools {
+    /// Of Elastic IPs and the addresses assigned at launch. The first and last address of each is given to nobody.
+    pub ipv4: Vec<Ipv4Net>,
+    /// Of Amazon-provided IPv6 blocks, which are a /56 each.
+    pub ipv6: Vec<Ipv6Net>,
+}
+
+impl Default for PublicPools {
+    fn default() -> Self {
+        Self { ipv4: vec![PUBLIC_IPV4], ipv6: vec![AMAZON_IPV6] }
+    }
+}
+
+impl PublicPools {
+    /// The blocks, for people.
+    pub fn names(&self) -> String {
+        let all = self.ipv4.iter().map(Ipv4Net::to_string).chain(self.ipv6.iter().map(Ipv6Net::to_string));
+        all.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// Whether openvpc gives the address out, so that it belongs to a VPC or to nobody.
 pub fn is_given_out(address: IpAddr) -> bool {
     match address {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use openvpc_model::internet::{AMAZON_IPV6, LAB_IPV6, VPN_IPV6};
+use openvpc_model::internet::{LAB_IPV6, VPN_IPV6};
 use openvpc_model::vpc::VpcBlock;
 use openvpc_model::{RouteOrigin, RouteTable, Subnet, Vpc, VpcCidrAssociationId, VpcId};
 
@@ -123,13 +123,26 @@ pub(super) fn checked(block: Ipv4Net) -> Result<Ipv4Net, ControlError> {
 pub(super) fn amazon_ipv6(tx: &Tx) -> Result<VpcBlock<Ipv6Net>, ControlError> {
     let taken: HashSet<Ipv6Addr> =
         tx.network().all::<Vpc>().flat_map(|vpc| &vpc.ipv6_blocks).map(|block| block.block.network()).collect();
+    let pools = tx.public_pools().ipv6;
+    let blocks_of = |pool: &Ipv6Net| 1_u64 << 56_u8.saturating_sub(pool.prefix_len()).min(62);
     let first = tx.random();
-    // The 24 bits between the pool's /32 and a /56.
-    let at =
-        |step: u64| Ipv6Addr::from(u128::from(AMAZON_IPV6.network()) | u128::from(first.wrapping_add(step) & 0xff_ffff) << 72);
+    // Over all pools, from a random place on; a pool of none would be no pool.
+    let all: u64 = pools.iter().map(blocks_of).fold(0, u64::saturating_add);
+    let at = |step: u64| {
+        let mut number = first.wrapping_add(step) % all;
+        let pool = pools.iter().find(|pool| match number.checked_sub(blocks_of(pool)) {
+            Some(rest) => {
+                number = rest;
+                false
+            }
+            None => true,
+        })?;
+        Some(Ipv6Addr::from(u128::from(pool.network()) | u128::from(number) << 72))
+    };
     let free = |network: &Ipv6Addr| !LAB_IPV6.contains(network) && !VPN_IPV6.contains(network) && !taken.contains(network);
-    let network = (0..1 << 24).map(at).find(free).ok_or_else(|| {
-        ControlError::new("InsufficientCidrBlocks", format!("There are not enough free IPv6 CIDR blocks in {AMAZON_IPV6}"))
+    let network = (0..all.min(1 << 24)).filter_map(at).find(free).ok_or_else(|| {
+        let names: Vec<_> = pools.iter().map(Ipv6Net::to_string).collect();
+        ControlError::new("InsufficientCidrBlocks", format!("There are not enough free IPv6 CIDR blocks in {}", names.join(", ")))
     })?;
     Ok(VpcBlock { association: tx.new_id(), block: Ipv6Net::new_assert(network, 56) })
 }

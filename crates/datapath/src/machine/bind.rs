@@ -36,6 +36,8 @@ pub struct BindingPlace {
     pub(super) fabric: ProcessRecord,
     pub(super) eni: EniId,
     pub(super) setup: LinkSetup,
+    /// What the VPC's DHCP option set says of names.
+    pub(super) resolv_conf: String,
 }
 
 /// Why an interface could not be bound.
@@ -119,6 +121,12 @@ impl BindingPlace {
             variables.extend(first.map(|gateway| (name, gateway.to_string())));
         }
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Words of the lines of the VPC's `resolv.conf` that begin with `keyword`: `nameserver` or `search`.
+    pub fn names(&self, keyword: &str) -> Vec<String> {
+        let lines = self.resolv_conf.lines().filter_map(|line| line.strip_prefix(keyword)?.strip_prefix(' '));
+        lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
     }
 
     /// Becomes a command that has the TAP's queue as its descriptor [`TAP_DESCRIPTOR`]. Returns only when it can't be run,

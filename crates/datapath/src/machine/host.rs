@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
+use openvpc_model::dhcp::DhcpSettings;
 use openvpc_model::{Anchor, EniId, Instance, InstanceId, InstanceState, Network, NetworkInterface};
 use openvpc_pipeline::{EniIndex, Tables};
 
 use super::bind::BindingPlace;
 use super::exits::Exits;
-use super::internet::{self, LabInternet};
+use super::internet::{self, Internet};
 use super::links::{self, HostLink};
 use super::outside::Outside;
 use super::plan::{self, InstancePlan, LinkPlan};
@@ -29,7 +30,7 @@ pub(super) struct Host {
     fabric: Fabric,
     netlink: Netlink,
     exits: Exits,
-    internet: Option<LabInternet>,
+    internet: Internet,
     services: ServicesLink,
     guests: BTreeMap<InstanceId, Guest>,
     outside: Outside,
@@ -56,12 +57,11 @@ impl Host {
     pub(super) fn open(
         config: &Config,
         backend: &dyn Backend,
-        lab_internet: bool,
         on_exit: Box<dyn Fn() + Send>,
     ) -> Result<Self, DatapathError> {
         let exits = Exits::start(on_exit)?;
         let fabric = Fabric::open(&config.helper, &Machine::fabric_dir(&config.dir))?;
-        let opened = Self::open_on(config, backend, lab_internet, &fabric, &exits);
+        let opened = Self::open_on(config, backend, &fabric, &exits);
         match opened {
             Ok((netlink, internet, services)) => Ok(Self {
                 fabric,
@@ -90,23 +90,15 @@ impl Host {
     fn open_on(
         config: &Config,
         backend: &dyn Backend,
-        lab_internet: bool,
         fabric: &Fabric,
         exits: &Exits,
-    ) -> Result<(Netlink, Option<LabInternet>, ServicesLink), DatapathError> {
+    ) -> Result<(Netlink, Internet, ServicesLink), DatapathError> {
         let mut netlink = Netlink::open(fabric.net_ns())?;
         exits.watch_links(fabric.net_ns())?;
         backend.open(fabric.net_ns())?;
         let services = ServicesLink::open(backend, fabric.net_ns(), &mut netlink)?;
-        if !lab_internet {
-            return Ok((netlink, None, services));
-        }
-        let internet = LabInternet::open(config, backend, fabric.net_ns(), &mut netlink)?;
-        if let Err(error) = exits.watch(internet.sandbox.process()) {
-            internet.sandbox.stop(PATIENCE)?;
-            return Err(error);
-        }
-        Ok((netlink, Some(internet), services))
+        let internet = Internet::open(config, backend, fabric.net_ns(), &mut netlink, exits)?;
+        Ok((netlink, internet, services))
     }
 
     pub(super) fn reconcile(
@@ -135,7 +127,10 @@ impl Host {
         self.outside.fit(backend, self.fabric.net_ns(), &mut self.netlink, tables)?;
         self.note_exits(backend, network);
         self.stop_unwanted(backend, network);
-        self.revive_internet(config, backend)?;
+        if concerned.is_none() {
+            let place = (self.fabric.net_ns(), &mut self.netlink);
+            self.internet.mend(config, backend, place, &self.exits, network)?;
+        }
         self.forget_state_dirs(config, network)?;
 
         self.services.mend(backend, self.fabric.net_ns(), &mut self.netlink)?;
@@ -210,7 +205,7 @@ impl Host {
                     self.exits.watch(sandbox.process())?;
                     self.guests.insert(id, Guest { sandbox, links: BTreeMap::new(), resolv_conf: None });
                 }
-                Err(_) if name == internet::NAME && self.internet.is_some() => {}
+                Err(_) if name == internet::NAME && self.internet.sandbox().is_some() => {}
                 Err(_) => strangers.push(sandbox),
             }
         }
@@ -218,9 +213,7 @@ impl Host {
         let carries = |id: &InstanceId| network.instances.get(id).is_some_and(|instance| plan::should_run(instance.state));
         let enis = self.guests.keys().filter(|id| carries(id)).flat_map(|id| network.enis_of(*id));
         let mut wanted: BTreeSet<_> = enis.map(|eni| links::wire_name(eni.id)).collect();
-        if self.internet.is_some() {
-            wanted.insert(internet::WIRE.into());
-        }
+        wanted.insert(internet::WIRE.into());
         wanted.insert(kernel::PUNT_NAME.into());
         wanted.insert(services::WIRE.into());
         wanted.extend(self.outside.wires());
@@ -262,16 +255,6 @@ impl Host {
                 self.disconnect_all(backend, guest.links);
             }
         }
-    }
-
-    fn revive_internet(&mut self, config: &Config, backend: &dyn Backend) -> Result<(), DatapathError> {
-        if self.internet.as_ref().is_some_and(|internet| !internet.sandbox.is_running()) {
-            tracing::warn!("the lab internet ended and is started again");
-            let internet = LabInternet::open(config, backend, self.fabric.net_ns(), &mut self.netlink)?;
-            self.exits.watch(internet.sandbox.process())?;
-            self.internet = Some(internet);
-        }
-        Ok(())
     }
 
     /// Removes the directories of instances that are terminated or were never heard of.
@@ -464,8 +447,11 @@ impl Host {
     /// Where a link for an interface is to be made that no instance has.
     pub(super) fn binding_place(&self, eni: EniId) -> Option<BindingPlace> {
         let (network, tables) = self.last.as_ref()?;
-        let setup = plan::setup(network, tables, network.enis.get(&eni)?, 0)?;
-        Some(BindingPlace { fabric: self.fabric.record().clone(), eni, setup })
+        let interface = network.enis.get(&eni)?;
+        let setup = plan::setup(network, tables, interface, 0)?;
+        let (vpc, subnet) = (network.vpcs.get(&interface.vpc)?, network.subnets.get(&interface.subnet)?);
+        let resolv_conf = plan::resolv_conf(DhcpSettings::of(network, vpc), subnet.ipv4_block.is_none());
+        Some(BindingPlace { fabric: self.fabric.record().clone(), eni, setup, resolv_conf })
     }
 
     /// Whether there is a link for an interface.
@@ -478,25 +464,26 @@ impl Host {
         self.services.namespace()
     }
 
+    pub(super) fn internet(&self) -> &Internet {
+        &self.internet
+    }
+
     pub(super) fn outside(&self) -> &Outside {
         &self.outside
     }
 
-    pub(super) fn close(mut self, backend: &dyn Backend) -> Result<(), DatapathError> {
+    pub(super) fn close(mut self, config: &Config, backend: &dyn Backend) -> Result<(), DatapathError> {
         let guests = std::mem::take(&mut self.guests);
-        let internet = self.internet.take();
-        let all = guests.values().map(|guest| &guest.sandbox).chain(internet.as_ref().map(|internet| &internet.sandbox));
+        let all = guests.values().map(|guest| &guest.sandbox).chain(self.internet.sandbox());
         let stopped = stop_all(all);
         for guest in guests.into_values() {
             self.disconnect_all(backend, guest.links);
         }
-        if let Some(internet) = internet {
-            links::remove(&mut self.netlink, internet.link.wire)?;
-        }
+        let left = self.internet.close(config, &mut self.netlink);
         self.services.close(&mut self.netlink)?;
         let taken_back = self.outside.close(backend, &mut self.netlink);
         self.fabric.close()?;
-        stopped.and(taken_back)
+        stopped.and(taken_back).and(left)
     }
 }
 

@@ -30,13 +30,13 @@ impl HostLink {
         if let Some(left) = fabric.link(wire)? {
             remove(fabric, left.index)?;
         }
+        let spec = VethSpec { wire, host, host_link: &setup.name, host_mac: setup.mac, mtu: setup.mtu };
+        let index = fabric.add_veth(spec)?;
         // Nobody else answers for an address and nobody advertises routers: waiting for either would only cost time.
         for setting in ["accept_dad", "accept_ra"] {
             // A kernel without IPv6 has no such settings, and needs none.
-            let _ = host.set_sysctl(&format!("net/ipv6/conf/default/{setting}"), "0");
+            let _ = host.set_sysctl(&format!("net/ipv6/conf/{}/{setting}", setup.name), "0");
         }
-        let spec = VethSpec { wire, host, host_link: &setup.name, host_mac: setup.mac, mtu: setup.mtu };
-        let index = fabric.add_veth(spec)?;
         let made = Netlink::open(host).and_then(|mut inside| {
             let link = inside.link(&setup.name)?.map(|link| link.index);
             let link = link.ok_or(rustix::io::Errno::NODEV).attempt(|| format!("find {} inside", setup.name))?;

@@ -21,10 +21,12 @@
 
 mod bind;
 mod exits;
+mod firewall;
 mod host;
 mod internet;
 mod links;
 mod outside;
+mod own_network;
 mod plan;
 mod services;
 
@@ -37,6 +39,7 @@ use openvpc_pipeline::{FlowSink, Tables};
 
 pub use self::bind::{BindError, BindingPlace, TAP_DESCRIPTOR};
 use self::host::Host;
+pub use self::internet::{InternetConfig, InternetMode, InternetState};
 use crate::DatapathError;
 use crate::backend::{Backend, BackendKind, EngineBackend};
 use crate::details::Detail;
@@ -56,8 +59,8 @@ pub struct MachineConfig {
     pub backend: BackendKind,
     /// Whether the user-space path will do where the kernel path was named, but the machine doesn't give it.
     pub or_user_space: bool,
-    /// Whether there is a lab internet behind the internet gateways.
-    pub lab_internet: bool,
+    /// What lies behind the internet gateways.
+    pub internet: InternetConfig,
     /// The program that knows the hidden commands.
     pub helper: Helper,
     /// Called, on a thread of its own, when a sandbox has ended: time for a reconcile.
@@ -98,6 +101,7 @@ struct Config {
     dir: PathBuf,
     hidden: Vec<PathBuf>,
     helper: Helper,
+    internet: InternetConfig,
 }
 
 impl Machine {
@@ -111,7 +115,7 @@ impl Machine {
         tables: Arc<Tables>,
         sink: S,
     ) -> Result<(Self, SinkHandle<S>), DatapathError> {
-        let MachineConfig { dir, hidden, backend, or_user_space, lab_internet, helper, on_exit } = config;
+        let MachineConfig { dir, hidden, backend, or_user_space, internet, helper, on_exit } = config;
         let (kernel, no_kernel) = match backend {
             BackendKind::Kernel => match kernel::load(&dir) {
                 Err(error) if or_user_space => (None, Some(error.to_string())),
@@ -125,11 +129,11 @@ impl Machine {
         };
         let sink = backend.sink();
         let backend: Arc<dyn Backend> = Arc::new(backend);
-        let config = Config { dir, hidden, helper };
+        let config = Config { dir, hidden, helper, internet };
         let host = match backend.kind() {
             BackendKind::None => None,
             BackendKind::UserSpace | BackendKind::Kernel => {
-                Some(Mutex::new(Host::open(&config, &*backend, lab_internet, on_exit)?))
+                Some(Mutex::new(Host::open(&config, &*backend, on_exit)?))
             }
         };
         Ok((Self { config, backend, host, no_kernel }, sink))
@@ -203,6 +207,11 @@ impl Machine {
         Some((sandbox.process().record().clone(), sandbox.net_ns().ok()?))
     }
 
+    /// How the internet is connected. None where nothing is forwarded.
+    pub fn internet_state(&self) -> Option<InternetState> {
+        Some(lock(self.host.as_ref()?).internet().state(&self.config))
+    }
+
     /// The namespace in which the link-local services listen; see [`openvpc_pipeline::unmasked`] for who asks there. None where
     /// nothing is forwarded.
     pub fn services(&self) -> Option<NetNs> {
@@ -253,7 +262,7 @@ impl Machine {
     pub fn shutdown(self, keep_running: bool) -> Result<(), DatapathError> {
         match self.host {
             Some(host) if !keep_running => {
-                let closed = host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&*self.backend);
+                let closed = host.into_inner().unwrap_or_else(PoisonError::into_inner).close(&self.config, &*self.backend);
                 closed.and(kernel::unpin_all(&self.config.dir))
             }
             _ => Ok(()),
@@ -272,6 +281,7 @@ impl Machine {
         }
         Fabric::close_left_behind(&Self::fabric_dir(dir))?;
         kernel::unpin_all(dir)?;
+        internet::tidy(dir)?;
         stopped
     }
 

@@ -114,7 +114,7 @@ pub(super) fn setup(network: &Network, tables: &Tables, eni: &NetworkInterface, 
 }
 
 /// What DHCP would have said.
-fn resolv_conf(settings: DhcpSettings<'_>, is_ipv6_only: bool) -> String {
+pub(super) fn resolv_conf(settings: DhcpSettings<'_>, is_ipv6_only: bool) -> String {
     let mut text = String::from("# From the VPC's DHCP option set.\n");
     if !settings.domains().is_empty() {
         text.push_str(&format!("search {}\n", settings.domains().join(" ")));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use openvpc_datapath::backend::{BackendKind, EngineBackend};
 use openvpc_datapath::engine::{EngineCounters, PortCounters, SinkHandle};
-use openvpc_datapath::machine::{Machine, MachineConfig, Report};
+use openvpc_datapath::machine::{InternetConfig, Machine, MachineConfig, Report};
 use openvpc_datapath::namespace::NetNs;
 use openvpc_datapath::sandbox::Helper;
 use openvpc_model::Network;
@@ -111,7 +111,7 @@ pub fn config(backend: BackendKind, dir: &TempDir) -> MachineConfig {
         hidden: vec![dir.path().to_owned()],
         backend,
         or_user_space: false,
-        lab_internet: true,
+        internet: InternetConfig::default(),
         helper: Helper::at(env!("CARGO_BIN_EXE_sandbox-helper")),
         on_exit: Box::new(|| {}),
     }

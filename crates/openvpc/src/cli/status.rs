@@ -17,6 +17,15 @@ pub fn run(target: &Target, json: bool) -> Result<ExitCode, Failure> {
     let paint = Paint::stdout();
     println!("{} {} at {}", paint.bold("openvpc"), text(&status["version"]), target.endpoint);
     println!("datapath   {} ({})", text(&status["datapath"]["backend"]), text(&status["datapath"]["why"]));
+    if let Some(internet) = status["internet"].as_object() {
+        let pools: Vec<_> = internet["public_pools"].as_array().into_iter().flatten().map(text).collect();
+        let by = internet["interface"].as_str().map(|name| format!(" by {name}")).unwrap_or_default();
+        let link = internet["link"].as_str().map(|name| format!(", reachable from this machine by {name}")).unwrap_or_default();
+        println!("internet   {}{by} (public addresses {}{link})", text(&internet["mode"]), pools.join(" "));
+        if let Some(note) = internet["note"].as_str() {
+            println!("           {}", paint.dim(note));
+        }
+    }
     println!("data       {}", text(&status["data_dir"]));
     let servers: Vec<_> = status["names"]["upstream"].as_array().into_iter().flatten().map(text).collect();
     let beyond =

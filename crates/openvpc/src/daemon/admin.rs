@@ -126,6 +126,7 @@ impl Admin {
                 "upstream": self.resolver.upstream().servers(),
                 "outcomes": self.resolver.counters().by_outcome(),
             },
+            "internet": self.enforcement.machine(|machine| machine.internet_state()).flatten(),
             "resources": {
                 "vpcs": network.vpcs.size(),
                 "subnets": network.subnets.size(),
@@ -158,6 +159,11 @@ impl Admin {
     /// When it doesn't run.
     pub fn exec_target(&self, name: &str) -> Result<Value, AdminError> {
         let target = if name == "internet" {
+            let state = self.enforcement.machine(|machine| machine.internet_state()).flatten();
+            if let Some(state) = state.filter(|state| state.mode != "lab") {
+                let message = format!("there is no lab internet: this daemon runs with --internet {}", state.mode);
+                return Err(AdminError { status: 409, message });
+            }
             self.enforcement.machine(|machine| machine.internet()).flatten().map(|(target, _)| target)
         } else {
             let id: InstanceId = name.parse().map_err(|error| AdminError::bad(format!("{error}; or name `internet`")))?;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use openvpc_control::Environment;
 use openvpc_model::UnixMillis;
+use openvpc_model::internet::PublicPools;
 
 /// The machine's clock and randomness.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,5 +24,23 @@ impl Environment for Machine {
             // Eight bytes come whole on every kernel; the standard library's seed is as good for ids.
             _ => RandomState::new().build_hasher().finish(),
         }
+    }
+}
+
+/// The same, with blocks of public addresses that the user named.
+#[derive(Clone, Debug)]
+pub struct WithPools(pub PublicPools);
+
+impl Environment for WithPools {
+    fn now(&self) -> UnixMillis {
+        Machine.now()
+    }
+
+    fn random(&self) -> u64 {
+        Machine.random()
+    }
+
+    fn public_pools(&self) -> PublicPools {
+        self.0.clone()
     }
 }

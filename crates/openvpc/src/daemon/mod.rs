@@ -33,7 +33,7 @@ use openvpc_api::Api;
 use openvpc_api::auth::Gate;
 use openvpc_control::{Control, Environment};
 use openvpc_datapath::backend::BackendKind;
-use openvpc_datapath::machine::{Machine, MachineConfig};
+use openvpc_datapath::machine::{InternetConfig, InternetMode, Machine, MachineConfig};
 use openvpc_datapath::privileges::{self, Standing};
 use openvpc_datapath::sandbox::Helper;
 use openvpc_flowlogs::FlowLogs;
@@ -65,6 +65,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
     start_log();
     let default_account = default_account.parse().map_err(|error| Failure::new(format!("--account: {error}")))?;
     let quotas = options.quotas()?;
+    let (internet, pools) = options.internet()?;
     let fallback = options.fallback_endpoint.as_deref().map(Fallback::new).transpose()?;
     let listener = listen(options.listen)?;
     let data_dir = make_data_dir(options.data_dir())?;
@@ -75,6 +76,7 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
     let objects = Arc::new(objects.map_err(|error| Failure::new(format!("{}: {error}", data_dir.join("s3").display())))?);
     let machine_dir = machine_dir(&data_dir);
     let (backend, why) = choose_backend(options.datapath, &machine_dir)?;
+    refuse_internet(&internet, backend)?;
 
     let flow_logs = FlowLogs::new(Arc::new(enforcement::Bucket(Arc::clone(&objects))), ServicePrefixes::default());
     let wake = Wake::default();
@@ -84,12 +86,12 @@ pub fn up(options: UpOptions, default_account: &str) -> Result<ExitCode, Failure
         hidden: vec![data_dir.clone()],
         backend,
         or_user_space: options.datapath == Datapath::Auto,
-        lab_internet: backend != BackendKind::None,
+        internet,
         helper: Helper::current(),
         on_exit: Box::new(move || on_exit.wake()),
     };
     let enforcement = Enforcement::start(config, flow_logs.clone(), wake).map_err(|error| Failure::new(error.to_string()))?;
-    let control = Control::open(Box::new(store), Box::new(enforcement.clone()), Box::new(environment::Machine), quotas);
+    let control = Control::open(Box::new(store), Box::new(enforcement.clone()), Box::new(environment::WithPools(pools)), quotas);
     let control = match control {
         Ok(control) => Arc::new(control),
         Err(error) => {
@@ -272,6 +274,24 @@ fn choose_backend(datapath: Datapath, machine_dir: &Path) -> Result<(BackendKind
         Ok(Standing::Root) => Ok((BackendKind::UserSpace, "as root".to_owned())),
         Ok(Standing::Rootless) => Ok((BackendKind::UserSpace, "in an unprivileged user namespace".to_owned())),
         Err(error) => Err(Failure::new(format!("{error}; or run the API without packets: --datapath none"))),
+    }
+}
+
+/// The machine's own network is root's.
+fn refuse_internet(internet: &InternetConfig, backend: BackendKind) -> Result<(), Failure> {
+    let name = match internet.mode {
+        InternetMode::Lab => return Ok(()),
+        InternetMode::Host => "host",
+        InternetMode::Routed { .. } => "routed",
+    };
+    if backend == BackendKind::None {
+        return Err(Failure::new(format!("--internet {name} carries packets, and --datapath none carries none; leave one of them out")));
+    }
+    match Standing::current() {
+        Standing::Root => Ok(()),
+        Standing::Rootless => Err(Failure::new(format!(
+            "--internet {name} changes the machine's own network, which needs root: run as root, or stay with --internet lab"
+        ))),
     }
 }
 
