@@ -34,12 +34,15 @@ impl Firewall<'_> {
             }
             text.push_str("  }\n");
         }
-        text.push_str(&format!("  chain forward {{\n    type filter hook forward priority filter;\n    iifname \"{link}\" oifname \"{link}\" drop\n"));
+        text.push_str(&format!(
+            "  chain forward {{\n    type filter hook forward priority filter;\n    iifname \"{link}\" oifname \"{link}\" drop\n"
+        ));
         match only {
             Some(only) => text.push_str(&format!(
                 "    iifname \"{link}\" oifname != \"{only}\" drop\n    oifname \"{link}\" iifname != \"{only}\" drop\n"
             )),
-            None => text.push_str(&format!("    oifname \"{link}\" ct state established,related accept\n    oifname \"{link}\" drop\n")),
+            None => text
+                .push_str(&format!("    oifname \"{link}\" ct state established,related accept\n    oifname \"{link}\" drop\n")),
         }
         // What wasn't forwarded before isn't forwarded now either, but to and from these links.
         for (opened, protocol) in opened.iter().zip(["ipv4", "ipv6"]) {
@@ -133,6 +136,9 @@ mod tests {
     #[test]
     fn addresses_that_leave_as_they_are_leave_by_one_interface_alone() {
         let script = Firewall { link: "openvpc00000001", pools: &[], only: Some("eth1"), opened: Default::default() }.script();
-        assert!(!script.contains("masquerade") && script.contains("iifname \"openvpc00000001\" oifname != \"eth1\" drop"), "{script}");
+        assert!(
+            !script.contains("masquerade") && script.contains("iifname \"openvpc00000001\" oifname != \"eth1\" drop"),
+            "{script}"
+        );
     }
 }

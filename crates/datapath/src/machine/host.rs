@@ -54,11 +54,7 @@ struct Guest {
 }
 
 impl Host {
-    pub(super) fn open(
-        config: &Config,
-        backend: &dyn Backend,
-        on_exit: Box<dyn Fn() + Send>,
-    ) -> Result<Self, DatapathError> {
+    pub(super) fn open(config: &Config, backend: &dyn Backend, on_exit: Box<dyn Fn() + Send>) -> Result<Self, DatapathError> {
         let exits = Exits::start(on_exit)?;
         let fabric = Fabric::open(&config.helper, &Machine::fabric_dir(&config.dir))?;
         let opened = Self::open_on(config, backend, &fabric, &exits);

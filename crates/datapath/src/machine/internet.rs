@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use openvpc_model::Network;
 use openvpc_model::interface::MacAddress;
 use openvpc_model::internet::{AMAZON_IPV6, PUBLIC_IPV4};
-use openvpc_model::Network;
 use serde::{Deserialize, Serialize};
 
 use super::exits::Exits;
@@ -17,8 +17,8 @@ use super::{Config, Machine, firewall};
 use crate::DatapathError;
 use crate::backend::Backend;
 use crate::engine::Uplink;
-use crate::namespace::NetNs;
 use crate::error::Attempt;
+use crate::namespace::NetNs;
 use crate::netlink::{Netlink, PairSpec, RouteSpec};
 use crate::privileges::Standing;
 use crate::sandbox::{self, Sandbox, SandboxSpec};
@@ -270,8 +270,7 @@ fn connect_anew(config: &Config, own: &OwnNetwork, netlink: &mut Netlink, lab: &
 }
 
 fn connect_to_lab(config: &Config, own: &OwnNetwork, netlink: &mut Netlink, lab: &NetNs) -> Result<(), DatapathError> {
-    let spec =
-        PairSpec { name: &own.link, other: lab, other_name: MACHINE_LINK, other_mac: MACHINE_SIDE, mtu: MTU };
+    let spec = PairSpec { name: &own.link, other: lab, other_name: MACHINE_LINK, other_mac: MACHINE_SIDE, mtu: MTU };
     firewall::load(lab, &firewall::of_lab(MACHINE_LINK, &own.addresses()))?;
     netlink.add_pair(&spec)?;
     let link_of = |netlink: &mut Netlink, name: &str| {

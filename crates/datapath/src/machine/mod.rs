@@ -132,9 +132,7 @@ impl Machine {
         let config = Config { dir, hidden, helper, internet };
         let host = match backend.kind() {
             BackendKind::None => None,
-            BackendKind::UserSpace | BackendKind::Kernel => {
-                Some(Mutex::new(Host::open(&config, &*backend, on_exit)?))
-            }
+            BackendKind::UserSpace | BackendKind::Kernel => Some(Mutex::new(Host::open(&config, &*backend, on_exit)?)),
         };
         Ok((Self { config, backend, host, no_kernel }, sink))
     }

@@ -107,7 +107,11 @@ impl OwnNetwork {
 
     /// Lets packets that come in by these interfaces be forwarded, and puts the firewall in force that keeps what wasn't
     /// forwarded before from being so now. What can't be had is said.
-    pub(super) fn forward(&self, internet: &InternetConfig, interfaces: &BTreeSet<String>) -> Result<Option<String>, DatapathError> {
+    pub(super) fn forward(
+        &self,
+        internet: &InternetConfig,
+        interfaces: &BTreeSet<String>,
+    ) -> Result<Option<String>, DatapathError> {
         let all_ipv4 = self.is_on("net/ipv4/conf/all/forwarding");
         let all_ipv6 = self.is_on("net/ipv6/conf/all/forwarding");
         let single_ipv6 = self.read(&format!("net/ipv6/conf/{}/force_forwarding", self.link)).is_some();
@@ -120,7 +124,9 @@ impl OwnNetwork {
         let mut opened: [BTreeSet<String>; 2] = Default::default();
         for ((opened, name), _) in opened.iter_mut().zip(names).zip(wanted).filter(|(_, wanted)| *wanted) {
             let is_ours = |name: &String| record.as_ref().is_some_and(|record| record.settings.contains_key(name));
-            opened.extend(interfaces.iter().filter(|interface| !self.is_on(&name(interface)) || is_ours(&name(interface))).cloned());
+            opened.extend(
+                interfaces.iter().filter(|interface| !self.is_on(&name(interface)) || is_ours(&name(interface))).cloned(),
+            );
         }
         let only = internet.routed_interface();
         let firewall = Firewall { link: &self.link, pools: &internet.pools, only, opened: opened.clone() };
@@ -163,7 +169,8 @@ impl OwnNetwork {
         if pools.is_empty() {
             return Ok(());
         }
-        let mut wanted: BTreeSet<IpAddr> = pools.iter().filter(|pool| pool.addr().is_ipv4()).flat_map(|pool| pool.hosts()).collect();
+        let mut wanted: BTreeSet<IpAddr> =
+            pools.iter().filter(|pool| pool.addr().is_ipv4()).flat_map(|pool| pool.hosts()).collect();
         if pools.iter().any(|pool| pool.addr().is_ipv6()) {
             // Forwarding of the one interface makes it a router, which answers for others, and takes no advertisements but so.
             if self.read(&format!("net/ipv6/conf/{name}/accept_ra")).as_deref() == Some("1") {
@@ -197,7 +204,8 @@ impl OwnNetwork {
         }
         for (name, setting) in &record.settings {
             // Whoever turned forwarding on for all interfaces since then wants this one too.
-            let wanted_now = name.ends_with("/forwarding") && self.is_on("net/ipv4/conf/all/forwarding") && name.contains("/ipv4/");
+            let wanted_now =
+                name.ends_with("/forwarding") && self.is_on("net/ipv4/conf/all/forwarding") && name.contains("/ipv4/");
             if !wanted_now && self.read(name).as_ref() == Some(&setting.ours) {
                 self.namespace.set_sysctl(name, &setting.before)?;
             }
@@ -256,7 +264,9 @@ impl OwnNetwork {
 
     fn forget(&self) -> Result<(), DatapathError> {
         match fs::remove_file(&self.record) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).attempt(|| format!("remove {}", self.record.display())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).attempt(|| format!("remove {}", self.record.display()))
+            }
             _ => Ok(()),
         }
     }

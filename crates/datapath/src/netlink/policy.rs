@@ -61,7 +61,8 @@ impl Netlink {
         let mut message = route_message(&route);
         message.header.table = 0;
         message.attributes.push(RouteAttribute::Table(table));
-        let added = self.create(RouteNetlinkMessage::NewRoute(message), || format!("route {} in table {table}", route.destination));
+        let added =
+            self.create(RouteNetlinkMessage::NewRoute(message), || format!("route {} in table {table}", route.destination));
         added.or_else(|error| if error.is_present() { Ok(()) } else { Err(error) })
     }
 
@@ -113,11 +114,8 @@ impl Netlink {
                 let mut rule = RuleMessage::default();
                 rule.header.family = family;
                 rule.header.action = RuleAction::ToTable;
-                rule.attributes = vec![
-                    RuleAttribute::Iifname(link.to_owned()),
-                    RuleAttribute::Priority(priority),
-                    RuleAttribute::Table(table),
-                ];
+                rule.attributes =
+                    vec![RuleAttribute::Iifname(link.to_owned()), RuleAttribute::Priority(priority), RuleAttribute::Table(table)];
                 if only_specific {
                     rule.attributes.push(RuleAttribute::SuppressPrefixLen(0));
                 }
@@ -136,8 +134,7 @@ impl Netlink {
     /// Removes the rules for what comes in by the link of that name, which need not be there any more.
     pub(crate) fn forget_rules_of(&mut self, link: &str) -> Result<(), DatapathError> {
         let what = || "list routing rules".into();
-        let rules =
-            self.request(RouteNetlinkMessage::GetRule(RuleMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, &what)?;
+        let rules = self.request(RouteNetlinkMessage::GetRule(RuleMessage::default()), NLM_F_REQUEST | NLM_F_DUMP, &what)?;
         for rule in rules {
             if let RouteNetlinkMessage::NewRule(rule) = rule
                 && rule.attributes.iter().any(|attribute| matches!(attribute, RuleAttribute::Iifname(name) if name == link))

@@ -32,11 +32,16 @@ pub fn main() -> ExitCode {
     let variables: BTreeMap<String, String> =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
     if !variables.contains_key("CNI_COMMAND") {
-        eprintln!("openvpc-cni {}: a CNI plugin, run by container runtimes; it speaks {}", env!("CARGO_PKG_VERSION"), VERSIONS.join(", "));
+        eprintln!(
+            "openvpc-cni {}: a CNI plugin, run by container runtimes; it speaks {}",
+            env!("CARGO_PKG_VERSION"),
+            VERSIONS.join(", ")
+        );
         return ExitCode::FAILURE;
     }
     let mut input = String::new();
-    let read = std::io::stdin().read_to_string(&mut input).map_err(|error| CniError::new(Code::Io, format!("standard input: {error}")));
+    let read =
+        std::io::stdin().read_to_string(&mut input).map_err(|error| CniError::new(Code::Io, format!("standard input: {error}")));
     let parsed = read.and_then(|_| Config::parse(&input));
     let version = parsed.as_ref().ok().and_then(|config| config.version.clone()).unwrap_or_else(|| CURRENT.to_owned());
     match parsed.and_then(|config| answer(&config, &variables)) {
@@ -59,7 +64,10 @@ fn answer(config: &Config, variables: &BTreeMap<String, String>) -> Result<Optio
         return Ok(Some(json!({ "cniVersion": version, "supportedVersions": VERSIONS })));
     }
     if !VERSIONS.contains(&version) {
-        return Err(CniError::new(Code::IncompatibleVersion, format!("cniVersion {version} isn't one of {}", VERSIONS.join(", "))));
+        return Err(CniError::new(
+            Code::IncompatibleVersion,
+            format!("cniVersion {version} isn't one of {}", VERSIONS.join(", ")),
+        ));
     }
     let vpc = Vpc::new(config);
     match command {
@@ -85,7 +93,9 @@ fn add(request: &Request<'_>, vpc: &Vpc, version: &str) -> Result<Value, CniErro
     }
     let interface = vpc.claim(request)?;
     let place = vpc.place(&interface.id).and_then(|place| {
-        place.make_veth(&namespace, &request.attachment.interface).map_err(|error| CniError::new(Code::Refused, error.to_string()))?;
+        place
+            .make_veth(&namespace, &request.attachment.interface)
+            .map_err(|error| CniError::new(Code::Refused, error.to_string()))?;
         vpc.attach(&interface.id).inspect_err(|_| {
             // What the daemon said counts for more than a link that is left over.
             let _ = place.remove();
@@ -112,7 +122,8 @@ fn delete(request: &Request<'_>, vpc: &Vpc) -> Result<(), CniError> {
 fn collect(config: &Config, vpc: &Vpc) -> Result<(), CniError> {
     let valid = config.valid.as_ref().ok_or_else(|| CniError::new(Code::InvalidConfig, "GC needs cni.dev/valid-attachments"))?;
     let all = vpc.interfaces_of(config.name(), None)?;
-    let stale = all.iter().filter(|interface| !interface.attachment.as_ref().is_some_and(|attachment| valid.contains(attachment)));
+    let stale =
+        all.iter().filter(|interface| !interface.attachment.as_ref().is_some_and(|attachment| valid.contains(attachment)));
     stale.into_iter().try_for_each(|interface| vpc.release(interface))
 }
 
@@ -128,7 +139,8 @@ fn check(request: &Request<'_>, vpc: &Vpc) -> Result<(), CniError> {
         return Err(wrong(format!("{} isn't attached any more", interface.id)));
     }
     let broken = |error: openvpc_datapath::DatapathError| wrong(error.to_string());
-    let mut netlink = NetNs::open(Path::new(request.namespace()?)).and_then(|namespace| Netlink::open(&namespace)).map_err(broken)?;
+    let mut netlink =
+        NetNs::open(Path::new(request.namespace()?)).and_then(|namespace| Netlink::open(&namespace)).map_err(broken)?;
     let link = netlink.link(name).map_err(broken)?.ok_or_else(|| wrong(format!("the container has no {name}")))?;
     if !link.up || link.mac.map(|mac| mac.to_string()) != Some(interface.mac.clone()) {
         return Err(wrong(format!("the container's {name} is down, or isn't the link of {}", interface.id)));

@@ -74,10 +74,13 @@ pub struct Request<'a> {
 
 impl Config {
     pub fn parse(text: &str) -> Result<Self, CniError> {
-        let undecodable = |error: serde_json::Error| CniError::new(Code::Undecodable, format!("the network configuration: {error}"));
+        let undecodable =
+            |error: serde_json::Error| CniError::new(Code::Undecodable, format!("the network configuration: {error}"));
         let config: Self = serde_json::from_str(text).map_err(undecodable)?;
         match config.name.as_deref() {
-            Some(name) if !is_name(name) => Err(CniError::new(Code::InvalidConfig, format!("the network's name {name:?} can't be one"))),
+            Some(name) if !is_name(name) => {
+                Err(CniError::new(Code::InvalidConfig, format!("the network's name {name:?} can't be one")))
+            }
             _ => Ok(config),
         }
     }
@@ -91,16 +94,18 @@ impl Config {
 impl<'a> Request<'a> {
     pub fn of(config: &'a Config, variables: &'a BTreeMap<String, String>) -> Result<Self, CniError> {
         let variable = |name: &str| variables.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        let needed = |name: &str| {
-            variable(name).ok_or_else(|| CniError::new(Code::InvalidEnvironment, format!("{name} is missing")))
-        };
+        let needed =
+            |name: &str| variable(name).ok_or_else(|| CniError::new(Code::InvalidEnvironment, format!("{name} is missing")));
         let (container, interface) = (needed("CNI_CONTAINERID")?, needed("CNI_IFNAME")?);
         if !is_name(container) {
             return Err(CniError::new(Code::InvalidEnvironment, format!("CNI_CONTAINERID {container:?} can't be one")));
         }
         let is_bad = |byte: u8| byte == b'/' || byte == b':' || byte.is_ascii_whitespace() || !byte.is_ascii_graphic();
         if interface.len() > 15 || matches!(interface, "." | "..") || interface.bytes().any(is_bad) {
-            return Err(CniError::new(Code::InvalidEnvironment, format!("CNI_IFNAME {interface:?} can't be an interface's name")));
+            return Err(CniError::new(
+                Code::InvalidEnvironment,
+                format!("CNI_IFNAME {interface:?} can't be an interface's name"),
+            ));
         }
         if config.name().is_empty() {
             return Err(CniError::new(Code::InvalidConfig, "the network configuration has no name"));
@@ -141,7 +146,9 @@ mod tests {
     #[test]
     fn what_no_runtime_may_say_is_refused_with_the_number_for_it() {
         let config = Config::parse(r#"{"cniVersion":"1.0.0","name":"net","subnet":"subnet-1"}"#).unwrap();
-        for (name, value) in [("CNI_CONTAINERID", ""), ("CNI_CONTAINERID", "a/b"), ("CNI_IFNAME", "sixteencharacters"), ("CNI_IFNAME", "a b")] {
+        for (name, value) in
+            [("CNI_CONTAINERID", ""), ("CNI_CONTAINERID", "a/b"), ("CNI_IFNAME", "sixteencharacters"), ("CNI_IFNAME", "a b")]
+        {
             let refused = Request::of(&config, &variables(&[(name, value)])).err().unwrap();
             assert_eq!(refused.code, Code::InvalidEnvironment, "{name}={value}");
         }

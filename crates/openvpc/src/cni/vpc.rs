@@ -83,7 +83,9 @@ impl Vpc {
             }
             None => {
                 let subnet = config.subnet.as_deref();
-                let subnet = subnet.ok_or_else(|| CniError::new(Code::InvalidConfig, "the configuration names neither a subnet nor a networkInterface"))?;
+                let subnet = subnet.ok_or_else(|| {
+                    CniError::new(Code::InvalidConfig, "the configuration names neither a subnet nor a networkInterface")
+                })?;
                 let mut wanted = json!({
                     "SubnetId": subnet,
                     "Description": format!("{} of the container {}", attachment.interface, attachment.container),
@@ -123,7 +125,8 @@ impl Vpc {
     pub fn place(&self, id: &str) -> Result<BindingPlace, CniError> {
         let place = self.client.get(&format!("interfaces/{id}/binding"));
         let place = place.map_err(|failure| CniError::new(Code::Refused, failure.message))?;
-        serde_json::from_value(place).map_err(|error| CniError::new(Code::Refused, format!("the daemon's answer can't be read: {error}")))
+        serde_json::from_value(place)
+            .map_err(|error| CniError::new(Code::Refused, format!("the daemon's answer can't be read: {error}")))
     }
 
     /// Lets packets pass, now that the link is there.

@@ -285,7 +285,9 @@ fn refuse_internet(internet: &InternetConfig, backend: BackendKind) -> Result<()
         InternetMode::Routed { .. } => "routed",
     };
     if backend == BackendKind::None {
-        return Err(Failure::new(format!("--internet {name} carries packets, and --datapath none carries none; leave one of them out")));
+        return Err(Failure::new(format!(
+            "--internet {name} carries packets, and --datapath none carries none; leave one of them out"
+        )));
     }
     match Standing::current() {
         Standing::Root => Ok(()),

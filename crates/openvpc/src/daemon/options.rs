@@ -110,7 +110,9 @@ impl UpOptions {
         let is_routed = matches!(mode, InternetMode::Routed { .. });
         match (is_routed, self.public_pools.is_empty()) {
             (true, true) => {
-                return Err(Failure::new("--internet routed gives instances addresses of yours: name them with --public-pool CIDR"));
+                return Err(Failure::new(
+                    "--internet routed gives instances addresses of yours: name them with --public-pool CIDR",
+                ));
             }
             (false, false) => {
                 return Err(Failure::new(
@@ -188,7 +190,16 @@ mod tests {
 
     #[test]
     fn an_internet_that_is_none_is_refused() {
-        for text in ["", "hosts", "host=eth0", "routed", "routed=", "routed=a/b", "routed=eth0,via=x", "routed=eth0,via=192.0.2.1,via=192.0.2.2"] {
+        for text in [
+            "",
+            "hosts",
+            "host=eth0",
+            "routed",
+            "routed=",
+            "routed=a/b",
+            "routed=eth0,via=x",
+            "routed=eth0,via=192.0.2.1,via=192.0.2.2",
+        ] {
             assert!(text.parse::<Internet>().is_err(), "{text:?}");
         }
         let both = "routed=eth0,via=192.0.2.1,via=2001:db8::1".parse::<Internet>();
