@@ -147,7 +147,7 @@ impl Daemon {
         let clock = reconcile::tick_flow_logs(self.flow_logs.clone());
         let host = DaemonHost::new(self.enforcement.clone(), Arc::clone(&self.objects), Arc::clone(&self.control));
         let gate = Arc::new(Gate::new(self.default_account, !self.options.listen.ip().is_loopback()));
-        let resolver = Arc::new(Resolver::new(Upstream::new(self.options.dns_upstream.clone())));
+        let resolver = Arc::new(Resolver::new(Upstream::new(self.options.name_servers())));
         let services = Services {
             api: Api::new(Arc::clone(&self.control), Arc::new(host), Arc::clone(&gate)),
             admin: Admin {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use openvpc_control::Quotas;
 use openvpc_datapath::machine::{InternetConfig, InternetMode};
+use openvpc_gateways::dns::upstream;
 use openvpc_model::internet::PublicPools;
 
 use crate::cli::Failure;
@@ -32,7 +33,8 @@ pub struct UpOptions {
     /// Pass requests for services that openvpc doesn't have on to another emulator.
     #[arg(long, value_name = "URL")]
     pub fallback_endpoint: Option<String>,
-    /// Ask this name server for what neither VPCs nor Route 53 know. May be given again; without, such names don't exist.
+    /// Ask this name server for what neither VPCs nor Route 53 know. May be given again. Without, the machine's own are asked
+    /// where the internet is a real one, and on the lab internet such names don't exist.
     #[arg(long = "dns-upstream", value_name = "ADDR", value_parser = super::names::upstream)]
     pub dns_upstream: Vec<SocketAddr>,
     /// What lies behind internet gateways: `lab`; `host`: the machine's own network, by one translation; or
@@ -101,6 +103,14 @@ fn is_interface_name(name: &str) -> bool {
 }
 
 impl UpOptions {
+    /// Who is asked for names that neither VPCs nor Route 53 know.
+    pub fn name_servers(&self) -> Vec<SocketAddr> {
+        if !self.dns_upstream.is_empty() || self.internet.0 == InternetMode::Lab {
+            return self.dns_upstream.clone();
+        }
+        upstream::servers_of(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+    }
+
     /// What lies behind the internet gateways, and the blocks of public addresses.
     ///
     /// # Errors

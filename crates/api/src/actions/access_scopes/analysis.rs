@@ -12,8 +12,8 @@ use openvpc_model::{
     AccessScope, EniId, InternetGateway, InternetGatewayId, Network, NetworkInterface, Owner, PrefixList, Protocol, RouteTable,
     RouteTarget, Subnet,
 };
-use openvpc_pipeline::{HeaderView, RuleId, Tables, Transport, compile};
-use openvpc_reach::{Destination, Explanation, Question, Start, explain};
+use openvpc_pipeline::{HeaderView, HopAction, RuleId, Tables, Transport, compile};
+use openvpc_reach::{Destination, Explanation, HopView, Question, Start, explain};
 
 use super::super::insights::outcome::{Component, Outcome};
 use super::super::insights::question::{internet_addresses, ports};
@@ -139,11 +139,17 @@ impl Analyser<'_> {
         let Some(block) = probe.gateway else {
             return explanation.reachable.then(|| Outcome::of(self.network, owner, &probe.question, explanation).forward);
         };
-        let is_taken = |code: &str, rule: Option<RuleId>| code == AT_GATEWAY && rule == Some(RuleId::Route(block.into()));
-        let [blocker] = explanation.forward.blockers.as_slice() else { return None };
         let End::Gateway(target) = destination else { return None };
-        is_taken(blocker.code, blocker.rule_id)
-            .then(|| Outcome::up_to_gateway(self.network, owner, &probe.question, explanation, &target_id(target)))
+        // It ends where the route to the gateway is taken, whatever becomes of the packet behind it.
+        let mut explanation = explanation.clone();
+        let hops = &mut explanation.forward.hops;
+        let taken = hops.iter().position(|hop| hop.hop.rule == Some(RuleId::Route(block.into())))?;
+        let is_denied = |hop: &HopView| hop.hop.action == HopAction::Deny && hop.code != AT_GATEWAY;
+        if hops[..=taken].iter().any(is_denied) {
+            return None;
+        }
+        hops.truncate(taken + 1);
+        Some(Outcome::up_to_gateway(self.network, owner, &probe.question, &explanation, &target_id(target)))
     }
 
     fn is_way(&self, path: &ScopePath, (start, end): ((End, &HeaderView), (End, &HeaderView)), components: &[Component]) -> bool {
