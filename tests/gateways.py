@@ -3,7 +3,7 @@
 import json
 
 from conftest import until
-from network import Network
+from network import EVERYTHING, Agent, Network
 
 
 class Private(Network):
@@ -11,7 +11,7 @@ class Private(Network):
 
     def __init__(self, daemon, **options):
         super().__init__(daemon, **options)
-        self.nats, self.egress_only = [], []
+        self.nats, self.egress_only, self.internet = [], [], None
         self.outer, self.inner = self.subnet(1, public=True), self.subnet(2)
         self.inner_table = self.table(self.inner)
 
@@ -39,7 +39,17 @@ class Private(Network):
         self.route(self.inner_table, "::/0", EgressOnlyInternetGatewayId=gateway)
         return gateway
 
+    def populate(self):
+        """A client inside, a public host outside, and the internet's host, which all serve."""
+        self.open = self.group(EVERYTHING)
+        self.client, self.public = self.instance(self.inner, self.open), self.instance(self.outer, self.open)
+        self.internet = Agent(self.daemon, "internet")
+        for agent in (self.client.agent, self.public.agent, self.internet):
+            agent.serve(tcp=[8080], udp=[8080])
+
     def delete(self):
+        if self.internet:
+            self.internet.close()
         self.terminate()
         for nat in self.nats:
             if self.described(nat)["State"] == "available":

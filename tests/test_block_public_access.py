@@ -4,7 +4,7 @@ import pytest
 
 from datapaths import path, warm  # noqa: F401 - a fixture
 from gateways import Private
-from network import EVERYTHING, INTERNET4, INTERNET6, Agent
+from network import INTERNET4, INTERNET6
 from topology import explain
 
 SILENT = {"timeout": 0.3}
@@ -14,16 +14,11 @@ SILENT = {"timeout": 0.3}
 def net(path):  # noqa: F811
     """A public host, and a client behind a NAT gateway and an egress-only internet gateway."""
     net = Private(path)
-    net.open = net.group(EVERYTHING)
     net.nat(), net.egress_only_gateway()
-    net.client, net.public = net.instance(net.inner, net.open), net.instance(net.outer, net.open)
+    net.populate()
     net.elastic_ip(net.public)
-    net.internet = Agent(path, "internet")
-    for agent in (net.client.agent, net.public.agent, net.internet):
-        agent.serve(tcp=[8080], udp=[8080])
     yield net
     mode(net, "off")
-    net.internet.close()
     net.delete()
 
 

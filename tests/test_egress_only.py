@@ -14,14 +14,9 @@ SILENT = {"timeout": 0.3}
 def net(path):  # noqa: F811
     """A client whose IPv6 way out is an egress-only gateway, and a public host."""
     net = Private(path)
-    net.open = net.group(EVERYTHING)
     net.way_out = net.egress_only_gateway()
-    net.client, net.public = net.instance(net.inner, net.open), net.instance(net.outer, net.open)
-    net.internet = Agent(path, "internet")
-    for agent in (net.client.agent, net.public.agent, net.internet):
-        agent.serve(tcp=[8080], udp=[8080])
+    net.populate()
     yield net
-    net.internet.close()
     net.delete()
 
 

@@ -21,16 +21,11 @@ EMBEDDED = "64:ff9b::c633:640a"
 def net(path):  # noqa: F811
     """A client behind a NAT gateway, and a public host."""
     net = Private(path)
-    net.open = net.group(EVERYTHING)
     net.gateway_of_it = net.nat()
     net.route(net.inner_table, "64:ff9b::/96", NatGatewayId=net.gateway_of_it.id)
-    net.client, net.public = net.instance(net.inner, net.open), net.instance(net.outer, net.open)
+    net.populate()
     net.elastic_ip(net.public)
-    net.internet = Agent(path, "internet")
-    for agent in (net.client.agent, net.public.agent, net.internet):
-        agent.serve(tcp=[8080], udp=[8080])
     yield net
-    net.internet.close()
     net.delete()
 
 

@@ -176,9 +176,18 @@ impl Api {
         let action = service.query_action(route.operation);
         let action = action.ok_or_else(|| ApiError::new("UnknownOperationException", "openvpc doesn't serve this operation"))?;
         operation.set(action.name);
-        let Admitted { caller, access_key } = self.gate.admit(&self.control, request, model.protocol)?;
+        let admitted = self.gate.admit(&self.control, request, model.protocol)?;
         let parameters = rest::read(model, route, labels, request).map_err(rest::in_rest_words)?;
-        let ctx = Ctx {
+        let ctx = self.ctx(admitted, request_id);
+        let outcome = (action.run)(&ctx, parameters);
+        *pending = ctx.pending.take();
+        let response = outcome.map_err(rest::in_rest_words)?;
+        let body = xml::rest_response(model.namespace, action.name, &*response);
+        Ok(Answer { status: route.status, body, location: response.location().map(str::to_owned) })
+    }
+
+    fn ctx<'a>(&'a self, Admitted { caller, access_key }: Admitted, request_id: &str) -> Ctx<'a> {
+        Ctx {
             caller,
             access_key,
             dry_run: false,
@@ -186,12 +195,7 @@ impl Api {
             control: &self.control,
             pending: RefCell::default(),
             host: &*self.host,
-        };
-        let outcome = (action.run)(&ctx, parameters);
-        *pending = ctx.pending.take();
-        let response = outcome.map_err(rest::in_rest_words)?;
-        let body = xml::rest_response(model.namespace, action.name, &*response);
-        Ok(Answer { status: route.status, body, location: response.location().map(str::to_owned) })
+        }
     }
 
     /// Runs the operation that a request is for, and notes which one that is, and what its answer has to wait for.
@@ -204,16 +208,8 @@ impl Api {
         pending: &mut Vec<Pending<'a>>,
     ) -> Result<String, ApiError> {
         let mut parameters = Node::parse(request.query.as_bytes())?;
-        let Admitted { caller, access_key } = self.gate.admit(&self.control, request, service.model.protocol)?;
-        let mut ctx = Ctx {
-            caller,
-            access_key,
-            dry_run: false,
-            request_id: request_id.to_owned(),
-            control: &self.control,
-            pending: RefCell::default(),
-            host: &*self.host,
-        };
+        let admitted = self.gate.admit(&self.control, request, service.model.protocol)?;
+        let mut ctx = self.ctx(admitted, request_id);
         if service.model.protocol == Protocol::Json {
             let (action, validation_error) = (json_action(request, service)?, service.validation_error);
             operation.set(action.name);

@@ -139,8 +139,8 @@ impl Tables {
     }
 
     /// The hardware address that answers ARP or neighbour solicitation for `target` asked from `eni`: the router's, for its
-    /// own addresses and the link-local services, or that of another interface of the same subnet. None for the asker's own addresses, so that duplicate address detection
-    /// succeeds.
+    /// own addresses and the link-local services, or that of another interface of the same subnet. None for the asker's own
+    /// addresses, so that duplicate address detection succeeds.
     pub fn resolve(&self, eni: EniIndex, target: IpAddr) -> Option<MacAddress> {
         let entry = self.eni(eni)?;
         let subnet = self.subnet(entry.subnet_index)?;
